@@ -1,0 +1,35 @@
+# Two commands matter: `make demo` and `make test`. Both set up all they need.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PY := .venv/bin/python
+STAMP := .venv/.ready
+
+$(STAMP): pyproject.toml scripts/setup.sh
+	bash scripts/setup.sh
+	touch $(STAMP)
+
+setup: $(STAMP) ## make .venv with every extra and the Debian packages the tests use
+
+demo: $(STAMP) ## the main job on embedded defaults: one stay, five documents, DMP, MSSanté, usage report
+	.venv/bin/sunes demo --out demo-out
+
+test: $(STAMP) ## the whole suite, short form
+	$(PY) -m pytest -n 2 -q
+
+lint: $(STAMP) ## mypy --strict and ruff
+	$(PY) -m mypy
+	$(PY) -m ruff check src tests benchmarks examples scripts
+
+conformance: $(STAMP) ## official XSD and Schematron over the demo's documents; fails when the kit is absent
+	$(PY) scripts/conformance.py
+
+bench: $(STAMP) ## ratios to the floor, measured in the same run
+	$(PY) benchmarks/pipeline.py
+
+docs: $(STAMP) ## drawn from the code
+	$(PY) scripts/docs.py
+
+help:
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+.PHONY: setup demo test lint conformance bench docs help

@@ -1,0 +1,99 @@
+"""HL7 time stamps: `YYYY[MM[DD[HHMM[SS[.s]]]]][±ZZzz]`, as CDA, HL7 v2 and XDS write them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from enum import IntEnum
+
+from .clock import PARIS
+
+_TS = re.compile(
+    r"(?P<year>[0-9]{4})(?:(?P<month>[0-9]{2})(?:(?P<day>[0-9]{2})"
+    r"(?:(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})?(?:(?P<second>[0-9]{2})(?:\.[0-9]{1,4})?)?)?)?)?"
+    r"(?P<offset>[+-][0-9]{4})?",
+    re.ASCII,
+)
+
+
+class Precision(IntEnum):
+    YEAR = 4
+    MONTH = 6
+    DAY = 8
+    HOUR = 10
+    MINUTE = 12
+    SECOND = 14
+
+
+@dataclass(frozen=True, slots=True)
+class TimeStamp:
+    """A parsed time stamp. `value` is aware from the hour on, and naive-at-midnight-UTC below it;
+    `has_offset` tells whether the source said its offset."""
+
+    value: datetime
+    precision: Precision
+    has_offset: bool
+
+    @property
+    def date(self) -> date:
+        return self.value.date()
+
+
+def parse_ts(text: str, *, default_zone: tzinfo = PARIS) -> TimeStamp:
+    """Read an HL7 TS/DTM. Without offset, `default_zone` is assumed (French local time).
+
+    Raises ValueError when the text is no time stamp or names no real instant.
+    """
+    m = _TS.fullmatch(text.strip())
+    if not m:
+        raise ValueError("not an HL7 time stamp (YYYY[MM[DD[HHMM[SS]]]][+ZZzz])")
+    g = m.groupdict()
+    order = ("year", "month", "day", "hour", "minute", "second")
+    given = [k for k in order if g[k] is not None]
+    precision = Precision(4 + 2 * (len(given) - 1))
+    zone: tzinfo = UTC if precision <= Precision.DAY else default_zone
+    if g["offset"]:
+        sign = -1 if g["offset"][0] == "-" else 1
+        zone = timezone(sign * timedelta(hours=int(g["offset"][1:3]), minutes=int(g["offset"][3:5])))
+    value = datetime(
+        int(g["year"]),
+        int(g["month"] or 1),
+        int(g["day"] or 1),
+        int(g["hour"] or 0),
+        int(g["minute"] or 0),
+        int(g["second"] or 0),
+        tzinfo=zone,
+    )
+    return TimeStamp(value, precision, g["offset"] is not None)
+
+
+def format_ts(value: datetime, zone: tzinfo | None = PARIS) -> str:
+    """`20260115103000+0100`: to the second, local time of the producer, offset always written (SMDS data types).
+
+    Raises ValueError for a naive datetime: an hour without offset is ambiguous.
+    """
+    if value.tzinfo is None:
+        raise ValueError("a time stamp needs an aware datetime")
+    local = value.astimezone(zone) if zone else value
+    return local.strftime("%Y%m%d%H%M%S%z")
+
+
+def format_date(value: date) -> str:
+    return value.strftime("%Y%m%d")
+
+
+def to_dtm_utc(value: datetime) -> str:
+    """XDS DTM: 14 digits in UTC, no suffix."""
+    if value.tzinfo is None:
+        raise ValueError("a time stamp needs an aware datetime")
+    return value.astimezone(UTC).strftime("%Y%m%d%H%M%S")
+
+
+def ts_to_dtm_utc(text: str) -> str:
+    """A CDA time stamp as XDS DTM: UTC when it has an hour, its own precision kept otherwise
+    (`20190221133445+0100` → `20190221123445`, `20190221` → `20190221`)."""
+    ts = parse_ts(text)
+    if ts.precision <= Precision.DAY:
+        return ts.value.strftime("%Y%m%d")[: int(ts.precision)]
+    return ts.value.astimezone(UTC).strftime("%Y%m%d%H%M%S")[: int(ts.precision)]

@@ -1,0 +1,57 @@
+"""Public error tree. See `sunes_sdk._core.errors` for the drawing."""
+
+from ._core.errors import (
+    CdaError,
+    CertificateError,
+    ConfigurationError,
+    DmpError,
+    Hl7Error,
+    InsError,
+    InsiError,
+    MetadataError,
+    ModelError,
+    MssError,
+    OutboxError,
+    OutcomeUnknown,
+    RemoteError,
+    SecurityError,
+    SignatureVerificationError,
+    SigningError,
+    SoapFault,
+    SunesError,
+    TransportError,
+    ValidationError,
+    XmlSecurityError,
+)
+from ._core.errors import __doc__ as __doc__  # noqa: A004  one drawing, shown in both places
+from ._core.findings import Finding, Report, Severity
+from ._core.retry import RetryAdvice, RetryKind
+
+__all__ = [
+    "CdaError",
+    "CertificateError",
+    "ConfigurationError",
+    "DmpError",
+    "Finding",
+    "Hl7Error",
+    "InsError",
+    "InsiError",
+    "MetadataError",
+    "ModelError",
+    "MssError",
+    "OutboxError",
+    "OutcomeUnknown",
+    "RemoteError",
+    "Report",
+    "RetryAdvice",
+    "RetryKind",
+    "SecurityError",
+    "Severity",
+    "SignatureVerificationError",
+    "SigningError",
+    "SoapFault",
+    "SunesError",
+    "TransportError",
+    "ValidationError",
+    "XmlSecurityError",
+]

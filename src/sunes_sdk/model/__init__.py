@@ -1,0 +1,69 @@
+"""L1: the shared vocabulary. Frozen value objects; every impossible value raises `ModelError` with its place."""
+
+from ._base import Model
+from .code import Code, Identifier, Oid
+from .contact import Address, Telecom
+from .delivery import (
+    Channel,
+    ChannelKind,
+    Destination,
+    Dmp,
+    Mss,
+    MssPatient,
+    Outcome,
+    Prepared,
+    ReasonClass,
+    Receipt,
+)
+from .document import Document
+from .event import Event, EventType
+from .identity import (
+    Identity,
+    IdentityAttribute,
+    IdentityStatus,
+    Ins,
+    InsOid,
+    Matricule,
+    Sex,
+    Traits,
+    expected_key,
+)
+from .people import Actor, Organization, Patient, Professional
+from .stay import Stay, StayClass
+
+__all__ = [
+    "Actor",
+    "Address",
+    "Channel",
+    "ChannelKind",
+    "Code",
+    "Destination",
+    "Dmp",
+    "Document",
+    "Event",
+    "EventType",
+    "Identifier",
+    "Identity",
+    "IdentityAttribute",
+    "IdentityStatus",
+    "Ins",
+    "InsOid",
+    "Matricule",
+    "Model",
+    "Mss",
+    "MssPatient",
+    "Oid",
+    "Organization",
+    "Outcome",
+    "Patient",
+    "Prepared",
+    "Professional",
+    "ReasonClass",
+    "Receipt",
+    "Sex",
+    "Stay",
+    "StayClass",
+    "Telecom",
+    "Traits",
+    "expected_key",
+]

@@ -1,0 +1,49 @@
+"""Coded values and identifiers."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, StringConstraints
+
+from .._core.ids import is_oid
+from ._base import Model, invalid
+
+
+def _oid(text: str) -> str:
+    if not is_oid(text):
+        raise invalid("OID", "not an OID of at most 64 characters without leading zeros", rule="ISO/IEC 8824; XDS",
+                      hint="give digits and dots, such as 1.2.250.1.213.1.1.5.471")  # fmt: skip
+    return text
+
+
+Oid = Annotated[str, AfterValidator(_oid)]
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class Code(Model):
+    """A code of a code system: CDA CE, XDS classification, HL7 v2 CWE.
+
+    code; system: OID of the code system; display: official French label; system_name: short name, optional.
+    `system` also holds the two non-OID schemes of the DMP value sets (`URN`, `ASTM`).
+    """
+
+    code: Text
+    system: Text
+    display: str = ""
+    system_name: str = ""
+
+
+class Identifier(Model):
+    """An identifier and the domain that gave it: CDA II, HL7 v2 CX.
+
+    value: extension; root: OID of the assigning authority; authority: its short name (HL7 v2 CX.4.1);
+    type_code: HL7 table 0203 (`PI` for an IPP, `VN` for a visit, `AN` for an administrative file).
+    """
+
+    masked: ClassVar[frozenset[str]] = frozenset({"value"})
+
+    value: Text
+    root: Oid
+    authority: str = ""
+    type_code: str = ""

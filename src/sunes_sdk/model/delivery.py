@@ -1,0 +1,201 @@
+"""Where documents go, what one attempt gave, and what was frozen before the first attempt."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, ClassVar, Protocol
+
+from pydantic import AwareDatetime, StringConstraints
+
+from .._core.retry import RetryAdvice
+from ._base import Model
+from .document import Document
+
+
+class Dmp(Model):
+    """Destination: the patient's DMP."""
+
+    @property
+    def channel(self) -> str:
+        return "dmp"
+
+    @property
+    def key(self) -> str:
+        return "dmp"
+
+
+class Mss(Model):
+    """Destination: a professional's or a structure's MSSanté mailbox."""
+
+    masked: ClassVar[frozenset[str]] = frozenset({"address"})
+
+    address: Annotated[str, StringConstraints(pattern=r"^[^@\s<>\r\n]+@[^@\s<>\r\n]+$", max_length=254)]
+
+    @property
+    def channel(self) -> str:
+        return "mss"
+
+    @property
+    def key(self) -> str:
+        return f"mss:{self.address.lower()}"
+
+
+class MssPatient(Model):
+    """Destination: the patient's own messaging in Mon espace santé, addressed by the qualified INS."""
+
+    @property
+    def channel(self) -> str:
+        return "mss"
+
+    @property
+    def key(self) -> str:
+        return "mss:patient"
+
+
+Destination = Dmp | Mss | MssPatient
+
+
+class ChannelKind(StrEnum):
+    """How the usage ledger tells channels apart."""
+
+    NONE = "NONE"
+    DMP = "DMP"
+    MSS_PRO = "MSS_PRO"
+    MSS_PATIENT = "MSS_PATIENT"
+    HL7 = "HL7"
+
+
+class Outcome(StrEnum):
+    """What one attempt, or one recipient, got."""
+
+    ACCEPTED = "ACCEPTED"
+    ACCEPTED_WITH_WARNINGS = "ACCEPTED_WITH_WARNINGS"
+    DUPLICATE = "DUPLICATE"
+    REJECTED = "REJECTED"
+    UNKNOWN = "UNKNOWN"
+    ABSENT = "ABSENT"
+    """Only from a reconciliation: the peer does not hold the document, sending it is safe."""
+    RELAYED = "RELAYED"
+    DELIVERED = "DELIVERED"
+    BOUNCED = "BOUNCED"
+    READ = "READ"
+
+    @property
+    def is_success(self) -> bool:
+        return self in _SUCCESSES
+
+
+_SUCCESSES = frozenset(
+    {
+        Outcome.ACCEPTED,
+        Outcome.ACCEPTED_WITH_WARNINGS,
+        Outcome.DUPLICATE,
+        Outcome.RELAYED,
+        Outcome.DELIVERED,
+        Outcome.READ,
+    }
+)
+
+
+class ReasonClass(StrEnum):
+    """Why a peer refused (usage digest §7): who has to mend what."""
+
+    IDENTITY = "IDENTITY"
+    CONSENT = "CONSENT"
+    DOCUMENT_INVALID = "DOCUMENT_INVALID"
+    METADATA = "METADATA"
+    DUPLICATE = "DUPLICATE"
+    AUTH = "AUTH"
+    SIGNATURE = "SIGNATURE"
+    TRANSIENT = "TRANSIENT"
+    ADDRESS = "ADDRESS"
+    MAILBOX = "MAILBOX"
+    SIZE = "SIZE"
+    CONFIG = "CONFIG"
+    UNKNOWN = "UNKNOWN"
+
+
+class Receipt(Model):
+    """What one attempt gave for one document and one destination.
+
+    code: the peer's raw code; warnings: codes only. Free text of the peer is never kept: it may name the patient.
+    """
+
+    channel: ChannelKind
+    outcome: Outcome
+    unique_id: str
+    at: AwareDatetime
+    request_id: str = ""
+    code: str = ""
+    reason: ReasonClass | None = None
+    warnings: tuple[str, ...] = ()
+    entry_uuid: str | None = None
+    retry: RetryAdvice = RetryAdvice.never()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Everything about one delivery that must never change between attempts.
+
+    channel: name of the channel that made it; kind: for the ledger; unique_id: of the document; key: idempotency
+    key (document and destination); ids: every identifier the channel drew; metadata: JSON text of the channel's
+    own; blobs: exact bytes (`document`, `signature`, `message`).
+    """
+
+    channel: str
+    kind: ChannelKind
+    key: str
+    unique_id: str
+    ids: dict[str, str] = field(default_factory=dict)
+    metadata: str = field(default="{}", repr=False)
+    blobs: dict[str, bytes] = field(default_factory=dict, repr=False)
+
+    def to_bytes(self) -> bytes:
+        """A self-contained form to store: a JSON head line, then the blobs as they are."""
+        head = {
+            "channel": self.channel,
+            "kind": self.kind.value,
+            "key": self.key,
+            "unique_id": self.unique_id,
+            "ids": self.ids,
+            "metadata": self.metadata,
+            "blobs": [[name, len(data)] for name, data in self.blobs.items()],
+        }
+        line = base64.b64encode(json.dumps(head, separators=(",", ":")).encode())
+        return b"".join([line, b"\n", *self.blobs.values()])
+
+    @classmethod
+    def from_bytes(cls, stored: bytes) -> Prepared:
+        line, _, rest = stored.partition(b"\n")
+        head = json.loads(base64.b64decode(line))
+        blobs, start = {}, 0
+        for name, size in head["blobs"]:
+            blobs[name] = rest[start : start + size]
+            start += size
+        if start != len(rest):
+            raise ValueError("stored delivery is truncated")
+        return cls(
+            channel=head["channel"],
+            kind=ChannelKind(head["kind"]),
+            key=head["key"],
+            unique_id=head["unique_id"],
+            ids=head["ids"],
+            metadata=head["metadata"],
+            blobs=blobs,
+        )
+
+
+class Channel(Protocol):
+    """What the outbox knows of a way out: three calls, and nothing of protocols.
+
+    prepare freezes; it raises `ValidationError`, `ModelError` or `ConfigurationError` and sends nothing.
+    send makes one attempt: a Receipt (REJECTED included), or `TransportError(sent="no")`, or `OutcomeUnknown`.
+    reconcile asks the peer what became of an attempt: ACCEPTED, ABSENT, or UNKNOWN when it cannot be asked.
+    """
+
+    def prepare(self, document: Document, destination: Destination) -> Prepared: ...
+    def send(self, prepared: Prepared) -> Receipt: ...
+    def reconcile(self, prepared: Prepared) -> Receipt: ...

@@ -1,0 +1,294 @@
+"""Settings: what only the vendor or the establishment knows. Nothing here is guessed; a missing value is an error.
+
+Order of precedence: arguments, then `SUNES_*` variables (`SUNES_DMP__SOURCE_ID` for `dmp.source_id`), then TOML.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import PrivateAttr, SecretStr
+
+from ._core.errors import ConfigurationError
+from ._core.redaction import MASK
+from .model import Ins, Model, Organization
+from .model.code import Oid, Text
+
+
+class Environment(StrEnum):
+    """Where documents go. `FAKE` and `INTEGRATION` take test identities (and, for INSi, the published test people);
+    `PRODUCTION` takes real ones only."""
+
+    FAKE = "FAKE"
+    INTEGRATION = "INTEGRATION"
+    PRODUCTION = "PRODUCTION"
+
+
+class SoftwareId(Model):
+    """The software that calls.
+
+    nil: product number given by Convergence, required to send by MSSanté; dmp_homologation: number given by the
+    CNDA, required for the DMP; instance: identifier of this installation, constant.
+    """
+
+    name: Text
+    version: Text
+    publisher: Text
+    instance: Text
+    nil: str | None = None
+    dmp_homologation: str | None = None
+
+
+class TlsSettings(Model):
+    """Mutual TLS: `ca_file` PEM bundle of the only roots trusted; `certificate` PEM with chain, `key` its PEM key."""
+
+    ca_file: Path
+    certificate: Path
+    key: Path
+
+
+class SigningSettings(Model):
+    """The ORG_SIGN certificate (*cachet*) in a PKCS#12 file."""
+
+    pkcs12: Path
+    password: SecretStr
+
+
+class OidSettings(Model):
+    """OID roots of the establishment.
+
+    documents: arc under which CDA ids and setIds are drawn; submissions: arc of submission-set and signature ids;
+    ipp: authority of the IPP; visits: authority of the visit numbers.
+    """
+
+    documents: Oid
+    submissions: Oid
+    ipp: Oid
+    visits: Oid
+
+
+class DmpPaths(Model):
+    """Service paths under `base_url`, as given by the homologation campaign (seen: `repository`, `registry`, …)."""
+
+    repository: Text
+    registry: Text
+    patients: Text
+
+
+class DmpSettings(Model):
+    """The DMP in establishment mode (`INDIRECTE`).
+
+    source_id: OID of the sending instance (XDSSubmissionSet.sourceId); device_oid: OID of the sender in HL7v3
+    messages; authn_context: how the hospital authenticated its user
+    (`urn:oasis:names:tc:SAML:2.0:ac:classes:Password`…); structure_id: Identifiant_Structure when it differs from
+    the organisation's own (legal entity's certificate, geographic structure).
+
+    The rest has defaults where official sources disagree (dmp.md §15); each can be overridden.
+    """
+
+    base_url: Text
+    paths: DmpPaths
+    tls: TlsSettings
+    signing: SigningSettings
+    source_id: Oid
+    device_oid: Oid
+    authn_context: Text
+    structure_id: str | None = None
+    vihf_version: str = "3.0"
+    vihf_mode_attribute: Literal["Authentification_Mode", "Authentification_mode"] = "Authentification_Mode"
+    vihf_issuer: str | None = None
+    vihf_digest: Literal["sha256", "sha1"] = "sha256"
+    vihf_subject_order: Literal["given_family", "family_given"] = "given_family"
+    xades_digest: Literal["sha1", "sha256"] = "sha1"
+    timeout_seconds: float = 30.0
+
+
+class MssSettings(Model):
+    """MSSanté by the operator's SMTP submission with STARTTLS and client certificate.
+
+    sender: our mailbox; mailbox_type: `PER ORG APP CAB`; label: shown beside the address; reply_to: an address that
+    can be answered, required for an APP mailbox (ECO.2.2.5); source_id: OID for XDSSubmissionSet.sourceId;
+    trusted_domains: domains of the white list this sender may write to; max_message_bytes: operator's limit.
+    professional_policy / patient_policy: what to do when the connection is lost after the final dot.
+    """
+
+    host: Text
+    port: int = 587
+    tls: TlsSettings
+    sender: Text
+    mailbox_type: Literal["PER", "ORG", "APP", "CAB"]
+    label: Text
+    reply_to: Text
+    source_id: Oid
+    trusted_domains: tuple[str, ...]
+    patient_domain: str = "patient.mssante.fr"
+    max_message_bytes: int = 25_000_000
+    professional_policy: Literal["at_least_once", "at_most_once"] = "at_least_once"
+    patient_policy: Literal["at_least_once", "at_most_once"] = "at_most_once"
+    timeout_seconds: float = 30.0
+
+
+class InsiSettings(Model):
+    """The téléservice INSi by software certificate (mutual TLS, CN `INSI-AUTO` or `INSI-MANU`).
+
+    idam: authorisation number given by the CNDA; message_id_prefix: `` as the official sample, or `uuid:`.
+    """
+
+    url: Text
+    tls: TlsSettings
+    idam: Text
+    message_id_prefix: Literal["", "uuid:"] = ""
+    timeout_seconds: float = 30.0
+
+
+class Settings(Model):
+    """All settings. Sections are optional until a client needs them: `require_dmp()` and its like raise
+    `ConfigurationError` naming what is missing.
+
+    test_people: matricules of published test people that carry production OIDs, accepted outside `PRODUCTION`.
+    """
+
+    masked: ClassVar[frozenset[str]] = frozenset({"test_people"})
+
+    environment: Environment
+    software: SoftwareId
+    organization: Organization
+    oids: OidSettings
+    dmp: DmpSettings | None = None
+    mss: MssSettings | None = None
+    insi: InsiSettings | None = None
+    test_people: frozenset[str] = frozenset()
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str] | None = None, *, env: Mapping[str, str] | None = None, **arguments: Any
+    ) -> Settings:
+        """Merge TOML (`path`, else `SUNES_CONFIG`), `SUNES_*` variables and arguments (nested dicts), then validate.
+
+        Raises ConfigurationError (`SETTINGS_UNREADABLE`, `SETTING_INVALID`).
+        """
+        variables = os.environ if env is None else env
+        file = path or variables.get("SUNES_CONFIG")
+        origins: dict[str, str] = {}
+        merged: dict[str, Any] = {}
+        if file:
+            try:
+                with open(file, "rb") as f:
+                    _merge(merged, tomllib.load(f), f"TOML {file}", origins)
+            except (OSError, tomllib.TOMLDecodeError) as e:
+                raise ConfigurationError(
+                    f"cannot read settings: {e.__class__.__name__}", code="SETTINGS_UNREADABLE", path=str(file),
+                    hint="give the path of a readable TOML file",
+                ) from e  # fmt: skip
+        for name, value in variables.items():
+            if name.startswith("SUNES_") and name not in _OTHER_VARIABLES:
+                nested: Any = value
+                for part in reversed(name.removeprefix("SUNES_").lower().split("__")):
+                    nested = {part: nested}
+                if next(iter(nested)) in cls.model_fields:
+                    _merge(merged, nested, f"environment {name}", origins)
+        _merge(merged, arguments, "argument", origins)
+        from ._core.errors import ModelError
+
+        try:
+            settings = cls(**merged)
+        except ModelError as e:
+            missing = e.code == "MODEL_MISSING"
+            raise ConfigurationError(
+                e.message, code="SETTING_MISSING" if missing else "SETTING_INVALID", path=e.path,
+                hint=e.hint or "mend this setting",
+            ) from None  # fmt: skip
+        settings._origins.update(origins)
+        return settings
+
+    def explain(self) -> str:
+        """One line for each value that was set: name, value (secrets masked), where it came from."""
+        values = _flatten(self.model_dump(mode="json", exclude_none=True))
+        return "\n".join(
+            f"{name} = {MASK if name.rsplit('.')[-1] in _SECRET_NAMES else value}  ({self._origin(name)})"
+            for name, value in values.items()
+        )
+
+    def _origin(self, name: str) -> str:
+        return next((o for n, o in self._origins.items() if name == n or name.startswith(f"{n}.")), "default")
+
+    def require_dmp(self) -> DmpSettings:
+        if self.dmp is None:
+            raise _missing("dmp", "base_url, paths, tls, signing, source_id, device_oid, authn_context")
+        if not self.software.dmp_homologation:
+            raise _missing("software.dmp_homologation", "the homologation number given by the CNDA")
+        return self.dmp
+
+    def require_mss(self) -> MssSettings:
+        if self.mss is None:
+            raise _missing("mss", "host, tls, sender, mailbox_type, label, reply_to, source_id, trusted_domains")
+        if not self.software.nil:
+            raise _missing("software.nil", "the product number (NIL) given by Convergence")
+        return self.mss
+
+    def require_insi(self) -> InsiSettings:
+        if self.insi is None:
+            raise _missing("insi", "url, tls, idam")
+        return self.insi
+
+    def check_identity(self, ins: Ins) -> None:
+        """Refuse a test identity towards production, and a real one anywhere else (`test_people` excepted).
+
+        Raises ConfigurationError `ENVIRONMENT_IDENTITY`.
+        """
+        production = self.environment is Environment.PRODUCTION
+        if ins.oid.is_test == production and not (not production and ins.value in self.test_people):
+            kind = "test" if ins.oid.is_test else "production"
+            raise ConfigurationError(
+                f"an INS with a {kind} OID cannot be used in {self.environment.value}",
+                code="ENVIRONMENT_IDENTITY",
+                path="patient.identity.ins.oid",
+                rule="test identities never reach production, nor the reverse",
+                hint="use an identity of this environment; published test people go in test_people",
+                hint_fr="Cette identité n'appartient pas à l'environnement choisi : envoi refusé.",
+            )
+
+
+_SECRET_NAMES = frozenset({"password", "test_people"})
+_OTHER_VARIABLES = frozenset({"SUNES_CONFIG", "SUNES_ANS_KIT", "SUNES_SAMPLES"})
+
+
+def _missing(path: str, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the setting {path} is missing",
+        code="SETTING_MISSING",
+        path=path,
+        rule="values that only the vendor or the establishment knows are never made up",
+        hint=f"give {what}: as an argument, in TOML, or as SUNES_{path.upper().replace('.', '__')}…",
+    )
+
+
+def _merge(
+    target: dict[str, Any], source: Mapping[str, Any], origin: str, origins: dict[str, str], at: str = ""
+) -> None:
+    for key, value in source.items():
+        name = f"{at}{key}"
+        if isinstance(value, Mapping):
+            below = target.get(key)
+            target[key] = below if isinstance(below, dict) else {}
+            _merge(target[key], value, origin, origins, f"{name}.")
+        elif value is not None:
+            target[key] = value
+            origins[name] = origin
+
+
+def _flatten(values: Mapping[str, Any], at: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(_flatten(value, f"{at}{key}."))
+        else:
+            flat[f"{at}{key}"] = value
+    return flat

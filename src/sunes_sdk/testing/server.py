@@ -1,0 +1,184 @@
+"""The mutual-TLS HTTP server that the SOAP fakes stand on, with network faults on demand."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from cryptography import x509
+
+from .pki import TestPki
+
+MAX_REQUEST_BYTES = 60_000_000
+Fault = Literal["cut_before", "cut_after", "truncate", "slow", "late"]
+"""cut_before: the connection drops before the request is handled; cut_after: it is handled, then the connection drops
+without an answer; truncate: half of the answer; slow: answered after `seconds`; late: handled after the client left."""
+
+
+@dataclass(frozen=True)
+class Request:
+    path: str
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    client: x509.Certificate | None
+    """The certificate that the TLS client presented."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+@dataclass
+class _Planned:
+    fault: Fault
+    seconds: float
+    left: int
+
+
+class FakeHttpServer:
+    """Serves `handle(request) -> Answer` on 127.0.0.1 over TLS with required client certificates.
+
+    An exception in `handle` is kept in `.failures` and answered 500: `close()` raises it, so that a test whose fake
+    broke cannot pass.
+    """
+
+    def __init__(self, pki: TestPki, handle: Callable[[Request], Answer]) -> None:
+        self._handle = handle
+        self._faults: deque[_Planned] = deque()
+        self._lock = threading.Lock()
+        self.failures: list[Exception] = []
+        self.connections = 0
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(pki.server.certificate, pki.server.key)
+        context.load_verify_locations(pki.ca_file)
+        context.verify_mode = ssl.CERT_REQUIRED
+        self._server = _Server(("127.0.0.1", 0), _handler_class(self))
+        self._server.context = context
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self._server.server_address[1]}"
+
+    def plan(self, fault: Fault, *, times: int = 1, seconds: float = 0.0) -> None:
+        """The next `times` requests meet this fault."""
+        with self._lock:
+            self._faults.append(_Planned(fault, seconds, times))
+
+    def next_fault(self) -> _Planned | None:
+        with self._lock:
+            if not self._faults:
+                return None
+            planned = self._faults[0]
+            planned.left -= 1
+            if planned.left <= 0:
+                self._faults.popleft()
+            return planned
+
+    def answer(self, request: Request) -> Answer:
+        try:
+            return self._handle(request)
+        except Exception as e:  # noqa: BLE001  a broken fake must fail the test, not the socket
+            self.failures.append(e)
+            return Answer(500, {"Content-Type": "text/plain"}, b"the fake server broke")
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=5)
+        if self.failures:
+            raise self.failures[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+    context: ssl.SSLContext
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        request.settimeout(30)
+        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            tls = self.context.wrap_socket(request, server_side=True)
+        except (ssl.SSLError, OSError):
+            return  # a client without a trusted certificate: refused at the handshake, as the real server does
+        try:
+            super().finish_request(tls, client_address)
+        except (ssl.SSLError, OSError):
+            return
+        finally:
+            with contextlib.suppress(OSError):
+                tls.close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        return
+
+
+def _handler_class(owner: FakeHttpServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1
+
+        def do_POST(self) -> None:
+            length = int(self.headers.get("Content-Length", "0"))
+            if length > MAX_REQUEST_BYTES:
+                self.send_error(413)
+                return
+            body = self.rfile.read(length)
+            der = self.connection.getpeercert(binary_form=True)
+            client = x509.load_der_x509_certificate(der) if der else None
+            request = Request(self.path, {k.lower(): v for k, v in self.headers.items()}, body, client)
+            planned = owner.next_fault()
+            fault = planned.fault if planned else None
+            if fault == "cut_before":
+                self._cut()
+                return
+            if planned and fault in ("slow", "late"):
+                time.sleep(planned.seconds)
+            answer = owner.answer(request)
+            if fault == "cut_after":
+                self._cut()
+            else:
+                self._send(answer, half=fault == "truncate")
+
+        def _send(self, answer: Answer, *, half: bool) -> None:
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body[: len(answer.body) // 2] if half else answer.body)
+            self.wfile.flush()
+            if half:
+                self._cut()
+
+        def _cut(self) -> None:
+            self.close_connection = True
+            with contextlib.suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    return Handler

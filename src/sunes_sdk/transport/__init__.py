@@ -1,0 +1,6 @@
+"""L3: the Transport seam, HTTPS with mutual TLS, MTOM, SOAP framing, frame recorder."""
+
+from .https import HttpsTransport, client_context
+from .seam import HttpResponse, Transport
+
+__all__ = ["HttpResponse", "HttpsTransport", "Transport", "client_context"]

@@ -1,0 +1,31 @@
+"""The seam through which every HTTP exchange goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """Status, headers (names in lower case) and body of an answer, whatever the status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "")
+
+
+class Transport(Protocol):
+    """One POST. Thread-safe.
+
+    Raises TransportError: `sent="no"` when no byte of the request can have left (name, connection, handshake),
+    `sent="maybe"` otherwise (time-out or cut after the first byte).
+    """
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpResponse: ...
+    def close(self) -> None: ...
