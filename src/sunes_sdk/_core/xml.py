@@ -101,4 +101,4 @@ def c14n(element: etree._Element, *, exclusive: bool = False, with_comments: boo
     if not exclusive and element.getparent() is not None:
         element = copy.deepcopy(element)
         element.tail = None
-    return etree.tostring(element, method="c14n", exclusive=exclusive, with_comments=with_comments, with_tail=False)
+    return etree.tostring(element, method="c14n", exclusive=exclusive, with_comments=with_comments)
