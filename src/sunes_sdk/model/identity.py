@@ -142,7 +142,7 @@ class Traits(Model):
             return value.isoformat()[:10]
         if isinstance(value, str) and not _DATE.fullmatch(value):
             raise invalid("INS_BIRTH_DATE", "a birth date is AAAA-MM-JJ", rule="INSi DateLunaire",
-                          hint="write 1979-03-28")  # fmt: skip
+                          hint="write 1953-05-31")  # fmt: skip
         return value
 
     @field_validator("birth_place")
@@ -150,7 +150,7 @@ class Traits(Model):
     def _cog(cls, value: str) -> str:
         if not _COG.fullmatch(value):
             raise invalid("INS_BIRTH_PLACE", "a birth place is a COG code of 5 characters", rule="RNIV; COG (H19)",
-                          hint="give the INSEE code of the commune (51215), or 99 and the country (99109); "
+                          hint="give the INSEE code of the commune (63113), or 99 and the country (99109); "
                           "a postal code is something else")  # fmt: skip
         return value
 
