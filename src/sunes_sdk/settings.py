@@ -115,6 +115,9 @@ class MssSettings(Model):
     can be answered, required for an APP mailbox (ECO.2.2.5); source_id: OID for XDSSubmissionSet.sourceId;
     trusted_domains: domains of the white list this sender may write to; max_message_bytes: operator's limit.
     professional_policy / patient_policy: what to do when the connection is lost after the final dot.
+    patient_may_reply: False adds `X-MSS-MES: FIN` to messages to patients; ask_read_receipt: adds
+    `Disposition-Notification-To`; timeout_seconds: of each command; final_reply_seconds: how long the server may take
+    to accept a whole message (RFC 5321 §4.5.3.2.6 asks for ten minutes).
     """
 
     host: Text
@@ -130,7 +133,10 @@ class MssSettings(Model):
     max_message_bytes: int = 25_000_000
     professional_policy: Literal["at_least_once", "at_most_once"] = "at_least_once"
     patient_policy: Literal["at_least_once", "at_most_once"] = "at_most_once"
+    patient_may_reply: bool = True
+    ask_read_receipt: bool = False
     timeout_seconds: float = 30.0
+    final_reply_seconds: float = 600.0
 
 
 class InsiSettings(Model):
