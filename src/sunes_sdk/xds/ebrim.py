@@ -1,0 +1,449 @@
+"""ebRIM 3.0 encoding of XDS metadata: one table of UUIDs, a strict writer with two profiles, a lenient reader."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lxml import etree
+
+from .._core.errors import MetadataError
+from .._core.xml import escape_attribute, escape_text, parse
+from ..model import Code
+from .metadata import Association, Author, DocumentEntry, Submission, SubmissionSet
+
+RIM = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"
+LCM = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"
+STABLE_DOCUMENT = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
+APPROVED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"
+SUBMISSION_SET_NODE = "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd"
+LONG_NAME_MAX = 256
+"""rim.xsd LongName: longest Slot value, code and ExternalIdentifier value."""
+
+SCHEMES = {
+    "SubmissionSet.author": "urn:uuid:a7058bb9-b4e4-4307-ba5b-e3f0ab85e12d",
+    "SubmissionSet.contentTypeCode": "urn:uuid:aa543740-bdda-424e-8c96-df4873be8500",
+    "SubmissionSet.patientId": "urn:uuid:6b5aea1a-874d-4603-a4bc-96a0a7b38446",
+    "SubmissionSet.sourceId": "urn:uuid:554ac39e-e3fe-47fe-b233-965d2a147832",
+    "SubmissionSet.uniqueId": "urn:uuid:96fdda7c-d067-4183-912e-bf5ee74998a8",
+    "DocumentEntry.author": "urn:uuid:93606bcf-9494-43ec-9b4e-a7748d1a838d",
+    "DocumentEntry.classCode": "urn:uuid:41a5887f-8865-4c09-adf7-e362475b143a",
+    "DocumentEntry.typeCode": "urn:uuid:f0306f51-975f-434e-a61c-c59651d33983",
+    "DocumentEntry.confidentialityCode": "urn:uuid:f4f85eac-e6cb-4883-b524-f2705394840f",
+    "DocumentEntry.formatCode": "urn:uuid:a09d5840-386c-46f2-b5ad-9c3699a4309d",
+    "DocumentEntry.healthcareFacilityTypeCode": "urn:uuid:f33fb8ac-18af-42cc-ae0e-ed0b0bdb91e1",
+    "DocumentEntry.practiceSettingCode": "urn:uuid:cccf5598-8b07-4b77-a05e-ae952c785ead",
+    "DocumentEntry.eventCodeList": "urn:uuid:2c6b8cb7-8b2a-4051-b291-b1ae6a575ef4",
+    "DocumentEntry.patientId": "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427",
+    "DocumentEntry.uniqueId": "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab",
+}
+"""Every classification and external identifier scheme (IHE ITI volume 3 §4.2.5)."""
+
+REFERENCE_IDS = "urn:ihe:iti:xds:2013:referenceIdList"
+ACTION = "urn:action:extraMetadataSlot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Where the two French uses of ebRIM differ.
+
+    upper_hash: case of the SHA-1; uri / action: Slots of an archive; status: objects are written Approved;
+    uuid_parts: ids of classifications and identifiers are `urn:uuid:` instead of `cla1`, `ei1`; empty_description:
+    an absent comment is written as an empty Description; reference_ids: the slot of that name is written.
+    """
+
+    name: str
+    upper_hash: bool
+    uri: bool
+    action: bool
+    status: bool
+    uuid_parts: bool
+    empty_description: bool
+    reference_ids: bool
+
+
+DMP = Profile(
+    name="DMP", upper_hash=False, uri=False, action=False, status=False, uuid_parts=False, empty_description=False,
+    reference_ids=True,
+)  # fmt: skip
+"""ITI-41 to the DMP: symbolic ids; the registry sets the status."""
+XDM = Profile(
+    name="XDM", upper_hash=True, uri=True, action=True, status=True, uuid_parts=True, empty_description=True,
+    reference_ids=False,
+)  # fmt: skip
+"""METADATA.XML of an IHE_XDM.ZIP, as the official archives are written (none of them holds a referenceIdList)."""
+
+
+class _Ids:
+    """Ids of the parts of one message: unique, and the same for the same message."""
+
+    def __init__(self, profile: Profile, seed: str) -> None:
+        self._uuid = profile.uuid_parts
+        self._seed = seed
+        self._counts = {"cla": 0, "ei": 0}
+
+    def next(self, kind: str) -> str:
+        self._counts[kind] += 1
+        name = f"{kind}{self._counts[kind]}"
+        return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, f'{self._seed}/{name}')}" if self._uuid else name
+
+
+def _checked(value: str, name: str) -> str:
+    if len(value) > LONG_NAME_MAX:
+        raise MetadataError(
+            f"the value has {len(value)} characters, at most {LONG_NAME_MAX} can be written", code="XDS_TOO_LONG",
+            path=name, rule="rim.xsd LongName", hint="shorten the name of the person, structure or label it holds",
+        )  # fmt: skip
+    return value
+
+
+def _slot(name: str, values: Iterable[str]) -> str:
+    inner = "".join([f"<rim:Value>{escape_text(_checked(value, name))}</rim:Value>" for value in values])
+    return f'<rim:Slot name="{escape_attribute(name)}"><rim:ValueList>{inner}</rim:ValueList></rim:Slot>'
+
+
+def _label(tag: str, text: str) -> str:
+    return (
+        f'<rim:{tag}><rim:LocalizedString xml:lang="FR" charset="UTF8" value="{escape_attribute(text)}"/></rim:{tag}>'
+    )
+
+
+def _class(scheme: str, code: Code | None, of: str, ids: _Ids) -> str:
+    if code is None:
+        return ""
+    return (
+        f'<rim:Classification id="{ids.next("cla")}" classificationScheme="{SCHEMES[scheme]}" classifiedObject="{of}"'
+        f' nodeRepresentation="{escape_attribute(_checked(code.code, scheme))}">'
+        f"{_slot('codingScheme', (code.system,))}{_label('Name', code.display)}</rim:Classification>"
+    )
+
+
+def _author(scheme: str, author: Author, of: str, ids: _Ids) -> str:
+    slots = [_slot("authorPerson", (author.person,))]
+    if author.roles:
+        slots.append(_slot("authorRole", author.roles))
+    if author.specialties:
+        slots.append(_slot("authorSpecialty", author.specialties))
+    if author.institution:
+        slots.append(_slot("authorInstitution", (author.institution,)))
+    return (
+        f'<rim:Classification id="{ids.next("cla")}" classificationScheme="{SCHEMES[scheme]}" classifiedObject="{of}"'
+        f' nodeRepresentation="">{"".join(slots)}</rim:Classification>'
+    )
+
+
+def _identifier(scheme: str, value: str, of: str, ids: _Ids) -> str:
+    return (
+        f'<rim:ExternalIdentifier id="{ids.next("ei")}" identificationScheme="{SCHEMES[scheme]}" registryObject="{of}"'
+        f' value="{escape_attribute(_checked(value, scheme))}">{_label("Name", f"XDS{scheme}")}'
+        "</rim:ExternalIdentifier>"
+    )
+
+
+def _description(text: str, profile: Profile) -> str:
+    return _label("Description", text) if text or profile.empty_description else ""
+
+
+def _set(s: SubmissionSet, profile: Profile, ids: _Ids) -> str:
+    of = escape_attribute(s.id)
+    parts = [f'<rim:RegistryPackage id="{of}"', f' status="{APPROVED}">' if profile.status else ">"]
+    parts.append(_slot("submissionTime", (s.submission_time,)))
+    if s.intended_recipients:
+        parts.append(_slot("intendedRecipient", s.intended_recipients))
+    if s.title:
+        parts.append(_label("Name", s.title))
+    parts.append(_description(s.comments, profile))
+    if s.author is not None:
+        parts.append(_author("SubmissionSet.author", s.author, of, ids))
+    parts.append(_class("SubmissionSet.contentTypeCode", s.content_type, of, ids))
+    parts.append(
+        f'<rim:Classification id="{ids.next("cla")}" classificationNode="{SUBMISSION_SET_NODE}"'
+        f' classifiedObject="{of}" nodeRepresentation=""/>'
+    )
+    parts.append(_identifier("SubmissionSet.patientId", s.patient_id, of, ids))
+    parts.append(_identifier("SubmissionSet.sourceId", s.source_id, of, ids))
+    parts.append(_identifier("SubmissionSet.uniqueId", s.unique_id, of, ids))
+    parts.append("</rim:RegistryPackage>")
+    return "".join(parts)
+
+
+def _entry_slots(e: DocumentEntry, profile: Profile) -> Iterable[tuple[str, tuple[str, ...]]]:
+    if profile.action and e.action:
+        yield ACTION, (e.action,)
+    if e.hash:
+        yield "hash", (e.hash.upper() if profile.upper_hash else e.hash.lower(),)
+    if e.size is not None:
+        yield "size", (str(e.size),)
+    if profile.uri and e.uri:
+        yield "URI", (e.uri,)
+    for name, value in (
+        ("creationTime", e.creation_time),
+        ("languageCode", e.language),
+        ("legalAuthenticator", e.legal_authenticator),
+        ("serviceStartTime", e.service_start),
+        ("serviceStopTime", e.service_stop),
+        ("sourcePatientId", e.source_patient_id),
+    ):
+        if value:
+            yield name, (value,)
+    if e.source_patient_info:
+        yield "sourcePatientInfo", e.source_patient_info
+    if profile.reference_ids and e.reference_ids:
+        yield REFERENCE_IDS, e.reference_ids
+
+
+def _entry(e: DocumentEntry, profile: Profile, ids: _Ids) -> str:
+    of = escape_attribute(e.id)
+    parts = [
+        f'<rim:ExtrinsicObject id="{of}" mimeType="{escape_attribute(e.mime_type)}" objectType="{STABLE_DOCUMENT}"',
+        f' status="{APPROVED}">' if profile.status else ">",
+    ]
+    parts += [_slot(name, values) for name, values in _entry_slots(e, profile)]
+    if e.title:
+        parts.append(_label("Name", e.title))
+    parts.append(_description(e.comments, profile))
+    parts += [_author("DocumentEntry.author", author, of, ids) for author in e.authors]
+    parts.append(_class("DocumentEntry.classCode", e.class_code, of, ids))
+    parts.append(_class("DocumentEntry.typeCode", e.type_code, of, ids))
+    parts += [_class("DocumentEntry.confidentialityCode", code, of, ids) for code in e.confidentiality]
+    parts.append(_class("DocumentEntry.formatCode", e.format_code, of, ids))
+    parts.append(_class("DocumentEntry.healthcareFacilityTypeCode", e.facility_type, of, ids))
+    parts.append(_class("DocumentEntry.practiceSettingCode", e.practice_setting, of, ids))
+    parts += [_class("DocumentEntry.eventCodeList", code, of, ids) for code in e.event_codes]
+    parts.append(_identifier("DocumentEntry.patientId", e.patient_id, of, ids))
+    parts.append(_identifier("DocumentEntry.uniqueId", e.unique_id, of, ids))
+    parts.append("</rim:ExtrinsicObject>")
+    return "".join(parts)
+
+
+def association(a: Association) -> str:
+    """One Association element (prefix `rim`)."""
+    return (
+        f'<rim:Association id="{escape_attribute(a.id)}" associationType="{escape_attribute(a.type)}"'
+        f' sourceObject="{escape_attribute(a.source)}" targetObject="{escape_attribute(a.target)}">'
+        f"{''.join([_slot(name, values) for name, values in a.slots])}</rim:Association>"
+    )
+
+
+def encode(submission: Submission, profile: Profile) -> str:
+    """The lcm:SubmitObjectsRequest element, self-contained, without XML declaration.
+
+    Raises MetadataError `XDS_TOO_LONG` for a value the schema cannot hold, `XDS_NO_SET` without a submission set.
+    """
+    s = submission.submission_set
+    if s is None:
+        raise MetadataError("a submission needs a submission set", code="XDS_NO_SET", path="submission_set",
+                            rule="IHE ITI-41: exactly one RegistryPackage", hint="give submission_set")  # fmt: skip
+    ids = _Ids(profile, s.id)
+    parts = [
+        f'<lcm:SubmitObjectsRequest xmlns:lcm="{LCM}" xmlns:rim="{RIM}"><rim:RegistryObjectList>',
+        _set(s, profile, ids),
+    ]
+    parts += [_entry(entry, profile, ids) for entry in submission.entries]
+    parts += [association(a) for a in submission.associations]
+    parts.append("</rim:RegistryObjectList></lcm:SubmitObjectsRequest>")
+    return "".join(parts)
+
+
+def _local(element: etree._Element) -> str:
+    tag = element.tag
+    return tag.rsplit("}", 1)[-1] if isinstance(tag, str) else ""
+
+
+@dataclass(slots=True)
+class _Object:
+    """One registry object, taken apart by name and scheme: prefixes and order do not matter."""
+
+    element: etree._Element
+    slots: dict[str, tuple[str, ...]]
+    labels: dict[str, str]
+    version: str
+    classes: dict[str, list[etree._Element]]
+    nodes: set[str]
+    identifiers: dict[str, str]
+
+    def attribute(self, name: str) -> str:
+        return (self.element.get(name) or "").strip()
+
+    def first(self, slot: str) -> str:
+        values = self.slots.get(slot, ())
+        return values[0] if values else ""
+
+    def code(self, scheme: str) -> Code | None:
+        codes = self.codes(scheme)
+        return codes[0] if codes else None
+
+    def codes(self, scheme: str) -> tuple[Code, ...]:
+        return tuple(filter(None, map(_read_code, self.classes.get(SCHEMES[scheme], ()))))
+
+    def authors(self, scheme: str) -> tuple[Author, ...]:
+        return tuple(map(_read_author, self.classes.get(SCHEMES[scheme], ())))
+
+
+def _slots(element: etree._Element) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for child in element:
+        if _local(child) == "Slot":
+            values = tuple(v.text or "" for v in child.iter("{*}Value"))
+            name = (child.get("name") or "").strip()
+            found[name] = found.get(name, ()) + values
+    return found
+
+
+def _text(element: etree._Element) -> str:
+    string = next(element.iter("{*}LocalizedString"), None)
+    return "" if string is None else string.get("value") or ""
+
+
+def _read_code(element: etree._Element) -> Code | None:
+    code = element.get("nodeRepresentation") or ""
+    if not code.strip():
+        return None
+    schemes = _slots(element).get("codingScheme", ())
+    label = next((_text(child) for child in element if _local(child) == "Name"), "")
+    # Not validated: received metadata may lack the scheme, which is for a check to say, not for the reader to refuse.
+    return Code.model_construct(code=code, system=schemes[0] if schemes else "", display=label, system_name="")
+
+
+def _read_author(element: etree._Element) -> Author:
+    slots = _slots(element)
+    person, institution = slots.get("authorPerson", ()), slots.get("authorInstitution", ())
+    return Author(
+        person=person[0] if person else "",
+        institution=institution[0] if institution else "",
+        roles=slots.get("authorRole", ()),
+        specialties=slots.get("authorSpecialty", ()),
+    )
+
+
+def _object(element: etree._Element) -> _Object:
+    found = _Object(element, _slots(element), {}, "", {}, set(), {})
+    for child in element:
+        kind = _local(child)
+        if kind in ("Name", "Description"):
+            found.labels[kind] = _text(child)
+        elif kind == "VersionInfo":
+            found.version = child.get("versionName") or ""
+        elif kind == "Classification":
+            if child.get("classificationNode"):
+                found.nodes.add((child.get("classificationNode") or "").strip())
+            else:
+                found.classes.setdefault((child.get("classificationScheme") or "").strip(), []).append(child)
+        elif kind == "ExternalIdentifier":
+            found.identifiers[(child.get("identificationScheme") or "").strip()] = (child.get("value") or "").strip()
+    return found
+
+
+def _read_set(o: _Object) -> SubmissionSet:
+    authors = o.authors("SubmissionSet.author")
+    return SubmissionSet(
+        id=o.attribute("id"),
+        unique_id=o.identifiers.get(SCHEMES["SubmissionSet.uniqueId"], ""),
+        source_id=o.identifiers.get(SCHEMES["SubmissionSet.sourceId"], ""),
+        patient_id=o.identifiers.get(SCHEMES["SubmissionSet.patientId"], ""),
+        submission_time=o.first("submissionTime"),
+        author=authors[0] if authors else None,
+        content_type=o.code("SubmissionSet.contentTypeCode"),
+        title=o.labels.get("Name", ""),
+        comments=o.labels.get("Description", ""),
+        intended_recipients=o.slots.get("intendedRecipient", ()),
+        status=o.attribute("status"),
+    )
+
+
+def _read_entry(o: _Object) -> DocumentEntry:
+    size = o.first("size").strip()
+    return DocumentEntry(
+        id=o.attribute("id"),
+        mime_type=o.attribute("mimeType"),
+        unique_id=o.identifiers.get(SCHEMES["DocumentEntry.uniqueId"], ""),
+        patient_id=o.identifiers.get(SCHEMES["DocumentEntry.patientId"], ""),
+        type_code=o.code("DocumentEntry.typeCode"),
+        class_code=o.code("DocumentEntry.classCode"),
+        format_code=o.code("DocumentEntry.formatCode"),
+        facility_type=o.code("DocumentEntry.healthcareFacilityTypeCode"),
+        practice_setting=o.code("DocumentEntry.practiceSettingCode"),
+        confidentiality=o.codes("DocumentEntry.confidentialityCode"),
+        event_codes=o.codes("DocumentEntry.eventCodeList"),
+        authors=o.authors("DocumentEntry.author"),
+        legal_authenticator=o.first("legalAuthenticator"),
+        title=o.labels.get("Name", ""),
+        comments=o.labels.get("Description", ""),
+        creation_time=o.first("creationTime"),
+        service_start=o.first("serviceStartTime"),
+        service_stop=o.first("serviceStopTime"),
+        language=o.first("languageCode"),
+        source_patient_id=o.first("sourcePatientId"),
+        source_patient_info=o.slots.get("sourcePatientInfo", ()),
+        reference_ids=o.slots.get(REFERENCE_IDS, ()),
+        hash=o.first("hash").strip().lower(),
+        size=int(size) if size.isascii() and size.isdigit() else None,
+        uri=o.first("URI"),
+        action=o.first(ACTION).strip(),
+        logical_id=o.attribute("lid"),
+        version=o.version,
+        status=o.attribute("status"),
+        repository_unique_id=o.first("repositoryUniqueId"),
+    )
+
+
+def _read_association(element: etree._Element) -> Association:
+    o = _object(element)
+    return Association(
+        id=o.attribute("id"),
+        type=o.attribute("associationType"),
+        source=o.attribute("sourceObject"),
+        target=o.attribute("targetObject"),
+        slots=tuple(o.slots.items()),
+    )
+
+
+def decode(xml: bytes) -> Submission:
+    """Read metadata from a document that holds a RegistryObjectList at any depth: METADATA.XML, an ITI-41 request, a
+    query answer. Prefixes, order of objects and of their parts do not matter; what is absent comes back empty.
+
+    Raises XmlSecurityError for XML that must be refused, MetadataError `XDS_OLD_EBXML` for XDS.a (ebRIM 2.1),
+    `XDS_NO_METADATA` when there is no registry object list.
+    """
+    return decode_element(parse(xml.strip()))
+
+
+def decode_element(root: etree._Element) -> Submission:
+    """As `decode`, from a parsed element."""
+    lists = list(root.iter(f"{{{RIM}}}RegistryObjectList"))
+    if not lists:
+        if any("xsd:2.1" in str(e.tag) for e in root.iter()):
+            raise MetadataError("ebXML 2.1 metadata (XDS.a) is not read", code="XDS_OLD_EBXML",
+                                rule="XDS.b: ebRIM 3.0", hint="ask the sender for XDS.b metadata")  # fmt: skip
+        raise MetadataError("no RegistryObjectList", code="XDS_NO_METADATA", rule="ebRIM 3.0 metadata",
+                            hint="check that the file is METADATA.XML or a registry message")  # fmt: skip
+    sets: list[SubmissionSet] = []
+    entries: list[DocumentEntry] = []
+    associations: list[Association] = []
+    refs: list[str] = []
+    packages: list[_Object] = []
+    loose_nodes: dict[str, set[str]] = {}
+    for element in (child for each in lists for child in each):
+        match _local(element):
+            case "RegistryPackage":
+                packages.append(_object(element))
+            case "ExtrinsicObject":
+                entries.append(_read_entry(_object(element)))
+            case "Association":
+                associations.append(_read_association(element))
+            case "ObjectRef":
+                refs.append((element.get("id") or "").strip())
+            case "Classification":  # IHE also allows the class marker beside the package
+                of = (element.get("classifiedObject") or "").strip()
+                loose_nodes.setdefault(of, set()).add((element.get("classificationNode") or "").strip())
+    for package in packages:
+        if SUBMISSION_SET_NODE in package.nodes | loose_nodes.get(package.attribute("id"), set()):
+            sets.append(_read_set(package))
+    return Submission(
+        submission_set=sets[0] if sets else None,
+        entries=tuple(entries),
+        associations=tuple(associations),
+        object_refs=tuple(refs),
+        other_sets=tuple(sets[1:]),
+    )
