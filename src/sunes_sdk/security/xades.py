@@ -1,0 +1,329 @@
+"""The signature of a submission set: XAdES 1.1.1 with an IHE manifest (Document Digital Signature).
+
+Written as one string that is canonical by construction; only the default namespace is ever in scope, so that inclusive
+C14N of Manifest, SignedProperties and SignedInfo adds their own `xmlns` and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from lxml import etree
+
+from .._core.errors import SecurityError, SignatureVerificationError
+from .._core.findings import Finding, Report
+from .._core.xml import escape_attribute, escape_text, parse
+from . import dsig
+from .keys import check_trusted, distinguished_name
+from .signer import DigestName, Signer
+
+XADES = "http://uri.etsi.org/01903/v1.1.1#"
+"""Version 1.1.1, not 1.3.2."""
+MANIFEST_ID: Final = "IHEManifest"
+PROPERTIES_ID: Final = "S0-SignedProperties"
+PURPOSE_SOURCE: Final = "1.2.840.10065.1.12.1.14"
+"""ASTM E1762 "Source": the purpose of the DMP's submission-set signature."""
+SET_DIGEST: Final = b"\0"
+"""The set itself is listed with one zero byte (`AA==`) in place of a digest."""
+_D = f"{{{dsig.DS}}}"
+_X = f"{{{XADES}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDocument:
+    """A document of the set: its unique id (OID) and the bytes to digest.
+
+    is_xml: `data` is the canonical form (`canonical_form`) of the document; otherwise its bytes as they are (DICOM).
+    """
+
+    unique_id: str
+    data: bytes = field(repr=False)
+    is_xml: bool = True
+
+
+def canonical_form(content: bytes) -> bytes:
+    """C14N 1.0 with comments of a whole XML document: what the manifest's digest covers."""
+    return etree.tostring(parse(content).getroottree(), method="c14n", with_comments=True)
+
+
+def sign_submission(
+    *,
+    submission_unique_id: str,
+    documents: Sequence[SignedDocument],
+    signer: Signer,
+    signing_time: datetime,
+    signature_id: str,
+    digest: DigestName = "sha1",
+) -> bytes:
+    """The signature document of a submission set, one RSA signature.
+
+    signature_id: an NCName (`_` and a UUID); signing_time: aware; digest: SHA-1 in every DMP message seen, SHA-256
+    where the environment takes it (unverified). Raises SigningError or CertificateError from the signer.
+    """
+    identifier = escape_attribute(signature_id)
+    method = dsig.DIGEST_METHODS[digest]
+    manifest = _reference(submission_unique_id, base64.b64encode(SET_DIGEST).decode(), method, is_xml=False)
+    manifest += "".join(
+        _reference(d.unique_id, dsig.digest_value(d.data, digest), method, is_xml=d.is_xml) for d in documents
+    )
+    properties = (
+        f"<SignedSignatureProperties><SigningTime>{signing_time.isoformat(timespec='milliseconds')}</SigningTime>"
+        f"{_certificates(signer.chain_der, digest)}<SignaturePolicyIdentifier><SignaturePolicyImplied>"
+        "</SignaturePolicyImplied></SignaturePolicyIdentifier></SignedSignatureProperties>"
+        "<SignedDataObjectProperties></SignedDataObjectProperties></SignedProperties>"
+    )
+    manifest_digest = dsig.digest_value(f"{_MANIFEST_SIGNED}{manifest}</Manifest>".encode(), digest)
+    properties_digest = dsig.digest_value(f"{_PROPERTIES_SIGNED}{properties}".encode(), digest)
+    signed_info = (
+        f'<CanonicalizationMethod Algorithm="{dsig.C14N_WITH_COMMENTS}"></CanonicalizationMethod>'
+        f'<SignatureMethod Algorithm="{dsig.SIGNATURE_METHODS[digest]}"></SignatureMethod>'
+        f'<Reference Type="{dsig.DS}Manifest" URI="#{MANIFEST_ID}"><DigestMethod Algorithm="{method}"></DigestMethod>'
+        f"<DigestValue>{manifest_digest}</DigestValue></Reference>"
+        f'<Reference Type="{XADES}SignedProperties" URI="#{PROPERTIES_ID}"><DigestMethod Algorithm="{method}">'
+        f"</DigestMethod><DigestValue>{properties_digest}</DigestValue></Reference></SignedInfo>"
+    )
+    value = signer.sign(f'<SignedInfo xmlns="{dsig.DS}">{signed_info}'.encode(), digest)
+    return (
+        f'<Signature xmlns="{dsig.DS}" Id="{identifier}"><SignedInfo>{signed_info}'
+        f"<SignatureValue>{base64.b64encode(value).decode()}</SignatureValue><KeyInfo><X509Data><X509Certificate>"
+        f"{base64.b64encode(signer.certificate_der).decode()}</X509Certificate></X509Data></KeyInfo>"
+        f'<Object><Manifest Id="{MANIFEST_ID}">{manifest}</Manifest></Object>'
+        f'<Object><SignatureProperties><SignatureProperty Id="purposeOfSignature" Target="#{identifier}">'
+        f"{PURPOSE_SOURCE}</SignatureProperty></SignatureProperties></Object>"
+        f'<Object><QualifyingProperties xmlns="{XADES}" Target="#{identifier}">'
+        f'<SignedProperties Id="{PROPERTIES_ID}">{properties}</QualifyingProperties></Object></Signature>'
+    ).encode()
+
+
+_MANIFEST_SIGNED = f'<Manifest xmlns="{dsig.DS}" Id="{MANIFEST_ID}">'
+_PROPERTIES_SIGNED = f'<SignedProperties xmlns="{XADES}" Id="{PROPERTIES_ID}">'
+_TRANSFORM = f'<Transforms><Transform Algorithm="{dsig.C14N_WITH_COMMENTS}"></Transform></Transforms>'
+
+
+def _reference(unique_id: str, value: str, method: str, *, is_xml: bool) -> str:
+    return (
+        f'<Reference URI="urn:oid:{escape_attribute(unique_id)}">{_TRANSFORM if is_xml else ""}'
+        f'<DigestMethod Algorithm="{method}"></DigestMethod><DigestValue>{value}</DigestValue></Reference>'
+    )
+
+
+@lru_cache(maxsize=32)
+def _certificates(chain: tuple[bytes, ...], digest: DigestName) -> str:
+    """SigningCertificate: leaf, intermediates, root. The same for every signature of a signer."""
+    return "<SigningCertificate>" + "".join(_certificate(der, digest) for der in chain) + "</SigningCertificate>"
+
+
+def _certificate(der: bytes, digest: DigestName) -> str:
+    certificate = x509.load_der_x509_certificate(der)
+    return (
+        f'<Cert><CertDigest><DigestMethod Algorithm="{dsig.DIGEST_METHODS[digest]}"></DigestMethod><DigestValue>'
+        f"{dsig.digest_value(der, digest)}</DigestValue></CertDigest><IssuerSerial>"
+        f'<X509IssuerName xmlns="{dsig.DS}">{escape_text(distinguished_name(certificate.issuer))}</X509IssuerName>'
+        f'<X509SerialNumber xmlns="{dsig.DS}">{certificate.serial_number}</X509SerialNumber></IssuerSerial></Cert>'
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XadesReport:
+    """What a verification saw.
+
+    submission_unique_id: the entry of the set; documents: unique id → digest that the manifest holds; purpose and
+    signing_time as written; report: findings `XADES_*`, errors where the DMP would refuse.
+    """
+
+    report: Report
+    certificate: x509.Certificate | None = field(repr=False)
+    submission_unique_id: str = ""
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+    purpose: str = ""
+    signing_time: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.report.ok
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        return tuple(f.code for f in self.report.errors)
+
+
+def verify(
+    xml: bytes,
+    *,
+    documents: Mapping[str, bytes] | None = None,
+    trusted_roots: Iterable[x509.Certificate] | None = None,
+    at: datetime | None = None,
+) -> XadesReport:
+    """Check a submission-set signature: SignatureValue, Manifest, SignedProperties, the signer's CertDigest, and:
+
+    documents: unique id → bytes as received, each of which must be in the manifest with the right digest, and none
+    besides; trusted_roots with `at`: the certificate's chain and dates. What is None is not checked.
+    """
+    findings: list[Finding] = []
+    try:
+        signature = parse(xml)
+        if signature.tag != f"{_D}Signature":
+            raise dsig.refused("XADES_SHAPE", "the root is not a ds:Signature", "Signature")
+        certificate = dsig.signer_certificate(signature)
+    except SecurityError as e:
+        return XadesReport(report=Report((_finding(e),)), certificate=None)
+    try:
+        dsig.check_signed_info(signature, certificate)
+    except SignatureVerificationError as e:
+        findings.append(_finding(e))
+    manifest = _covered(signature, f"{dsig.DS}Manifest", f"{_D}Manifest", "XADES_MANIFEST", findings)
+    properties = _covered(
+        signature, f"{XADES}SignedProperties", f"{_X}SignedProperties", "XADES_PROPERTIES", findings
+    )  # fmt: skip
+    if properties is not None:
+        _check_signing_certificate(properties, certificate, findings)
+    set_id, entries = _entries(manifest, findings) if manifest is not None else ("", {})
+    if documents is not None:
+        _check_documents(entries, documents, findings)
+    if trusted_roots is not None and at is not None:
+        try:
+            check_trusted(certificate, trusted_roots, at)
+        except SecurityError as e:
+            findings.append(_finding(e))
+    purpose = signature.findtext(f"{_D}Object/{_D}SignatureProperties/{_D}SignatureProperty")
+    if purpose is None:  # the official message leaves these two elements in no namespace
+        purpose = signature.findtext(f"{_D}Object/SignatureProperties/SignatureProperty") or ""
+    time = properties.findtext(f"{_X}SignedSignatureProperties/{_X}SigningTime") if properties is not None else ""
+    return XadesReport(
+        report=Report(tuple(findings)),
+        certificate=certificate,
+        submission_unique_id=set_id,
+        documents={uid: _digest_of(e) for uid, e in entries.items()},
+        purpose=purpose.strip(),
+        signing_time=time or "",
+    )
+
+
+def _finding(error: SecurityError) -> Finding:
+    return Finding(code=error.code, message=error.message, path=error.path, rule=error.rule, source="XMLDSig, IHE DSG")
+
+
+def _note(findings: list[Finding], code: str, message: str, path: str) -> None:
+    findings.append(Finding(code=code, message=message, path=path, source="IHE DSG, XAdES 1.1.1"))
+
+
+def _covered(
+    signature: etree._Element, kind: str, tag: str, code: str, findings: list[Finding]
+) -> etree._Element | None:
+    """The one element that a SignedInfo reference of this Type covers, when its digest is right."""
+    references = [r for r in signature.iterfind(f"{_D}SignedInfo/{_D}Reference") if r.get("Type") == kind]
+    if len(references) != 1:
+        _note(findings, code, f"SignedInfo must reference one {kind.rsplit('#', 1)[-1]}", "SignedInfo")
+        return None
+    uri = references[0].get("URI", "")
+    targets = [e for e in signature.iter() if isinstance(e.tag, str) and f"#{e.get('Id')}" == uri]
+    if len(targets) != 1 or targets[0].tag != tag:
+        _note(findings, code, "the reference does not name one such element", "SignedInfo/Reference")
+        return None
+    transforms = references[0].findall(f"{_D}Transforms/{_D}Transform")
+    method = transforms[0].get("Algorithm", "") if len(transforms) == 1 else dsig.C14N
+    try:
+        if len(transforms) > 1:
+            raise dsig.refused("SIGNATURE_ALGORITHM", "at most one transform is accepted", "SignedInfo/Reference")
+        name = dsig.digest_name(references[0].find(f"{_D}DigestMethod"))
+        value = dsig.decode_base64(references[0].find(f"{_D}DigestValue"), "SignedInfo/Reference")
+        if dsig.digest(dsig.canonical(targets[0], method), name) != value:
+            _note(findings, code, "changed after it was signed", uri)
+            return None
+    except SignatureVerificationError as e:
+        findings.append(_finding(e))
+        return None
+    # What was digested is what is read: comments are not part of it.
+    covered = copy.deepcopy(targets[0])
+    etree.strip_tags(covered, etree.Comment)
+    return covered
+
+
+def _check_signing_certificate(
+    properties: etree._Element, certificate: x509.Certificate, findings: list[Finding]
+) -> None:
+    path = f"{_X}SignedSignatureProperties/{_X}SigningCertificate/{_X}Cert/{_X}CertDigest"
+    first = properties.find(path)
+    if first is None:
+        _note(findings, "XADES_CERTIFICATE", "SigningCertificate is missing", "SignedProperties")
+        return
+    try:
+        name = dsig.digest_name(_child(first, "DigestMethod"))
+        value = dsig.decode_base64(_child(first, "DigestValue"), "CertDigest")
+    except SignatureVerificationError as e:
+        findings.append(_finding(e))
+        return
+    if certificate_digest(certificate, name) != value:
+        _note(findings, "XADES_CERTIFICATE", "the first CertDigest is not that of the signer", "SigningCertificate")
+
+
+def certificate_digest(certificate: x509.Certificate, name: DigestName) -> bytes:
+    return dsig.digest(certificate.public_bytes(Encoding.DER), name)
+
+
+def _child(parent: etree._Element, name: str) -> etree._Element | None:
+    """In the XAdES namespace as the official message has it, or in XMLDSig's."""
+    found = parent.find(f"{_X}{name}")
+    return found if found is not None else parent.find(f"{_D}{name}")
+
+
+def _entries(manifest: etree._Element, findings: list[Finding]) -> tuple[str, dict[str, etree._Element]]:
+    set_id, entries = "", {}
+    for reference in manifest.iterfind(f"{_D}Reference"):
+        uri = reference.get("URI", "")
+        if not uri.startswith("urn:oid:"):
+            _note(findings, "XADES_REFERENCE", "a manifest reference is not urn:oid:", "Manifest/Reference")
+            continue
+        unique_id = uri.removeprefix("urn:oid:")
+        if (reference.findtext(f"{_D}DigestValue") or "").strip() == "AA==":
+            if set_id:
+                _note(findings, "XADES_REFERENCE", "two entries stand for the set", "Manifest")
+            set_id = unique_id
+        elif unique_id in entries:
+            _note(findings, "XADES_REFERENCE", "a document is listed twice", uri)
+        else:
+            entries[unique_id] = reference
+    if not set_id:
+        _note(findings, "XADES_REFERENCE", "no entry stands for the submission set (DigestValue AA==)", "Manifest")
+    return set_id, entries
+
+
+def _digest_of(reference: etree._Element) -> bytes:
+    """Its DigestValue, empty when unreadable (a finding says so where documents are compared)."""
+    try:
+        return dsig.decode_base64(reference.find(f"{_D}DigestValue"), "Manifest/Reference")
+    except SignatureVerificationError:
+        return b""
+
+
+def _check_documents(
+    entries: Mapping[str, etree._Element], documents: Mapping[str, bytes], findings: list[Finding]
+) -> None:
+    for unique_id in sorted(entries.keys() ^ documents.keys()):
+        where = "the manifest" if unique_id in documents else "the set"
+        _note(findings, "XADES_DOCUMENTS", f"a document is missing from {where}", f"urn:oid:{unique_id}")
+    for unique_id in sorted(entries.keys() & documents.keys()):
+        reference = entries[unique_id]
+        transforms = [t.get("Algorithm") for t in reference.iterfind(f"{_D}Transforms/{_D}Transform")]
+        try:
+            if transforms == [dsig.C14N_WITH_COMMENTS]:
+                data = canonical_form(documents[unique_id])
+            elif transforms:
+                raise dsig.refused("SIGNATURE_ALGORITHM", "unknown manifest transform", f"urn:oid:{unique_id}")
+            else:
+                data = documents[unique_id]
+            name = dsig.digest_name(reference.find(f"{_D}DigestMethod"))
+            value = dsig.decode_base64(reference.find(f"{_D}DigestValue"), f"urn:oid:{unique_id}")
+        except SecurityError as e:
+            findings.append(_finding(e))
+            continue
+        if dsig.digest(data, name) != value:
+            _note(findings, "XADES_DIGEST", "the document is not the one that was signed", f"urn:oid:{unique_id}")
