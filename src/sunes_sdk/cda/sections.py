@@ -1,0 +1,273 @@
+"""The structured body: narrative and entries written together, so that they cannot disagree.
+
+An entry points at the narrative through a `Ref`, and only the narrative hands one out. Identifiers of narrative
+places are counted over the whole document, identifiers of sections and entries are UUIDs of the issuer's IdFactory.
+"""
+
+from __future__ import annotations
+
+import binascii
+import io
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from .._core.hl7time import format_ts
+from .._core.xml import escape_text
+from ..model import Code
+from . import datatypes as dt
+from .datatypes import LOINC, TA_ASIP, NullFlavor, Ref
+from .issuer import Issuer
+
+_BLOB_MARK = "\x00"  # cannot be written in XML, so no text of a caller can hold it
+_BASE64_CHUNK = 3 << 18
+
+
+class Draft:
+    """One document being written: draws its identifiers, writes its times, keeps its binary parts.
+
+    written_at: the time of writing as text.
+    """
+
+    __slots__ = ("_anchors", "_blobs", "_issuer", "written_at")
+
+    def __init__(self, issuer: Issuer, written_at: datetime) -> None:
+        self._issuer = issuer
+        self._anchors = 0
+        self._blobs: list[bytes] = []
+        self.written_at = self.ts(written_at)
+
+    def ts(self, value: datetime) -> str:
+        """An instant to the second, in the producer's local time, with its offset."""
+        return format_ts(value, self._issuer.zone)
+
+    def uuid(self) -> str:
+        return str(self._issuer.ids.uuid())
+
+    def id(self) -> str:
+        """An `id` element with a fresh UUID, for a section or an entry."""
+        return f'<id root="{self._issuer.ids.uuid()}"/>'
+
+    def oid(self) -> str:
+        return self._issuer.ids.oid(self._issuer.oid_root)
+
+    def anchor(self) -> Ref:
+        """A fresh narrative identifier, unique in the document."""
+        self._anchors += 1
+        return Ref(f"t{self._anchors}")
+
+    def base64(self, data: bytes) -> str:
+        """Stands for the base64 of `data` in a fragment; `assemble` writes it once, straight into the bytes."""
+        self._blobs.append(data)
+        return f"{_BLOB_MARK}{len(self._blobs) - 1}{_BLOB_MARK}"
+
+    def assemble(self, text: str) -> bytes:
+        """The final bytes, UTF-8."""
+        if not self._blobs:
+            return text.encode()
+        out = io.BytesIO()
+        for i, piece in enumerate(text.split(_BLOB_MARK)):
+            if i % 2 == 0:
+                out.write(piece.encode())
+                continue
+            data = memoryview(self._blobs[int(piece)])
+            for start in range(0, len(data), _BASE64_CHUNK):
+                out.write(binascii.b2a_base64(data[start : start + _BASE64_CHUNK], newline=False))
+        return out.getvalue()
+
+
+def _lines(text: str) -> str:
+    """Text of a clinician: its line ends become `<br/>`."""
+    escaped = escape_text(text.replace("\r\n", "\n"))
+    return escaped.replace("\n", "<br/>") if "\n" in escaped else escaped
+
+
+class Narrative:
+    """The text block of a section. Each method that adds text returns the `Ref` an entry uses to point at it."""
+
+    __slots__ = ("_draft", "_items", "_parts")
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._parts: list[str] = []
+        self._items: list[str] = []
+
+    def _flush(self) -> None:
+        if self._items:
+            self._parts.append(f"<list>{''.join(self._items)}</list>")
+            self._items = []
+
+    def _marked(self, text: str) -> tuple[Ref, str]:
+        ref = self._draft.anchor()
+        return ref, f'<content ID="{ref.id}">{_lines(text)}</content>'
+
+    def content(self, text: str) -> Ref:
+        """Running text."""
+        self._flush()
+        ref, xml = self._marked(text)
+        self._parts.append(xml)
+        return ref
+
+    def paragraph(self, text: str) -> Ref:
+        self._flush()
+        ref, xml = self._marked(text)
+        self._parts.append(f"<paragraph>{xml}</paragraph>")
+        return ref
+
+    def item(self, text: str, label: str = "") -> Ref:
+        """An item of a list (items that follow each other make one list); `label` comes before, in bold."""
+        ref, xml = self._marked(text)
+        shown = f'<content styleCode="Bold">{escape_text(label)}</content> : ' if label else ""
+        self._items.append(f"<item>{shown}{xml}</item>")
+        return ref
+
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> list[Ref]:
+        """A table; the Ref of each row marks the row. `headers` may be empty."""
+        refs, body = [], []
+        for row in rows:
+            ref = self._draft.anchor()
+            refs.append(ref)
+            body.append(f'<tr ID="{ref.id}">{"".join([f"<td>{_lines(cell)}</td>" for cell in row])}</tr>')
+        if body:
+            self._flush()
+            head = "".join([f"<th>{escape_text(h)}</th>" for h in headers])
+            head = f"<thead><tr>{head}</tr></thead>" if head else ""
+            self._parts.append(f"<table>{head}<tbody>{''.join(body)}</tbody></table>")
+        return refs
+
+    def media(self, media: Ref) -> None:
+        """Shows an observationMedia of the same document."""
+        self._flush()
+        self._parts.append(f'<renderMultiMedia referencedObject="{media.id}"/>')
+
+    def xml(self) -> str:
+        self._flush()
+        return f"<text>{''.join(self._parts)}</text>"
+
+
+class SectionKind:
+    """What all sections of one template share, prepared once: templateIds, code, default title."""
+
+    __slots__ = ("code", "templates", "title")
+
+    def __init__(self, *templates: str, code: tuple[str, str, str] | None = None, title: str = "") -> None:
+        self.templates = dt.templates(*templates)
+        self.code = dt.coded("code", *code, "LOINC" if code[2] == LOINC else "") if code else ""
+        self.title = title
+
+
+def section(
+    draft: Draft,
+    kind: SectionKind,
+    text: Narrative | str,
+    *entries: str,
+    title: str = "",
+    code: str = "",
+    subsections: str = "",
+    with_id: bool = True,
+    attributes: str = "",
+    authors: str = "",
+) -> str:
+    """`<component><section>…`, in XSD order: templateId*, id?, code, title, text, author*, entry*, component*.
+
+    text: a Narrative, plain text, or "" for a section that holds only subsections; entries: ready `<entry>`
+    elements; code: ready `<code>` when the kind has none; attributes: ready, e.g. ` classCode="DOCSECT"`.
+    """
+    if isinstance(text, str):
+        narrative = f"<text>{_lines(text)}</text>" if text else ""
+    else:
+        narrative = text.xml()
+    return "".join(
+        (
+            f"<component><section{attributes}>",
+            kind.templates,
+            draft.id() if with_id else "",
+            code or kind.code,
+            dt.element("title", title or kind.title),
+            narrative,
+            authors,
+            *entries,
+            subsections,
+            "</section></component>",
+        )
+    )
+
+
+def entry(content: str, *, type_code: str = "", templates: str = "") -> str:
+    kind = f' typeCode="{type_code}"' if type_code else ""
+    return f"<entry{kind}>{templates}{content}</entry>"
+
+
+def entry_relationship(content: str, type_code: str = "COMP", *, inversion: bool | None = None) -> str:
+    inverted = "" if inversion is None else f' inversionInd="{"true" if inversion else "false"}"'
+    return f'<entryRelationship typeCode="{type_code}"{inverted}>{content}</entryRelationship>'
+
+
+class ObservationKind:
+    """A *FR-Simple-Observation*, prepared once: its own templateIds after the two common ones, and its code."""
+
+    __slots__ = ("_code_xml", "code", "display", "head")
+
+    def __init__(self, *specific: str, code: str, display: str, system: str = TA_ASIP) -> None:
+        self.code = code
+        self.display = display
+        self.head = (
+            '<observation classCode="OBS" moodCode="EVN">'
+            + dt.templates("1.3.6.1.4.1.19376.1.5.3.1.4.13", "1.2.250.1.213.1.1.3.48", *specific)
+        )  # fmt: skip
+        self._code_xml = dt.coded("code", code, display, system, {TA_ASIP: "TA_ASIP", LOINC: "LOINC"}.get(system, ""))
+
+    def write(self, draft: Draft, ref: Ref, value: str, effective: str) -> str:
+        """`value`: ready `<value>`; `effective`: written time stamp, empty for nullFlavor NA."""
+        when = dt.ts("effectiveTime", effective) if effective else _NO_TIME
+        return (
+            f"{self.head}{draft.id()}{self._code_xml}{ref.text}"
+            f'<statusCode code="completed"/>{when}{value}</observation>'
+        )
+
+
+_NO_TIME = dt.null("effectiveTime", NullFlavor.NOT_APPLICABLE)
+
+
+def observation_media(draft: Draft, media_type: str, data: bytes, *, with_templates: bool = True) -> tuple[Ref, str]:
+    """An image or a file of the document: its Ref, for `Narrative.media`, and the observationMedia."""
+    ref = draft.anchor()
+    templates = _MEDIA_TEMPLATES if with_templates else ""
+    return ref, (
+        f'<observationMedia classCode="OBS" moodCode="EVN" ID="{ref.id}">{templates}'
+        f'<value mediaType="{media_type}" representation="B64">{draft.base64(data)}</value></observationMedia>'
+    )
+
+
+_MEDIA_TEMPLATES = dt.templates("2.16.840.1.113883.10.12.304", "1.2.250.1.213.1.1.3.103")
+
+_PDF_COPY = SectionKind(
+    "1.2.250.1.213.1.1.2.243", code=("55108-5", "Copie du document", LOINC), title="Copie du document"
+)
+_PDF_KIND = ObservationKind("1.2.250.1.213.1.1.3.48.18", code="69764-9", display="Type de document", system=LOINC)
+_PDF_ORGANIZER = '<organizer classCode="CLUSTER" moodCode="EVN">' + dt.templates("1.2.250.1.213.1.1.3.18")
+_PDF_ORGANIZER_CODE = (
+    dt.coded("code", "55107-7", "Document attaché", LOINC, "LOINC") + '<statusCode code="completed"/><component>'
+)
+_PDF_VALUE = dt.coded("value", "55108-5", "Copie du document", LOINC, "LOINC", xsi_type="CD")
+
+
+def pdf_copy_section(draft: Draft, pdf: bytes) -> str:
+    """*FR-Document-PDF-copie*: the same document as PDF, which a consumer shows first (SMDS 2.2)."""
+    narrative = Narrative(draft)
+    ref = narrative.content("Copie du document au format PDF")
+    media, media_xml = observation_media(draft, "application/pdf", pdf, with_templates=False)
+    narrative.media(media)
+    section_id = draft.id()
+    organizer = (
+        f"{_PDF_ORGANIZER}{draft.id()}{_PDF_ORGANIZER_CODE}{_PDF_KIND.write(draft, ref, _PDF_VALUE, '')}"
+        f"</component><component>{media_xml}</component></organizer>"
+    )
+    return (
+        f"<component><section>{_PDF_COPY.templates}{section_id}{_PDF_COPY.code}<title>{_PDF_COPY.title}</title>"
+        f"{narrative.xml()}<entry>{organizer}</entry></section></component>"
+    )
+
+
+def code_text(code: Code) -> str:
+    """A code as people read it."""
+    return code.display or code.code
