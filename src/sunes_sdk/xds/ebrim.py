@@ -291,6 +291,11 @@ def _slots(element: etree._Element) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def _urn(value: str | None) -> str:
+    """A scheme; blanks inside it (seen where a message was wrapped by hand) are dropped."""
+    return "".join((value or "").split())
+
+
 def _text(element: etree._Element) -> str:
     string = next(element.iter("{*}LocalizedString"), None)
     return "" if string is None else string.get("value") or ""
@@ -329,9 +334,9 @@ def _object(element: etree._Element) -> _Object:
             if child.get("classificationNode"):
                 found.nodes.add((child.get("classificationNode") or "").strip())
             else:
-                found.classes.setdefault((child.get("classificationScheme") or "").strip(), []).append(child)
+                found.classes.setdefault(_urn(child.get("classificationScheme")), []).append(child)
         elif kind == "ExternalIdentifier":
-            found.identifiers[(child.get("identificationScheme") or "").strip()] = (child.get("value") or "").strip()
+            found.identifiers[_urn(child.get("identificationScheme"))] = (child.get("value") or "").strip()
     return found
 
 
