@@ -64,6 +64,8 @@ class Event(Model):
     stay_class: str | None = None
     admitted_at: AwareDatetime | None = None
     discharged_at: AwareDatetime | None = None
+    merged_stay: Identifier | None = None
+    """Of `STAY_MERGED` only: the stay that goes into `stay` and ceases to be."""
     patient: Identifier | None = None
     document_id: str | None = None
     chain_id: str | None = None
