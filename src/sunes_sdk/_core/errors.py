@@ -215,7 +215,12 @@ class RemoteError(SunesError):
 
 
 class SoapFault(RemoteError):
+    """soap_code: `Sender` or `Receiver` (SOAP 1.1: `Client`, `Server`); detail: the Detail element as XML, which may
+    hold personal data."""
+
     default_code = "SOAP_FAULT"
+    soap_code: str = ""
+    detail: bytes = b""
 
 
 class DmpError(RemoteError):
