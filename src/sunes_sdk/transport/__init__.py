@@ -1,6 +1,7 @@
 """L3: the Transport seam, HTTPS with mutual TLS, MTOM, SOAP framing, frame recorder."""
 
 from .https import HttpsTransport, client_context
+from .recorder import RecordingTransport
 from .seam import HttpResponse, Transport
 
-__all__ = ["HttpResponse", "HttpsTransport", "Transport", "client_context"]
+__all__ = ["HttpResponse", "HttpsTransport", "RecordingTransport", "Transport", "client_context"]
