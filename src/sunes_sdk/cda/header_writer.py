@@ -353,9 +353,10 @@ def _contacts(actor: Actor, telecoms: tuple[Telecom, ...] = ()) -> str:
 
 
 def _organization(organization: Organization, tag: str = "representedOrganization") -> str:
+    where = dt.address(organization.address) if organization.address else ""
     return (
         f"<{tag}>{dt.ii(STRUCTURE_ROOT, organization.national_id)}{dt.element('name', organization.name)}"
-        f"{dt.telecoms(organization.telecoms)}{dt.address(organization.address) if organization.address else ''}</{tag}>"
+        f"{dt.telecoms(organization.telecoms)}{where}</{tag}>"
     )
 
 

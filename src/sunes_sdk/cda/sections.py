@@ -172,10 +172,7 @@ def section(
     text: a Narrative, plain text, or "" for a section that holds only subsections; entries: ready `<entry>`
     elements; code: ready `<code>` when the kind has none; attributes: ready, e.g. ` classCode="DOCSECT"`.
     """
-    if isinstance(text, str):
-        narrative = f"<text>{_lines(text)}</text>" if text else ""
-    else:
-        narrative = text.xml()
+    narrative = text.xml() if isinstance(text, Narrative) else f"<text>{_lines(text)}</text>" if text else ""
     return "".join(
         (
             f"<component><section{attributes}>",

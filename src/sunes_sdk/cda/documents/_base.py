@@ -81,7 +81,7 @@ class ClinicalDocument(Model):
         """
         written_at = (self.written_at or issuer.clock.now()).replace(microsecond=0)
         draft = Draft(issuer, written_at)
-        type_code = terminology_code("JDV_J07", self.type_code)
+        type_code = terminology_code("JDV_J07", self._type_code())
         media_type = self._body_media_type()
         content = HeaderContent(
             template_ids=self.template_ids,
@@ -140,6 +140,9 @@ class ClinicalDocument(Model):
     def _service_events(self, written_at: datetime) -> tuple[ServiceEvent, ...]:
         """The principal act first."""
         raise NotImplementedError
+
+    def _type_code(self) -> str:
+        return self.type_code
 
     def _body_media_type(self) -> str:
         """Media type of a nonXMLBody, empty for a structured body."""

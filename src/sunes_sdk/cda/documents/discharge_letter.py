@@ -1,0 +1,303 @@
+"""*Lettre de liaison à la sortie de l'établissement de santé* (volet LDL-SES 2022.01)."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import field_validator
+
+from ...model import Code, Model
+from ...model.code import Text
+from ...terminology import code as terminology_code
+from .. import datatypes as dt
+from ..datatypes import LOINC, NullFlavor
+from ..header import II
+from ..header_writer import Performer, ServiceEvent
+from ..pdf_body import checked_pdf
+from ..sections import Draft, Narrative, ObservationKind, SectionKind, entry, pdf_copy_section, section
+from ._base import ClinicalDocument
+from .treatments import Treatment, write_treatments
+
+
+class EntryMode(StrEnum):
+    """*Modalité d'entrée* (JDV_ModaliteEntree)."""
+
+    EMERGENCY = "183452005"
+    PLANNED = "8715000"
+    TRANSFER = "107724000"
+    OTHER = "GEN-092.06.07"
+
+
+class ExitMode(StrEnum):
+    """*Modalité de sortie* (JDV_ModaliteSortie)."""
+
+    HOME = "160849004"
+    PRIVATE_REHABILITATION = "109"
+    HOSPITAL_AT_HOME = "127"
+    NURSING_HOME = "500"
+    OTHER_ESTABLISHMENT = "GEN-092.06.01"
+    OTHER = "GEN-092.06.03"
+
+
+class DocumentStatus(StrEnum):
+    """*Statut du document* (JDV_StatutDoc)."""
+
+    IN_PROGRESS = "385651009"
+    DONE = "398166005"
+    APPROVED = "9571008"
+    CLOSED = "29179001"
+
+
+class Synthesis(Model):
+    """*Synthèse médicale du séjour* (section FR-Résultats-événements-LDL-SES).
+
+    entry_mode 1..1; exit_mode 1..1; medical_summary 1..1; mdro_search 1..1: *recherche de micro-organismes
+    multi-résistants ou émergents effectuée*; mdro_identification 0..1; adverse_events 0..1: *événements indésirables
+    survenus pendant l'hospitalisation*; transfusion 1..1: *de produits sanguins*; transfusion_accidents 0..1;
+    blood_derivatives 1..1: *administration de dérivés du sang*; blood_derivative_events 0..1.
+    """
+
+    masked: ClassVar[frozenset[str]] = frozenset(
+        {"medical_summary", "mdro_identification", "adverse_events", "transfusion_accidents", "blood_derivative_events"}
+    )
+
+    entry_mode: EntryMode
+    exit_mode: ExitMode
+    medical_summary: Text
+    mdro_search: bool
+    transfusion: bool
+    blood_derivatives: bool
+    mdro_identification: str | None = None
+    adverse_events: str | None = None
+    transfusion_accidents: str | None = None
+    blood_derivative_events: str | None = None
+
+
+_MEDICINE_ALLERGY = Code(
+    code="416098002", system=dt.SNOMED_CT, display="allergie médicamenteuse", system_name="SNOMED CT"
+)
+
+
+class Allergy(Model):
+    """*FR-Allergie-ou-hypersensibilité*. substance 1..1: as people say it; kind 0..1: its type (SNOMED CT), allergy
+    to a medicine when not given; since 0..1."""
+
+    masked: ClassVar[frozenset[str]] = frozenset({"substance"})
+
+    substance: Text
+    kind: Code = _MEDICINE_ALLERGY
+    since: date | None = None
+
+
+class DischargeLetter(ClinicalDocument):
+    """*Lettre de liaison à la sortie* (LDL-SES 2022.01).
+
+    reason 1..1: motif de l'hospitalisation; synthesis 1..1; discharge_treatments 1..1: the treatments at discharge,
+    an empty tuple says that there is none; administered_treatments 0..*: stopped or given during the stay;
+    exam_results 0..1: text; allergies 0..1: None writes no section, an empty tuple says that none is known; status
+    1..1: approved when not given; pdf_copy 0..1: the letter as PDF, shown first by consumers.
+    Raises CdaError (`CDA_PDF_UNREADABLE`).
+    """
+
+    type_code = "11490-0"
+    template_ids = (II("1.2.250.1.213.1.1.1.29", "2022.01"),)
+    default_title = "Lettre de liaison à la sortie de l'établissement de santé"
+
+    masked: ClassVar[frozenset[str]] = frozenset({"reason", "exam_results", "pdf_copy"})
+
+    reason: Text
+    synthesis: Synthesis
+    discharge_treatments: tuple[Treatment, ...]
+    administered_treatments: tuple[Treatment, ...] = ()
+    exam_results: str | None = None
+    allergies: tuple[Allergy, ...] | None = None
+    status: DocumentStatus = DocumentStatus.APPROVED
+    pdf_copy: bytes | None = None
+
+    @field_validator("pdf_copy")
+    @classmethod
+    def _readable(cls, value: bytes | None) -> bytes | None:
+        return checked_pdf(value, "pdf_copy") if value is not None else None
+
+    def _service_events(self, written_at: datetime) -> tuple[ServiceEvent, ...]:
+        stay = self.stay
+        return (
+            ServiceEvent(
+                code=terminology_code("JDV_J142", "IMP"),
+                start=stay.admitted_at,
+                stop=stay.discharged_at,
+                performer=Performer(actor=stay.responsible or self.author),
+            ),
+        )
+
+    def _body(self, draft: Draft) -> str:
+        return "".join(
+            (
+                "<structuredBody>",
+                self._status_section(draft),
+                section(draft, _REASON, self.reason, with_id=False),
+                self._synthesis_section(draft),
+                self._treatment_section(draft, _ADMINISTERED, self.administered_treatments, "")
+                if self.administered_treatments
+                else "",
+                self._treatment_section(draft, _DISCHARGE, self.discharge_treatments, "Aucun traitement à la sortie"),
+                section(draft, _EXAMS, self.exam_results) if self.exam_results else "",
+                self._allergies_section(draft) if self.allergies is not None else "",
+                pdf_copy_section(draft, self.pdf_copy) if self.pdf_copy else "",
+                "</structuredBody>",
+            )
+        )
+
+    def _status_section(self, draft: Draft) -> str:
+        status = terminology_code("JDV_STATUT_DOC", self.status.value)
+        narrative = Narrative(draft)
+        ref = narrative.content(status.display.capitalize())
+        value = dt.cd("value", status, xsi_type="CD")
+        return section(draft, _STATUS, narrative, entry(_STATUS_OBSERVATION.write(draft, ref, value, draft.written_at)))
+
+    def _synthesis_section(self, draft: Draft) -> str:
+        narrative = Narrative(draft)
+        entries = []
+        synthesis, stay = self.synthesis, self.stay
+        entered = terminology_code("JDV_MODALITE_ENTREE", synthesis.entry_mode.value)
+        left = terminology_code("JDV_MODALITE_SORTIE", synthesis.exit_mode.value)
+        at_entry = draft.ts(stay.admitted_at)
+        at_exit = draft.ts(stay.discharged_at) if stay.discharged_at else draft.written_at
+        rows: list[tuple[ObservationKind, str, str, str]] = [
+            (_ENTRY_MODE, entered.display, dt.cd("value", entered, xsi_type="CE"), at_entry),
+            (_EXIT_MODE, left.display, dt.cd("value", left, xsi_type="CE"), at_exit),
+        ]
+        for kind, said in (
+            (_SUMMARY, synthesis.medical_summary),
+            (_ADVERSE_EVENTS, synthesis.adverse_events),
+            (_MDRO_SEARCH, synthesis.mdro_search),
+            (_MDRO_IDENTIFICATION, synthesis.mdro_identification),
+            (_TRANSFUSION, synthesis.transfusion),
+            (_TRANSFUSION_ACCIDENTS, synthesis.transfusion_accidents),
+            (_BLOOD_DERIVATIVES, synthesis.blood_derivatives),
+            (_BLOOD_DERIVATIVE_EVENTS, synthesis.blood_derivative_events),
+        ):
+            if isinstance(said, bool):
+                rows.append((kind, "Oui" if said else "Non", dt.boolean(said), draft.written_at))
+            elif said:
+                rows.append((kind, said, dt.string(said), draft.written_at))
+        for kind, text, value, when in rows:
+            entries.append(entry(kind.write(draft, narrative.item(text, kind.display), value, when)))
+        return section(draft, _SYNTHESIS, narrative, *entries)
+
+    def _treatment_section(
+        self, draft: Draft, kind: SectionKind, treatments: tuple[Treatment, ...], none_text: str
+    ) -> str:
+        narrative = Narrative(draft)
+        return section(draft, kind, narrative, *write_treatments(draft, narrative, treatments, none_text))
+
+    def _allergies_section(self, draft: Draft) -> str:
+        narrative = Narrative(draft)
+        entries = []
+        for allergy in self.allergies or (None,):
+            ref = narrative.item(allergy.substance if allergy else "Aucune allergie connue")
+            since = dt.ts("low", dt.day(allergy.since)) if allergy and allergy.since else _UNKNOWN_LOW
+            kind = dt.cd("code", allergy.kind if allergy else _MEDICINE_ALLERGY)
+            entries.append(
+                f"<entry>{_ALLERGY_CONCERN}{draft.id()}{_ALLERGY_CONCERN_TAIL}{_ALLERGY}{draft.id()}{kind}{ref.text}"
+                f'<statusCode code="completed"/><effectiveTime xsi:type="IVL_TS">{since}</effectiveTime>'
+                f'<value xsi:type="CD">{ref.original_text}</value>'
+                "</observation></entryRelationship></act></entry>"
+            )
+        return section(draft, _ALLERGIES, narrative, *entries)
+
+
+_STATUS = SectionKind(
+    "1.2.250.1.213.1.1.2.35",
+    "1.2.250.1.213.1.1.2.35.1",
+    code=("33557-0", "Etat d'achèvement", LOINC),
+    title="Statut du document",
+)
+_REASON = SectionKind(
+    "1.3.6.1.4.1.19376.1.5.3.1.3.1",
+    "1.2.250.1.213.1.1.2.127",
+    code=("42349-1", "Raison de la recommandation", LOINC),
+    title="Motif de l'hospitalisation",
+)
+_SYNTHESIS = SectionKind(
+    "1.3.6.1.4.1.19376.1.5.3.1.1.21.2.9",
+    "1.3.6.1.4.1.19376.1.7.3.1.1.13.7",
+    "1.2.250.1.213.1.1.2.163",
+    "1.2.250.1.213.1.1.2.163.1",
+    code=("42545-4", "Evènements observés", LOINC),
+    title="Synthèse médicale du séjour",
+)
+_ADMINISTERED = SectionKind(
+    "1.3.6.1.4.1.19376.1.5.3.1.3.21",
+    "1.2.250.1.213.1.1.2.145",
+    code=("18610-6", "Traitements administrés", LOINC),
+    title="Traitements arrêtés durant le séjour",
+)
+_DISCHARGE = SectionKind(
+    "1.3.6.1.4.1.19376.1.5.3.1.3.22",
+    "1.2.250.1.213.1.1.2.146",
+    code=("10183-2", "Traitements à la sortie", LOINC),
+    title="Traitements à la sortie",
+)
+_EXAMS = SectionKind(
+    "1.3.6.1.4.1.19376.1.5.3.1.3.27",
+    "1.2.250.1.213.1.1.2.150",
+    code=("30954-2", "Résultats d'examens", LOINC),
+    title="Résultats d'examens / Autres informations attendues",
+)
+_ALLERGIES = SectionKind(
+    "2.16.840.1.113883.10.20.1.2",
+    "1.3.6.1.4.1.19376.1.5.3.1.3.13",
+    "1.2.250.1.213.1.1.2.137",
+    code=("48765-2", "Allergies et hypersensibilités", LOINC),
+    title="Allergies identifiées pendant le séjour",
+)
+_UNKNOWN_LOW = dt.null("low", NullFlavor.UNKNOWN)
+_ALLERGY_CONCERN = '<act classCode="ACT" moodCode="EVN">' + dt.templates(
+    "2.16.840.1.113883.10.20.1.27",
+    "1.3.6.1.4.1.19376.1.5.3.1.4.5.1",
+    "1.3.6.1.4.1.19376.1.5.3.1.4.5.3",
+    "1.2.250.1.213.1.1.3.40",
+)
+_ALLERGY_CONCERN_TAIL = (
+    '<code nullFlavor="NA"/><statusCode code="completed"/>'
+    '<effectiveTime><low nullFlavor="NA"/><high nullFlavor="NA"/></effectiveTime>'
+    '<entryRelationship typeCode="SUBJ" inversionInd="false">'
+)
+_ALLERGY = '<observation classCode="OBS" moodCode="EVN">' + dt.templates(
+    "2.16.840.1.113883.10.20.1.28",
+    "2.16.840.1.113883.10.20.1.18",
+    "1.3.6.1.4.1.19376.1.5.3.1.4.5",
+    "1.3.6.1.4.1.19376.1.5.3.1.4.6",
+    "1.2.250.1.213.1.1.3.41",
+)
+_FR_OBSERVATION = "1.2.250.1.213.1.1.3.48"
+_STATUS_OBSERVATION = ObservationKind(
+    f"{_FR_OBSERVATION}.16", f"{_FR_OBSERVATION}.16.1", code="GEN-065", display="Statut du document"
+)
+_ENTRY_MODE = ObservationKind(f"{_FR_OBSERVATION}.6", code="ORG-070", display="Modalité d'entrée")
+_EXIT_MODE = ObservationKind(f"{_FR_OBSERVATION}.7", code="ORG-074", display="Modalité de sortie")
+_SUMMARY = ObservationKind(f"{_FR_OBSERVATION}.9", code="MED-142", display="Synthèse médicale")
+_MDRO_SEARCH = ObservationKind(
+    f"{_FR_OBSERVATION}.8",
+    code="MED-309",
+    display="Recherche de microorganismes multi-résistants ou émergents effectuée",
+)
+_MDRO_IDENTIFICATION = ObservationKind(
+    f"{_FR_OBSERVATION}.5", code="MED-144", display="Identification de micro-organismes multirésistants"
+)
+_ADVERSE_EVENTS = ObservationKind(
+    f"{_FR_OBSERVATION}.3", code="MED-143", display="Evénements indésirables survenus pendant l'hospitalisation"
+)
+_TRANSFUSION = ObservationKind(f"{_FR_OBSERVATION}.10", code="MED-145", display="Transfusion de produits sanguins")
+_TRANSFUSION_ACCIDENTS = ObservationKind(f"{_FR_OBSERVATION}.1", code="MED-146", display="Accidents transfusionnels")
+_BLOOD_DERIVATIVES = ObservationKind(
+    f"{_FR_OBSERVATION}.2", code="MED-147", display="Administration de dérivés du sang"
+)
+_BLOOD_DERIVATIVE_EVENTS = ObservationKind(
+    f"{_FR_OBSERVATION}.4",
+    code="MED-148",
+    display="Evènements indésirables suite à l'administration de dérivés du sang",
+)
