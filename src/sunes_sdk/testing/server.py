@@ -120,9 +120,14 @@ class _Server(ThreadingHTTPServer):
         request.settimeout(30)
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            tls = self.context.wrap_socket(request, server_side=True)
+            tls = self.context.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
         except (ssl.SSLError, OSError):
-            return  # a client without a trusted certificate: refused at the handshake, as the real server does
+            return
+        try:
+            tls.do_handshake()
+        except (ssl.SSLError, OSError):
+            _refuse(tls)  # a client without a trusted certificate: refused at the handshake, as the real server does
+            return
         try:
             super().finish_request(tls, client_address)
         except (ssl.SSLError, OSError):
@@ -133,6 +138,16 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         return
+
+
+def _refuse(tls: ssl.SSLSocket) -> None:
+    """Lingering close, as real servers do: closing with unread bytes would reset the connection and lose the alert."""
+    with contextlib.suppress(OSError):
+        tls.settimeout(0.5)
+        socket.socket.shutdown(tls, socket.SHUT_WR)
+        while socket.socket.recv(tls, 65536):
+            pass
+    tls.close()
 
 
 def _handler_class(owner: FakeHttpServer) -> type[BaseHTTPRequestHandler]:
