@@ -19,10 +19,15 @@ _BLANKS = re.compile(r"[\s.\-/\u00a0\u202f\u2009]")
 _CORSICA = {"2A": "19", "2B": "18"}
 
 
+def key_of_number(number: int) -> int:
+    """The key of 13 digits, Corsican letters already replaced: 97 − (n mod 97), from 1 to 97."""
+    return 97 - number % 97
+
+
 def expected_key(first13: str) -> str:
-    """The two-digit key of the first 13 characters: 97 − (n mod 97), Corsican 2A read 19 and 2B read 18."""
+    """The two-digit key of the first 13 characters; Corsican 2A is read 19 and 2B is read 18."""
     department = first13[5:7]
-    return f"{97 - int(first13[:5] + _CORSICA.get(department, department) + first13[7:13]) % 97:02d}"
+    return f"{key_of_number(int(first13[:5] + _CORSICA.get(department, department) + first13[7:13])):02d}"
 
 
 class Matricule(Model):

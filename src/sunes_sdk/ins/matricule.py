@@ -1,0 +1,161 @@
+"""What is right and wrong with a matricule INS typed, read or received: every issue, not a bare yes or no.
+
+`model.Matricule` refuses a bad form or a wrong key; this module also looks at what the digits mean.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .._core.findings import Finding, Report, Severity
+from ..model.identity import expected_key, key_of_number
+
+_SEPARATORS = dict.fromkeys(code for code in range(0x3001) if chr(code).isspace() or chr(code) in ".-/")
+_DIGITS_AND_CORSICA = re.compile(r"[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{6}", re.ASCII)
+# Numbers with nothing to say but perhaps about their key: sex 1-2, calendar month, a place of today, an order number.
+# Nearly all numbers end here.
+_ORDINARY = re.compile(
+    r"[12][0-9]{2}(?:0[1-9]|1[0-2])"
+    r"(?:(?:0[1-9]|1[0-9]|2[1-9AB]|[3-8][0-9]|9[0-59])(?!000|99[09])[0-9]{3}|9(?:7[1-8]|8[4-9])(?!00)[0-9]{2})"
+    r"(?!000)[0-9]{5}",
+    re.ASCII,
+)
+_OVERSEAS = frozenset({"971", "972", "973", "974", "975", "976", "977", "978"})
+_TERRITORIES = frozenset({"984", "985", "986", "987", "988", "989"})
+_NOTHING = Report()
+
+_SOURCE = "INSEE NIR; Référentiel INS"
+# code -> severity, message, rule, hint, French message. Doubts: the ranges of pseudo-months and provisional sex digits
+# differ between public sources (unverified), hence warnings rather than errors wherever sources disagree.
+_RULES: dict[str, tuple[Severity, str, str, str, str]] = {
+    "EMPTY": (Severity.ERROR, "there is no matricule", "15 characters", "give the matricule",
+              "Le matricule INS est vide."),
+    "LENGTH": (Severity.ERROR, "a matricule has 15 characters", "13 characters of number and 2 of key",
+               "copy the whole matricule, leading zero of the key included",
+               "Le matricule INS doit avoir 15 caractères."),
+    "CHARSET": (Severity.ERROR, "a character cannot be part of a matricule",
+                "ASCII digits; at positions 6-7 also 2A or 2B", "type the digits again",
+                "Le matricule INS contient un caractère interdit."),
+    "KEY_MISSING": (Severity.ERROR, "13 characters: the key is missing", "13 characters of number and 2 of key",
+                    "add the two-digit key given by INSi", "Il manque la clé du matricule INS."),
+    "KEY_RANGE": (Severity.ERROR, "the key is not between 01 and 97", "key = 97 - (number mod 97)",
+                  "check the matricule with INSi; never mend the key by hand", "La clé du matricule INS est fausse."),
+    "KEY_MISMATCH": (Severity.ERROR, "the key does not go with the number", "key = 97 - (number mod 97)",
+                     "check the matricule with INSi; never mend the key by hand",
+                     "La clé du matricule INS est fausse."),
+    "SEX_DIGIT": (Severity.ERROR, "the first digit is not in use", "1 or 2; 3, 4, 7, 8 when provisional",
+                  "type the digits again", "Le premier chiffre du matricule INS est impossible."),
+    "MONTH_RANGE": (Severity.ERROR, "the month of birth cannot exist", "01-12; pseudo-months 20-42 and 50-99",
+                    "type the digits again", "Le mois de naissance du matricule INS est impossible."),
+    "DEPT_RANGE": (Severity.ERROR, "the department of birth does not exist",
+                   "01-95, 2A, 2B, 96, 971-978, 984-989, 99", "type the digits again",
+                   "Le département de naissance du matricule INS n'existe pas."),
+    "COMMUNE_RANGE": (Severity.ERROR, "the commune or country of birth is zero", "001 or more",
+                      "type the digits again", "La commune de naissance du matricule INS est impossible."),
+    "ORDER_ZERO": (Severity.ERROR, "the order number is 000", "001-999", "type the digits again",
+                   "Le numéro d'ordre du matricule INS est impossible."),
+    "W_SEX_PROVISIONAL": (Severity.WARNING, "this may be a temporary number", "3, 4, 7, 8: provisional (unverified)",
+                          "ask INSi for the person's INS", "Ce numéro est peut-être provisoire."),
+    "W_MONTH_PSEUDO": (Severity.WARNING, "the month is a pseudo-month: civil status was incomplete",
+                       "20-42, 50-99 (unverified)", "nothing, if INSi gave this number",
+                       "Le mois de naissance était inconnu quand le numéro a été attribué."),
+    "W_DEPT_HISTORIC": (Severity.WARNING, "the department no longer exists", "20 and 96 are historic",
+                        "nothing, if INSi gave this number", "Le département de naissance n'existe plus."),
+    "W_PLACE_UNKNOWN": (Severity.WARNING, "the commune or country of birth is unknown", "990 and 999: unknown",
+                        "nothing, if INSi gave this number", "Le lieu de naissance n'était pas connu."),
+}  # fmt: skip
+
+
+def _finding(code: str, path: str, severity: Severity) -> Finding:
+    _, message, rule, hint, french = _RULES[code]
+    return Finding(
+        code=f"INS_{code}", message=message, path=path, severity=severity, rule=rule, source=_SOURCE, hint=hint,
+        message_fr=french,
+    )  # fmt: skip
+
+
+_FINDINGS = {code: _finding(code, "matricule", rule[0]) for code, rule in _RULES.items()}
+_AS_WARNINGS = {code: _finding(code, "matricule", Severity.WARNING) for code in _RULES}
+
+
+def check_matricule(text: str, *, certified: bool = False) -> Report:
+    """Everything that can be said of a matricule without asking INSi. Blanks, dots, hyphens and slashes are ignored.
+
+    Errors: `INS_EMPTY INS_LENGTH INS_CHARSET INS_KEY_MISSING INS_KEY_RANGE INS_KEY_MISMATCH INS_SEX_DIGIT
+    INS_MONTH_RANGE INS_DEPT_RANGE INS_COMMUNE_RANGE INS_ORDER_ZERO`; warnings: `INS_W_SEX_PROVISIONAL
+    INS_W_MONTH_PSEUDO INS_W_DEPT_HISTORIC INS_W_PLACE_UNKNOWN`.
+
+    certified: the number is INSi's own answer: everything becomes a warning, since an official answer is never
+    refused (an official CNDA answer carries a wrong key).
+    """
+    if _ORDINARY.fullmatch(text) and text.isdigit() and key_of_number(int(text[:13])) == int(text[13:]):
+        return _NOTHING
+    value = canonical(text)
+    if _ORDINARY.fullmatch(value) and expected_key(value[:13]) == value[13:]:
+        return _NOTHING
+    findings = _AS_WARNINGS if certified else _FINDINGS
+    return Report(tuple(findings[code] for code in _issues(value)))
+
+
+def is_valid(text: str) -> bool:
+    """True when `check_matricule` finds no error (warnings may remain)."""
+    return check_matricule(text).ok
+
+
+def canonical(text: str) -> str:
+    """The matricule without separators, in upper case. Digits of other scripts are kept, to be refused."""
+    return text.translate(_SEPARATORS).upper()
+
+
+def _issues(value: str) -> Iterator[str]:
+    if not value:
+        yield "EMPTY"
+        return
+    if not value.isascii() or not value.isalnum():
+        yield "CHARSET"
+        return
+    if len(value) not in (13, 15):
+        yield "LENGTH"
+        return
+    if not _DIGITS_AND_CORSICA.fullmatch(value[:13]) or not (value[13:].isdigit() or len(value) == 13):
+        yield "CHARSET"
+        return
+    if len(value) == 13:
+        yield "KEY_MISSING"
+        return
+    key = value[13:]
+    if not "01" <= key <= "97":
+        yield "KEY_RANGE"
+    elif key != expected_key(value[:13]):
+        yield "KEY_MISMATCH"
+    if value[0] in "3478":
+        yield "W_SEX_PROVISIONAL"
+    elif value[0] not in "12":
+        yield "SEX_DIGIT"
+    month = int(value[3:5])
+    if 20 <= month <= 42 or month >= 50:
+        yield "W_MONTH_PSEUDO"
+    elif not 1 <= month <= 12:
+        yield "MONTH_RANGE"
+    yield from _place_issues(value[5:7], value[7:10])
+    if value[10:13] == "000":
+        yield "ORDER_ZERO"
+
+
+def _place_issues(department: str, commune: str) -> Iterator[str]:
+    if department in ("97", "98"):
+        if department + commune[0] not in _OVERSEAS | _TERRITORIES:
+            yield "DEPT_RANGE"
+        elif commune[1:] == "00":
+            yield "COMMUNE_RANGE"
+        return
+    if department == "00":
+        yield "DEPT_RANGE"
+        return
+    if department in ("20", "96"):
+        yield "W_DEPT_HISTORIC"
+    if commune == "000":
+        yield "COMMUNE_RANGE"
+    elif commune in ("990", "999") and department != "96":
+        yield "W_PLACE_UNKNOWN"
