@@ -7,6 +7,7 @@ Mapping only: what is missing stays empty, `check` says so.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 
 from .. import terminology
 from .._core.hl7time import to_dtm_utc, ts_to_dtm_utc
@@ -16,6 +17,7 @@ from .datatypes import ce, cx, escape, is_ins, xcn, xon
 from .metadata import Author, DocumentEntry, SubmissionSet
 
 ACT_CODES = "2.16.840.1.113883.5.4"
+ENCOUNTER_TYPES = "1.2.250.1.213.1.1.4.2.291"
 ACTIVITY_TYPES = "1.2.250.1.213.2.2"
 """TRE_R209-TypeActivite, the system of most codes of JDV_J59-ContentTypeCode-DMP."""
 ACCESSION = "urn:ihe:iti:xds:2013:accession"
@@ -29,40 +31,36 @@ _CONTENT_TYPES = {
     StayClass.NOT_APPLICABLE: ("97", "Type d'activité indifférencié"),
 }
 _ENCOUNTERS = {
-    "IMP": StayClass.INPATIENT,
-    "ACUTE": StayClass.INPATIENT,
-    "NONAC": StayClass.INPATIENT,
-    "SS": StayClass.INPATIENT,
-    "AMB": StayClass.OUTPATIENT,
-    "EMER": StayClass.EMERGENCY,
+    (ACT_CODES, "IMP"): StayClass.INPATIENT,
+    (ACT_CODES, "EMER"): StayClass.EMERGENCY,
+    (ACT_CODES, "AMB"): StayClass.OUTPATIENT,
+    (ENCOUNTER_TYPES, "EXTERNE"): StayClass.OUTPATIENT,
+    (ENCOUNTER_TYPES, "SEANCE"): StayClass.RECURRING,
 }
+"""JDV_J142-TypeRencontre to PV1-2. `FLD`, `HH` and `VR` have no counterpart."""
 _SEX = {"UN": "U"}
 
 
+@cache
 def content_type(stay_class: StayClass) -> Code:
     """contentTypeCode of a submission set (JDV_J59) from PV1-2: I→03, O→07, E→07, R→19, N→97 (volet HL7 v2)."""
     code, label = _CONTENT_TYPES[stay_class]
     return Code(code=code, system=ACTIVITY_TYPES, display=label)
 
 
-_PREPARED_CONTENT_TYPES: dict[StayClass, Code] = {}
-
-
 def content_type_of(header: CdaHeader) -> Code:
     """contentTypeCode of a document: from the encounter's code, else from the principal act when it is an encounter
-    type (HL7 ActCode), else 97 *indifférencié*.
+    type (JDV_J142), else 97 *indifférencié*.
 
     The official archives put the facility type here; JDV_J59 is what the DMP takes.
     """
     event = header.service_events[0].code if header.service_events else None
     stay_class = StayClass.NOT_APPLICABLE
     for code in (header.encounter.code, event):
-        if code is not None and code.system == ACT_CODES and code.code in _ENCOUNTERS:
-            stay_class = _ENCOUNTERS[code.code]
+        if code is not None and (code.system, code.code) in _ENCOUNTERS:
+            stay_class = _ENCOUNTERS[code.system, code.code]
             break
-    if stay_class not in _PREPARED_CONTENT_TYPES:
-        _PREPARED_CONTENT_TYPES[stay_class] = content_type(stay_class)
-    return _PREPARED_CONTENT_TYPES[stay_class]
+    return content_type(stay_class)
 
 
 def unique_id(identifier: II) -> str:

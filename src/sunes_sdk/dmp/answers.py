@@ -1,0 +1,254 @@
+"""What the DMP answers: RegistryResponse, AdhocQueryResponse and Faults, and what each code asks of the caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lxml import etree
+
+from .._core.errors import SoapFault
+from .._core.retry import RetryAdvice, RetryKind
+from ..model import ReasonClass
+
+_RS = "{urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0}"
+_NEVER = RetryAdvice.never()
+BUSY_SECONDS = 60.0
+"""Wait before another attempt when the DMP says that it is busy. Our choice: no public text gives a delay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryError:
+    """One rs:RegistryError. code as written; context may name a person: it is kept out of `repr`."""
+
+    code: str
+    context: str = field(default="", repr=False)
+    is_warning: bool = False
+    location: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryResponse:
+    """status: `Success`, `Failure`, `PartialSuccess`, or the raw last word of an unknown one."""
+
+    status: str
+    errors: tuple[RegistryError, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Success, with or without warnings. A partial success is not one: a set is one document and its signature."""
+        return self.status == "Success"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(e.code for e in self.errors if e.is_warning)
+
+    @property
+    def first_error(self) -> RegistryError | None:
+        """The first error that is no warning; a mere warning when nothing else explains a failure."""
+        return next((e for e in self.errors if not e.is_warning), next(iter(self.errors), None))
+
+
+def read_response(body: etree._Element) -> RegistryResponse:
+    """Read rs:RegistryResponse, query:AdhocQueryResponse, or an answer that holds one."""
+    holder = body
+    if "status" not in body.attrib:
+        holder = next(body.iter(f"{_RS}RegistryResponse"), body)
+    status = (holder.get("status") or "").strip().rpartition(":")[2]
+    return RegistryResponse(status=status, errors=read_errors(holder))
+
+
+def read_errors(element: etree._Element) -> tuple[RegistryError, ...]:
+    """Every RegistryError below an element: of an answer, or of a Fault's Detail."""
+    return tuple(
+        RegistryError(
+            code=_code(e.get("errorCode")),
+            context=(e.get("codeContext") or e.text or "").strip(),
+            is_warning=(e.get("severity") or "").strip().endswith("Warning"),
+            location=(e.get("location") or "").strip(),
+        )
+        for e in element.iter(f"{_RS}RegistryError")
+    )
+
+
+def _code(text: str | None) -> str:
+    """`urn:…:XDSRegistryBusy` and `soap:DMPInvalidCertificate` → the code; blanks dropped, at most 80 characters."""
+    code = (text or "").strip()
+    return "".join(c for c in code.rpartition(":")[2] if c.isprintable() and not c.isspace())[:80]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What a code means for the sender: who mends what, whether to try again, and words for people."""
+
+    reason: ReasonClass
+    retry: RetryAdvice = _NEVER
+    hint: str = ""
+    hint_fr: str = ""
+
+
+def _rule(reason: ReasonClass, hint: str, hint_fr: str, retry: RetryAdvice = _NEVER) -> Ruling:
+    return Ruling(reason=reason, retry=retry, hint=hint, hint_fr=hint_fr)
+
+
+_BUSY = _rule(
+    ReasonClass.TRANSIENT,
+    "wait, then send the same prepared delivery again",
+    "Le DMP est momentanément indisponible : nouvel essai automatique.",
+    RetryAdvice.after(BUSY_SECONDS),
+)
+_METADATA = _rule(
+    ReasonClass.METADATA,
+    "compare the metadata with the CDA header: title, type, authors, patient, times",
+    "Les métadonnées ne correspondent pas au document.",
+)
+_CONTENT = _rule(
+    ReasonClass.DOCUMENT_INVALID, "mend the document and issue a new version", "Le document n'est pas valide."
+)
+_IDENTITY = _rule(
+    ReasonClass.IDENTITY,
+    "check the INS with INSi, then whether the DMP exists (TD0.2)",
+    "L'identité du patient n'est pas connue du DMP : vérifier l'INS.",
+)
+_CONSENT = _rule(
+    ReasonClass.CONSENT,
+    "do not send to this DMP again",
+    "Le DMP du patient est fermé : le document n'y sera pas versé.",
+)
+_AUTH = _rule(
+    ReasonClass.AUTH,
+    "check the certificates, the structure identifier and the author of the submission set",
+    "L'établissement ou l'auteur n'est pas reconnu par le DMP.",
+)
+_DUPLICATE = _rule(
+    ReasonClass.DUPLICATE, "look the document up (DMP_3.1b) before anything else", "Ce document est déjà dans le DMP."
+)
+_CONFIG = _rule(ReasonClass.CONFIG, "check the software and its settings", "Erreur de paramétrage du logiciel.")
+
+RULINGS: dict[str, Ruling] = {
+    **dict.fromkeys(
+        (
+            "XDSRegistryBusy", "XDSRepositoryBusy", "XDSRegistryNotAvailable", "XDSRegistryOutOfResources",
+            "XDSRepositoryOutOfResources", "XDSUnavailableCommunity",
+        ),
+        _BUSY,
+    ),
+    **dict.fromkeys(
+        (
+            "XDSRegistryMetadataError", "XDSRepositoryMetadataError", "XDSMissingDocumentMetadata",
+            "XDSExtraMetadataNotSaved", "XDSMetadataUpdateError", "XDSMetadataVersionError",
+            "XDSMetadataIdentifierError",
+            "XDSObjectTypeError", "UnmodifiableMetadataError", "XDSRegistryDuplicateUniqueIdInMessage",
+            "XDSRepositoryDuplicateUniqueIdInMessage", "UnresolvedReferenceException", "XDSReplaceFailed",
+            "XDSRegistryDeprecatedDocumentError",
+        ),
+        _METADATA,
+    ),
+    **dict.fromkeys(("InvalidDocumentContent", "XDSMissingDocument", "XDSNonIdenticalSize"), _CONTENT),
+    # The same uniqueId with other bytes: not a delivery of ours, whatever else is true.
+    "XDSNonIdenticalHash": _CONTENT,
+    **dict.fromkeys(("XDSUnknownPatientId", "XDSPatientIdDoesNotMatch", "XDSPatientIDReconciliationError"), _IDENTITY),
+    "DMPClosed": _CONSENT,
+    "XDSDuplicateUniqueIdInRegistry": _DUPLICATE,
+    "DMPInvalidCertificate": _rule(
+        ReasonClass.AUTH,
+        "the VIHF must be signed by ORG_SIGN, the connection opened by ORG_AUTH_CLI: check that they are not swapped",
+        "Certificats intervertis ou refusés par le DMP.",
+    ),
+    "DMPAccessDeniedByRightsService": _AUTH,
+    "DMPIdentityCertificationFailure": _AUTH,
+    **dict.fromkeys(
+        (
+            "XDSUnknownStoredQuery", "XDSStoredQueryMissingParam", "XDSStoredQueryParamNumber",
+            "XDSUnknownRepositoryId",
+            "XDSDocumentUniqueIdError", "XDSInvalidRequestException", "XDSTooManyResults",
+        ),
+        _CONFIG,
+    ),
+}  # fmt: skip
+"""By code: IHE's (ITI volume 3 table 4.2.4.1-2) and those of the DMP seen in public material. The full DMP table is an
+annex of SEL-MP-037 that is not public: a code that is not here keeps its raw form and the ruling `UNKNOWN_CODE`."""
+
+UNKNOWN_CODE = _rule(
+    ReasonClass.UNKNOWN,
+    "read the answer with the GIE SESAM-Vitale table of errors",
+    "Refus du DMP, motif non répertorié.",
+)
+_SERVER_TEXTS: tuple[tuple[str, Ruling], ...] = (
+    (
+        "structure introuvable ou inactive",
+        _rule(ReasonClass.AUTH, "check Identifiant_Structure (settings.dmp.structure_id)",
+              "La structure n'est pas connue du DMP."),
+    ),
+    (
+        "ps et structure non liés",
+        _rule(ReasonClass.AUTH, "the author does not practise in this structure: check the actor",
+              "Le professionnel n'est pas rattaché à cette structure."),
+    ),
+    (
+        "authentification de la personne morale",
+        _rule(ReasonClass.AUTH, "the structure identifier does not fit the certificate",
+              "Le certificat n'est pas celui de cette structure."),
+    ),
+    (
+        "aucun authorinstitution ne correspond",
+        _rule(ReasonClass.AUTH, "the author of the submission set must be the user and structure of the VIHF",
+              "L'auteur du lot n'est pas l'utilisateur authentifié."),
+    ),
+    (
+        "aucune spécialité dans le vihf",
+        _rule(ReasonClass.AUTH, "give the specialty of the doctor or pharmacist",
+              "La spécialité du professionnel manque."),
+    ),
+    (
+        "not a valid signature certificate",
+        RULINGS["DMPInvalidCertificate"],
+    ),
+    (
+        "message addressing property is not present",
+        _rule(ReasonClass.CONFIG, "a WS-Addressing header is missing: use this client's own envelope",
+              "Message incomplet."),
+    ),
+)  # fmt: skip
+"""Texts of the server that say more than its code (seen in the field, not a published list)."""
+
+
+def ruling(code: str, text: str = "") -> Ruling:
+    """What a refusal asks for, from its code and, when it says more, its text."""
+    lowered = text.lower()
+    for part, said in _SERVER_TEXTS:
+        if part in lowered:
+            return said
+    return RULINGS.get(code, UNKNOWN_CODE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A refusal in one form, whether it came as a Failure or as a Fault. sure: the DMP did not act on the request."""
+
+    code: str
+    text: str = field(repr=False)
+    ruling: Ruling
+    sure: bool = True
+
+
+def refusal_of(response: RegistryResponse) -> Refusal:
+    """The refusal that a Failure (or any status that is no success) stands for."""
+    error = response.first_error
+    code, text = (error.code, error.context) if error else ("", "")
+    return Refusal(code=code or f"status {response.status or 'absent'}", text=text, ruling=ruling(code, text))
+
+
+def refusal_of_fault(fault: SoapFault) -> Refusal:
+    """The refusal that a Fault stands for: the XDS error of its Detail, else its own code.
+
+    A fault of the receiver's side without a code we know leaves the outcome unknown (`sure=False`).
+    """
+    detail = getattr(fault, "detail", None)
+    errors = read_errors(detail) if detail is not None else ()
+    code = errors[0].code if errors else fault.remote_code
+    text = errors[0].context if errors else fault.remote_message
+    said = ruling(code, text)
+    return Refusal(
+        code=code, text=text, ruling=said,
+        sure=said is not UNKNOWN_CODE or fault.retry.kind is RetryKind.NEVER,
+    )  # fmt: skip

@@ -1,0 +1,459 @@
+"""The DMP in establishment mode (authentication `INDIRECTE`): does the record exist, feed it, replace, reconcile."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+from cryptography import x509
+
+from .. import xds
+from .._core.clock import Clock, SystemClock
+from .._core.errors import (
+    CdaError,
+    DmpError,
+    InsError,
+    MetadataError,
+    OutcomeUnknown,
+    SoapFault,
+    TransportError,
+    ValidationError,
+)
+from .._core.ids import IdFactory, RandomIds
+from .._core.retry import RetryAdvice
+from ..cda.header import CdaDocument
+from ..model import (
+    Actor,
+    ChannelKind,
+    Code,
+    Destination,
+    Dmp,
+    Document,
+    IdentityStatus,
+    Ins,
+    Outcome,
+    Prepared,
+    Receipt,
+)
+from ..security import vihf
+from ..security.keys import CertificateUsage, Pkcs12Signer, check_certificate, check_certificate_file, check_dates
+from ..security.signer import Signer
+from ..settings import DmpSettings, Environment, Settings
+from ..transport.https import HttpsTransport
+from ..transport.seam import Transport
+from ..transport.soap import SoapAnswer, read_answer
+from . import td02, td21, td31b
+from .answers import Refusal, RegistryResponse, read_response, refusal_of, refusal_of_fault
+from .td02 import Existence
+from .user import VihfUser, author_of_actor, check_author, user_of
+
+DUPLICATE_CODE = "XDSDuplicateUniqueIdInRegistry"
+REPLACED_ABSENT = "DMP_REPLACED_ABSENT"
+"""Warning of a Receipt: the version to replace is not in the DMP, the document went as a new one."""
+
+
+class DmpClient:
+    """A `Channel` to the DMP. Thread-safe; use as a context manager.
+
+    signer: the ORG_SIGN key, by default that of `settings.dmp.signing`; actor: the professional and structure in whose
+    name the calls are made (VIHF user, author of the submission sets); transport: mutual TLS with ORG_AUTH_CLI by
+    default.
+
+    Raises ConfigurationError (a missing setting or file) and CertificateError (expired, swapped) at construction.
+    """
+
+    name = "dmp"
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        actor: Actor,
+        signer: Signer | None = None,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+        ids: IdFactory | None = None,
+    ) -> None:
+        self._settings = settings
+        self._dmp: DmpSettings = settings.require_dmp()
+        self._clock = clock or SystemClock()
+        self._ids = ids or RandomIds()
+        self._signer = signer or Pkcs12Signer(self._dmp.signing.pkcs12, self._dmp.signing.password, clock=self._clock)
+        self._certificate = x509.load_der_x509_certificate(self._signer.certificate_der)
+        check_certificate(self._certificate, clock=self._clock, usage=CertificateUsage.SIGNATURE, path="signer")
+        self._valid = [(self._certificate, "signer")]
+        if transport is None:
+            tls = check_certificate_file(
+                self._dmp.tls.certificate, clock=self._clock, usage=CertificateUsage.TLS_CLIENT
+            )
+            self._valid.append((tls, "dmp.tls.certificate"))
+            transport = HttpsTransport(self._dmp.tls, timeout_seconds=self._dmp.timeout_seconds)
+        self._valid_until = min(certificate.not_valid_after_utc for certificate, _ in self._valid)
+        self._transport = transport
+        self._actor = actor
+        self._user = user_of(actor, self._dmp)
+        self._author = author_of_actor(actor)
+        base = self._dmp.base_url.rstrip("/")
+        self._repository, self._registry, self._patients = (
+            f"{base}/{path.lstrip('/')}"
+            for path in (self._dmp.paths.repository, self._dmp.paths.registry, self._dmp.paths.patients)
+        )
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    # --- TD0.2 ----------------------------------------------------------------------------------------------------
+
+    def existence(self, ins: Ins) -> Existence:
+        """TD0.2: does this patient's DMP exist, and is it open?
+
+        Raises ConfigurationError `ENVIRONMENT_IDENTITY`, CertificateError, SoapFault, DmpError, TransportError.
+        """
+        self._settings.check_identity(ins)
+        now = self._now()
+        request = td02.body(
+            ins,
+            device_oid=self._dmp.device_oid,
+            software=self._settings.software.name,
+            message_uuid=str(self._ids.uuid()),
+            query_uuid=str(self._ids.uuid()),
+            at=now,
+            production=self._settings.environment is Environment.PRODUCTION,
+        )
+        message_id = self._message_id()
+        content_type, body = td02.encode(
+            request, message_id=message_id, assertion=self._assertion(self._user, ins.cx, now)
+        )
+        return td02.decode(self._post(self._patients, content_type, body).body)
+
+    # --- TD2.1 ----------------------------------------------------------------------------------------------------
+
+    def submit(self, document: Document, *, visibility: tuple[Code, ...] = ()) -> Receipt:
+        """Feed the DMP with a document: prepare, send, and when the outcome is unknown ask (DMP_3.1b), then send once
+        more if the DMP does not hold it.
+
+        visibility: codes of JDV_J58 beside the document's own (`td21.MASKED`, `td21.INVISIBLE`).
+        Raises what `prepare` raises; TransportError(sent="no"); OutcomeUnknown when even the question had no answer.
+        """
+        prepared = self._prepare(document, Dmp(), visibility)
+        try:
+            return self.send(prepared)
+        except OutcomeUnknown:
+            found = self.reconcile(prepared)
+            if found.outcome is Outcome.ABSENT:
+                return self.send(prepared)
+            if found.outcome is Outcome.UNKNOWN:
+                raise
+            return found
+
+    def replace(self, document: Document, *, of: Receipt) -> Receipt:
+        """As `submit`, for a version that replaces the one of receipt `of`.
+
+        The entryUUID to replace is asked for at each attempt: the DMP changes it with each change of metadata.
+        Raises MetadataError `DMP_REPLACES` when the document does not say that it replaces that version.
+        """
+        if document.replaces != of.unique_id:
+            raise MetadataError(
+                "the document does not replace the one of this receipt", code="DMP_REPLACES", path="document.replaces",
+                rule="CDA relatedDocument[RPLC] = uniqueId of the version to replace",
+                hint="make the new version with revise(of=…)",
+            )  # fmt: skip
+        return self.submit(document)
+
+    def prepare(self, document: Document, destination: Destination) -> Prepared:
+        """Freeze a delivery: the document's bytes, the signed set, its metadata, every identifier and time. No I/O.
+
+        Raises InsError `INS_NOT_QUALIFIED`; ConfigurationError (`ENVIRONMENT_IDENTITY`); CertificateError;
+        MetadataError (`DMP_PATIENT_MISMATCH`, `DMP_AUTHOR_VIHF`, `DMP_NOT_CDA`, `XDS_*`); CdaError when the document's
+        own check finds an error.
+        """
+        return self._prepare(document, destination, ())
+
+    def _prepare(self, document: Document, destination: Destination, visibility: tuple[Code, ...]) -> Prepared:
+        now = self._now()
+        cda = _cda(document)
+        ins = _qualified(cda)
+        self._settings.check_identity(ins)
+        check_author(self._author, self._user)
+        _check_document(cda)
+        entry = xds.project(cda, visibility=visibility)
+        if entry.patient_id != ins.cx:
+            raise MetadataError(
+                "the CDA header is about another patient than the document", code="DMP_PATIENT_MISMATCH",
+                path="recordTarget/patientRole/id", rule="one patient in CDA, metadata and VIHF",
+                hint="build the document from the patient it is sent for",
+                hint_fr="L'identité du document et celle de l'envoi diffèrent : envoi refusé.",
+            )  # fmt: skip
+        root = self._settings.oids.submissions
+        set_id, signature_id = self._ids.oid(root), self._ids.oid(root)
+        submission_set = xds.submission_set(
+            entry,
+            id=td21.SET_ID,
+            unique_id=set_id,
+            source_id=self._dmp.source_id,
+            content_type=xds.content_type_of(cda.header),
+            submitted_at=now,
+            author=self._author,
+        )
+        signed = td21.sign(
+            entry,
+            submission_set,
+            cda.content,
+            signer=self._signer,
+            submitted_at=now,
+            signature_unique_id=signature_id,
+            signature_id=f"_{self._ids.uuid()}",
+            digest=self._dmp.xades_digest,
+        )
+        report = xds.check(signed.submission)
+        if not report.ok:
+            raise MetadataError.from_report(report)
+        metadata = {
+            "ebrim": xds.encode(signed.submission, xds.DMP),
+            "ins": ins.cx,
+            "mime_type": entry.mime_type,
+            "replaces": document.replaces or "",
+            "user": self._user.to_json(),
+        }
+        return Prepared(
+            channel=self.name,
+            kind=ChannelKind.DMP,
+            key=f"{destination.key}:{document.unique_id}",
+            unique_id=document.unique_id,
+            ids={"submission_set": set_id, "signature": signature_id},
+            metadata=json.dumps(metadata, ensure_ascii=False, separators=(",", ":")),
+            blobs={"document": cda.content, "signature": signed.signature},
+        )
+
+    def send(self, prepared: Prepared) -> Receipt:
+        """One attempt, in a fresh envelope: ACCEPTED, ACCEPTED_WITH_WARNINGS, DUPLICATE or REJECTED.
+
+        DUPLICATE: the DMP already holds this uniqueId, which only an earlier attempt with the same bytes can have
+        brought. A document that replaces a version the DMP does not hold goes as a new one, with the warning
+        `DMP_REPLACED_ABSENT`.
+
+        Raises TransportError(sent="no") when nothing of the submission left, OutcomeUnknown when the DMP may have
+        acted on it, CertificateError.
+        """
+        metadata = json.loads(prepared.metadata)
+        user, ins_cx = VihfUser.from_json(metadata["user"]), metadata["ins"]
+        ebrim: str = metadata["ebrim"]
+        warnings: tuple[str, ...] = ()
+        if metadata["replaces"]:
+            found = self._find(metadata["replaces"], user, ins_cx, before_sending=True)
+            if isinstance(found, Refusal):
+                return self._receipt(prepared, Outcome.REJECTED, refusal=found)
+            if found:
+                ebrim = td21.replacing(ebrim, found)
+            else:
+                warnings = (REPLACED_ABSENT,)
+        message_id = self._message_id()
+        content_type, body = td21.encode(
+            ebrim,
+            (
+                td21.Attachment(td21.DOCUMENT_ID, prepared.blobs["document"], metadata["mime_type"]),
+                td21.Attachment(td21.SIGNATURE_ID, prepared.blobs["signature"]),
+            ),
+            message_id=message_id,
+            assertion=self._assertion(user, ins_cx, self._now()),
+        )
+        try:
+            response = read_response(self._post(self._repository, content_type, body).body)
+        except TransportError as e:
+            if e.sent == "no":
+                raise
+            raise _unknown(prepared, message_id, e.code) from e
+        except SoapFault as e:
+            refusal = refusal_of_fault(e)
+            if not refusal.sure:
+                raise _unknown(prepared, message_id, refusal.code) from e
+            return self._refused(prepared, refusal, message_id, user, ins_cx)
+        return self._answered(prepared, response, message_id, user, ins_cx, warnings)
+
+    def _answered(
+        self,
+        prepared: Prepared,
+        response: RegistryResponse,
+        message_id: str,
+        user: VihfUser,
+        ins_cx: str,
+        warnings: tuple[str, ...],
+    ) -> Receipt:
+        if not response.ok:
+            return self._refused(prepared, refusal_of(response), message_id, user, ins_cx)
+        warnings += response.warnings
+        outcome = Outcome.ACCEPTED_WITH_WARNINGS if warnings else Outcome.ACCEPTED
+        return self._receipt(prepared, outcome, request_id=message_id, warnings=warnings)
+
+    def _refused(self, prepared: Prepared, refusal: Refusal, message_id: str, user: VihfUser, ins_cx: str) -> Receipt:
+        if refusal.code == DUPLICATE_CODE:
+            try:
+                found = self._find(prepared.unique_id, user, ins_cx)
+            except (TransportError, SoapFault) as e:
+                raise _unknown(prepared, message_id, refusal.code) from e
+            if isinstance(found, str) and found:
+                return self._receipt(
+                    prepared, Outcome.DUPLICATE, refusal=refusal, request_id=message_id, entry_uuid=found
+                )
+        return self._receipt(prepared, Outcome.REJECTED, refusal=refusal, request_id=message_id)
+
+    def reconcile(self, prepared: Prepared) -> Receipt:
+        """Ask the DMP (DMP_3.1b) what became of a delivery: ACCEPTED with its entryUUID, ABSENT, or UNKNOWN when it
+        cannot be asked now. Raises CertificateError."""
+        metadata = json.loads(prepared.metadata)
+        try:
+            found = self._find(prepared.unique_id, VihfUser.from_json(metadata["user"]), metadata["ins"])
+        except TransportError as e:
+            return self._receipt(prepared, Outcome.UNKNOWN, code=e.code, retry=e.retry)
+        except SoapFault as e:
+            found = refusal_of_fault(e)
+        if isinstance(found, Refusal):
+            return self._receipt(prepared, Outcome.UNKNOWN, code=found.code, retry=found.ruling.retry)
+        if found:
+            return self._receipt(prepared, Outcome.ACCEPTED, entry_uuid=found)
+        return self._receipt(prepared, Outcome.ABSENT, retry=RetryAdvice.safe())
+
+    def find(self, unique_id: str, ins: Ins) -> str | None:
+        """DMP_3.1b: the entryUUID of a document by its uniqueId, None when the DMP does not hold it.
+
+        Raises ConfigurationError `ENVIRONMENT_IDENTITY`, SoapFault, DmpError, TransportError.
+        """
+        self._settings.check_identity(ins)
+        found = self._find(unique_id, self._user, ins.cx)
+        if isinstance(found, Refusal):
+            raise _dmp_error(found)
+        return found or None
+
+    # --- parts ----------------------------------------------------------------------------------------------------
+
+    def _find(self, unique_id: str, user: VihfUser, ins_cx: str, *, before_sending: bool = False) -> str | Refusal:
+        """entryUUID, empty when absent, or the refusal of the query. When several are answered the last is taken
+        (unverified: one is expected)."""
+        message_id = self._message_id()
+        content_type, body = td31b.encode(
+            unique_id, message_id=message_id, assertion=self._assertion(user, ins_cx, self._now())
+        )
+        try:
+            answer = self._post(self._registry, content_type, body)
+        except TransportError as e:
+            if before_sending and e.sent == "maybe":
+                raise TransportError(
+                    "the version to replace could not be looked up: nothing was submitted", sent="no", code=e.code,
+                    hint="try again later",
+                ) from e  # fmt: skip
+            raise
+        except SoapFault as e:
+            if before_sending:
+                return refusal_of_fault(e)
+            raise
+        response = read_response(answer.body)
+        if not response.ok:
+            return refusal_of(response)
+        found = td31b.decode(answer.body)
+        return found[-1] if found else ""
+
+    def _post(self, url: str, content_type: str, body: bytes) -> SoapAnswer:
+        return read_answer(self._transport.post(url, body, {"Content-Type": content_type}))
+
+    def _message_id(self) -> str:
+        return f"urn:uuid:{self._ids.uuid()}"
+
+    def _assertion(self, user: VihfUser, ins_cx: str, at: datetime) -> bytes:
+        """A fresh VIHF: its lifetime at the DMP is not published, so each call has its own."""
+        return vihf.build(
+            user.request(self._dmp, self._settings.software, ins_cx),
+            self._signer,
+            assertion_id=f"_{self._ids.uuid()}",
+            issue_instant=at,
+            digest=self._dmp.vihf_digest,
+        )
+
+    def _now(self) -> datetime:
+        """The present, once it is sure that no certificate has expired."""
+        now = self._clock.now()
+        if now > self._valid_until:
+            for certificate, path in self._valid:
+                check_dates(certificate, now, path=path)
+        return now
+
+    def _receipt(
+        self,
+        prepared: Prepared,
+        outcome: Outcome,
+        *,
+        refusal: Refusal | None = None,
+        request_id: str = "",
+        code: str = "",
+        warnings: tuple[str, ...] = (),
+        entry_uuid: str | None = None,
+        retry: RetryAdvice | None = None,
+    ) -> Receipt:
+        refused = refusal is not None and outcome is Outcome.REJECTED
+        return Receipt(
+            channel=ChannelKind.DMP,
+            outcome=outcome,
+            unique_id=prepared.unique_id,
+            at=self._clock.now(),
+            request_id=request_id,
+            code=refusal.code if refusal else code,
+            reason=refusal.ruling.reason if refusal else None,
+            warnings=warnings,
+            entry_uuid=entry_uuid,
+            retry=refusal.ruling.retry if refused and refusal else retry or RetryAdvice.never(),
+        )
+
+
+def _cda(document: Document) -> CdaDocument:
+    if not isinstance(document, CdaDocument):
+        raise MetadataError(
+            "the DMP is fed from a CDA document", code="DMP_NOT_CDA", path="document",
+            rule="metadata are projected from the CDA header", hint="render a document, or read one with cda.read",
+        )  # fmt: skip
+    return document
+
+
+def _qualified(document: CdaDocument) -> Ins:
+    if document.ins_status is not IdentityStatus.QUALIFIEE or document.ins is None:
+        raise InsError(
+            f"the identity is {document.ins_status.value}, a document goes to the DMP with a qualified INS only",
+            code="INS_NOT_QUALIFIED", path="document.ins_status", rule="RNIV, EXI SI 07: INS qualifiée",
+            hint="qualify the identity (INSi, then a high-trust identity document), then render the document again",
+            hint_fr="Identité non qualifiée : le document ne peut pas être versé au DMP. "
+                    "Vérifiez l'identité et interrogez l'INSi.",
+        )  # fmt: skip
+    return document.ins
+
+
+def _check_document(document: CdaDocument) -> None:
+    check: Any = getattr(document, "check", None)
+    if check is None:
+        return
+    try:
+        check().raise_for_errors()
+    except CdaError:
+        raise
+    except ValidationError as e:
+        raise CdaError.from_report(e.report) from None
+
+
+def _unknown(prepared: Prepared, message_id: str, code: str) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        "the DMP may have accepted the document: the answer did not arrive", prepared=prepared, remote_code=code,
+        request_id=message_id, hint="call reconcile(prepared) before any other attempt",
+        hint_fr="Réponse du DMP non reçue : vérification automatique avant tout nouvel envoi.",
+    )  # fmt: skip
+
+
+def _dmp_error(refusal: Refusal) -> DmpError:
+    return DmpError(
+        "the DMP refused the search", code="DMP_REFUSED", remote_code=refusal.code, remote_message=refusal.text,
+        retry=refusal.ruling.retry, hint=refusal.ruling.hint, hint_fr=refusal.ruling.hint_fr,
+    )  # fmt: skip

@@ -1,0 +1,114 @@
+"""TD0.2, does the patient's DMP exist and may it be fed (HL7v3 PRPA_IN201307UV02 → PRPA_IN201308UV02)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from lxml import etree
+
+from .._core.errors import DmpError
+from .._core.hl7time import to_dtm_utc
+from .._core.xml import escape_attribute, escape_text
+from ..model import Ins
+from ..transport import soap
+
+ACTION: Final = "urn:hl7-org:v3:PRPA_IN201307UV02"
+HL7: Final = "urn:hl7-org:v3"
+DMP_DEVICE: Final = "1.2.250.1.213.4.1.1.1"
+"""The DMP as receiver of HL7v3 messages."""
+_H = f"{{{HL7}}}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Existence:
+    """What the DMP says of a patient's record. It returns identity traits too: the software must not show them, they
+    are not read.
+
+    found: a record exists; is_open: it exists and is active, so that it can be fed; authorization: `VALIDE` …, raw,
+    it matters for reading only; attached_to_ens: the record belongs to a Mon espace santé, None when not said.
+    """
+
+    found: bool
+    is_open: bool
+    authorization: str = ""
+    attached_to_ens: bool | None = None
+
+
+def body(
+    ins: Ins, *, device_oid: str, software: str, message_uuid: str, query_uuid: str, at: datetime, production: bool
+) -> bytes:
+    """The query. device_oid: OID of the sender, root of its message and query ids.
+
+    processingCode: `D` as the official test message; `P` in production, as the DMP's own answers (unverified).
+    """
+    sender = escape_attribute(device_oid)
+    return (
+        f'<PRPA_IN201307UV02 xmlns="{HL7}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" ITSVersion="XML_1.0">'
+        f'<id root="{sender}" extension="{message_uuid}"/><creationTime value="{to_dtm_utc(at)}"/>'
+        '<interactionId root="2.16.840.1.113883.1.6" extension="PRPA_IN201307UV02"/>'
+        f'<processingCode code="{"P" if production else "D"}"/><processingModeCode code="T"/><acceptAckCode code="AL"/>'
+        '<receiver typeCode="RCV"><device classCode="DEV" determinerCode="INSTANCE">'
+        f'<id root="{DMP_DEVICE}"/><softwareName>DMP</softwareName></device></receiver>'
+        '<sender typeCode="SND"><device classCode="DEV" determinerCode="INSTANCE">'
+        f'<id root="{sender}"/><softwareName>{escape_text(software)}</softwareName></device></sender>'
+        '<attentionLine xsi:nil="true"/><controlActProcess classCode="CACT" moodCode="EVN">'
+        '<reasonCode code="TEST_EXST" codeSystem="1.2.250.1.213.1.1.4.11" displayName="Test d\'existence de dossier"/>'
+        f'<queryByParameter><queryId root="{sender}" extension="{query_uuid}"/><statusCode code="new"/>'
+        '<parameterList><dataSource xsi:nil="true"/><patientIdentifier>'
+        f'<value root="{ins.oid.value}" extension="{ins.value}"/><semanticsText>Patient.id</semanticsText>'
+        "</patientIdentifier></parameterList></queryByParameter></controlActProcess></PRPA_IN201307UV02>"
+    ).encode()
+
+
+def encode(request: bytes, *, message_id: str, assertion: bytes) -> tuple[str, bytes]:
+    """The Content-Type and body of the HTTP request, around `body(…)`."""
+    envelope = soap.envelope(action=ACTION, message_id=message_id, headers=soap.security(assertion), body=request)
+    return soap.content_type(ACTION), envelope
+
+
+def decode(answer: etree._Element) -> Existence:
+    """Read PRPA_IN201308UV02. Raises DmpError `DMP_TD02` for a refusal (AE, AR) or another message."""
+    if answer.tag != f"{_H}PRPA_IN201308UV02":
+        raise DmpError("the answer is no PRPA_IN201308UV02", code="DMP_TD02", path="Body")
+    acknowledgement = answer.find(f"{_H}acknowledgement")
+    ack = acknowledgement.get("typeCode", "") if acknowledgement is not None else ""
+    response = next(answer.iter(f"{_H}queryResponseCode"), None)
+    code = response.get("code", "") if response is not None else ""
+    if ack != "AA" or code not in ("OK", "NF"):
+        detail = next(answer.iter(f"{_H}acknowledgementDetail"), None)
+        text = "".join(detail.itertext()).strip() if detail is not None else ""
+        coded = detail.find(f"{_H}code") if detail is not None else None
+        raise DmpError(
+            "the DMP refused the query about its existence", code="DMP_TD02", path="acknowledgement",
+            remote_code=(coded.get("code", "") if coded is not None else "") or code or ack, remote_message=text,
+            hint="see .remote_code",
+        )  # fmt: skip
+    patient = next(answer.iter(f"{_H}patient"), None)
+    if code == "NF" or patient is None:
+        return Existence(found=False, is_open=False)
+    status = patient.find(f"{_H}statusCode")
+    attached = _observation(patient, "RATTACHEMENT_ENS")
+    return Existence(
+        found=True,
+        is_open=status is not None and status.get("code") == "active",
+        authorization=_attention(answer, "AUTORISATION"),
+        attached_to_ens=None if attached is None else attached == "true",
+    )
+
+
+def _attention(answer: etree._Element, keyword: str) -> str:
+    for line in answer.iter(f"{_H}attentionLine"):
+        key, value = line.find(f"{_H}keyWordText"), line.find(f"{_H}value")
+        if key is not None and key.get("code") == keyword and value is not None:
+            return value.get("code") or value.get("value") or ""
+    return ""
+
+
+def _observation(patient: etree._Element, kind: str) -> str | None:
+    for observation in patient.iter(f"{_H}administrativeObservation"):
+        code, value = observation.find(f"{_H}code"), observation.find(f"{_H}value")
+        if code is not None and code.get("code") == kind and value is not None:
+            return value.get("value")
+    return None

@@ -1,0 +1,123 @@
+"""The user of a call to the DMP: what its VIHF says of a professional in a structure, and the author it stands for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .._core.errors import MetadataError
+from ..cda.header import II, HeaderName, HeaderOrganization, HeaderParty
+from ..model import Actor, Code
+from ..security.vihf import VihfRequest
+from ..settings import DmpSettings, SoftwareId
+from ..terminology import code as terminology_code
+from ..xds import Author, author_of
+from ..xds.datatypes import PROFESSIONALS, STRUCTURES, components
+
+PROFESSIONS = "1.2.250.1.71.1.2.7"
+"""TRE_G15-ProfessionSante. The same code in `1.2.250.1.71.1.2.8` would mean a professional in training."""
+DOCTOR_SPECIALTIES = "1.2.250.1.71.4.2.5"
+PHARMACIST_SPECIALTIES = "1.2.250.1.71.4.2.6"
+_PHARMACIST = "21"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class VihfUser:
+    """Frozen with a delivery, so that every attempt presents the author of its submission set.
+
+    subject: PS_IdNat; roles: (code, system, label, system name), profession then specialty; sector: (code, system,
+    label) of JDV_J61.
+    """
+
+    subject: str
+    subject_id: str
+    structure_id: str
+    sector: tuple[str, str, str]
+    roles: tuple[tuple[str, str, str, str], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> VihfUser:
+        return cls(
+            subject=stored["subject"],
+            subject_id=stored["subject_id"],
+            structure_id=stored["structure_id"],
+            sector=tuple(stored["sector"]),
+            roles=tuple(tuple(role) for role in stored["roles"]),
+        )
+
+    def request(self, settings: DmpSettings, software: SoftwareId, ins_cx: str | None) -> VihfRequest:
+        """The content of a VIHF about this patient."""
+        code, system, label = self.sector
+        return VihfRequest(
+            subject=self.subject,
+            structure_id=self.structure_id,
+            sector=Code(code=code, system=system, display=label),
+            roles=tuple(Code(code=c, system=s, display=d, system_name=n) for c, s, d, n in self.roles),
+            subject_id=self.subject_id,
+            authn_context=settings.authn_context,
+            software_name=software.name,
+            software_version=software.version,
+            software_id=software.instance,
+            homologation=software.dmp_homologation or "",
+            ins_cx=ins_cx,
+            version=settings.vihf_version,
+            mode_attribute=settings.vihf_mode_attribute,
+            issuer=settings.vihf_issuer,
+        )
+
+
+def user_of(actor: Actor, settings: DmpSettings) -> VihfUser:
+    """The VIHF user for an actor. Raises ModelError when its codes are in no value set."""
+    person = actor.professional
+    names = (person.given, person.family)
+    subject_id = " ".join(names) if settings.vihf_subject_order == "given_family" else ", ".join(reversed(names))
+    profession, _, specialty = terminology_code("JDV_J01", person.role_code).display.partition(" - ")
+    roles = [(person.profession, PROFESSIONS, profession, "G15")]
+    if person.specialty:
+        system = PHARMACIST_SPECIALTIES if person.profession == _PHARMACIST else DOCTOR_SPECIALTIES
+        roles.append((person.specialty, system, specialty, ""))
+    facility = terminology_code("JDV_J02", actor.organization.facility_type)
+    return VihfUser(
+        subject=person.national_id,
+        subject_id=subject_id,
+        structure_id=settings.structure_id or actor.organization.national_id,
+        sector=(facility.code, facility.system, facility.display),
+        roles=tuple(roles),
+    )
+
+
+def author_of_actor(actor: Actor) -> Author:
+    """The actor as author of a submission set."""
+    person, organization = actor.professional, actor.organization
+    return author_of(
+        HeaderParty(
+            time="",
+            ids=(II(PROFESSIONALS, person.national_id),),
+            code=terminology_code("JDV_J01", person.role_code),
+            function=actor.function,
+            name=HeaderName(family=person.family, given=person.given),
+            organization=HeaderOrganization(id=II(STRUCTURES, organization.national_id), name=organization.name),
+        )
+    )
+
+
+def check_author(author: Author, user: VihfUser) -> None:
+    """Refuse a set whose author is not the user and structure of the VIHF, as the DMP does ("Aucun AuthorInstitution
+    ne correspond à l'utilisateur du VIHF"). Raises MetadataError `DMP_AUTHOR_VIHF`.
+    """
+    institution = components(author.institution)
+    structure = institution[9] if len(institution) > 9 else ""
+    for path, found, wanted in (
+        ("submission_set.author.person", components(author.person)[0], user.subject),
+        ("submission_set.author.institution", structure, user.structure_id),
+    ):
+        if found != wanted:
+            raise MetadataError(
+                "the author of the submission set is not the user of the VIHF", code="DMP_AUTHOR_VIHF", path=path,
+                rule="submission set author = VIHF user and structure",
+                hint="let the actor practise in the structure of settings.dmp.structure_id, or leave that setting out",
+                hint_fr="L'auteur de l'envoi et l'utilisateur authentifié diffèrent : envoi refusé.",
+            )  # fmt: skip
