@@ -1,1 +1,82 @@
-""""""
+"""CDA R2 documents of the French CI-SIS: build, read, check.
+
+Names load when used; `import sunes_sdk.cda` loads neither lxml nor pydantic.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .documents.discharge_letter import (
+        Allergy,
+        DischargeLetter,
+        DocumentStatus,
+        EntryMode,
+        ExitMode,
+        Synthesis,
+    )
+    from .documents.imaging import ImagingReport
+    from .documents.laboratory import LaboratoryReport
+    from .documents.prescription import MedicationPrescription, PrescriptionFlag
+    from .documents.treatments import Medicine, PrescribedTreatment, Quantity, Treatment
+    from .documents.unstructured import OperativeReport, UnstructuredDocument, ccam
+    from .header import CdaDocument, CdaHeader
+    from .issuer import Issuer
+    from .reader import read, read_header
+    from .rules import check
+
+_HOMES = {
+    "documents.discharge_letter": (
+        "Allergy", "DischargeLetter", "DocumentStatus", "EntryMode", "ExitMode", "Synthesis",
+    ),
+    "documents.imaging": ("ImagingReport",),
+    "documents.laboratory": ("LaboratoryReport",),
+    "documents.prescription": ("MedicationPrescription", "PrescriptionFlag"),
+    "documents.treatments": ("Medicine", "PrescribedTreatment", "Quantity", "Treatment"),
+    "documents.unstructured": ("OperativeReport", "UnstructuredDocument", "ccam"),
+    "header": ("CdaDocument", "CdaHeader"),
+    "issuer": ("Issuer",),
+    "reader": ("read", "read_header"),
+    "rules": ("check",),
+}  # fmt: skip
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Allergy",
+    "CdaDocument",
+    "CdaHeader",
+    "DischargeLetter",
+    "DocumentStatus",
+    "EntryMode",
+    "ExitMode",
+    "ImagingReport",
+    "Issuer",
+    "LaboratoryReport",
+    "MedicationPrescription",
+    "Medicine",
+    "OperativeReport",
+    "PrescribedTreatment",
+    "PrescriptionFlag",
+    "Quantity",
+    "Synthesis",
+    "Treatment",
+    "UnstructuredDocument",
+    "ccam",
+    "check",
+    "read",
+    "read_header",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(__all__) | set(globals()))

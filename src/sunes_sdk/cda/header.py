@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .._core.findings import Report
 from ..model import Address, Code, Document, Telecom
 
 
@@ -122,3 +123,15 @@ class CdaDocument(Document):
     """A CDA R2 document: its exact bytes and its header as data."""
 
     header: CdaHeader
+
+    def check(self) -> Report:
+        """The findings of the native rules (`sunes_sdk.cda.check`)."""
+        from .rules import check
+
+        return check(self)
+
+    def to_pdf(self) -> bytes:
+        """The document as PDF/A (`cda.pdf`, extra `pdf`)."""
+        from .pdf import to_pdf
+
+        return to_pdf(self)
