@@ -98,7 +98,7 @@ def test_limits_of_size_and_number() -> None:
     assert refused(data, Limits(archive_bytes=100)) == "TOO_BIG"
     assert refused(data, Limits(entries=3)) == "TOO_MANY_ENTRIES"
     assert refused(data, Limits(entry_bytes=100)) == "TOO_BIG"
-    assert refused(data, Limits(total_bytes=1500)) == "TOO_BIG"
+    assert refused(data, Limits(total_bytes=500)) == "TOO_BIG"
 
 
 def test_a_long_directory_is_refused_before_it_is_read() -> None:

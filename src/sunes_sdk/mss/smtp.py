@@ -13,14 +13,12 @@ import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal
 
-from cryptography import x509
-
-from .._core.clock import monotonic
-from .._core.errors import ConfigurationError, TransportError
+from .._core.clock import Clock, SystemClock, monotonic
+from .._core.errors import TransportError
 from .._core.retry import RetryAdvice
+from ..security.keys import check_dates, load_certificates
 from ..settings import MssSettings
 from ..transport import client_context
 
@@ -66,17 +64,22 @@ class Envelope:
 class SmtpSubmission:
     """The way out of one mailbox. Thread-safe: one connection per thread, kept open between messages.
 
-    Raises ConfigurationError `TLS_FILES` when the certificate files cannot be read.
+    Raises what `client_context` raises: ConfigurationError `TLS_FILES`, CertificateError.
     """
 
-    def __init__(self, settings: MssSettings) -> None:
+    def __init__(self, settings: MssSettings, *, clock: Clock | None = None) -> None:
         self._settings = settings
-        self._context = client_context(settings.tls)
+        self._clock = clock or SystemClock()
+        self._context = client_context(settings.tls, clock=self._clock)
         self._context.set_ciphers(TLS12_CIPHERS)
-        self.certificate_not_before, self.certificate_not_after = _validity(settings)
+        self._certificate = load_certificates(settings.tls.certificate)[0]
         self._local = threading.local()
         self._open: set[_Connection] = set()
         self._lock = threading.Lock()
+
+    def check_certificate(self) -> None:
+        """Raises CertificateError `CERTIFICATE_EXPIRED` or `CERTIFICATE_NOT_YET_VALID` as of now."""
+        check_dates(self._certificate, self._clock.now(), path="mss.tls.certificate")
 
     def submit(
         self, envelope: Envelope, message: bytes, *, on_sent: Callable[[bytes], None] | None = None
@@ -84,9 +87,11 @@ class SmtpSubmission:
         """Hand one message over. Returns the deciding reply, a refusal included.
 
         `on_sent` is given the message as soon as its last byte has left, whatever the server then says.
+        Raises CertificateError when our certificate is out of its dates: nothing leaves.
         Raises TransportError: `sent="no"` when the final dot has not left (the server must then drop what it got,
         RFC 5321 §4.1.1.4), `sent="maybe"` (`SMTP_REPLY_LOST`) when it has and no reply came.
         """
+        self.check_certificate()
         kept: _Connection | None = getattr(self._local, "connection", None)
         if kept is not None and kept.usable():
             try:
@@ -136,7 +141,7 @@ class SmtpSubmission:
         return connection
 
 
-class _Stale(Exception):  # noqa: N818
+class _Stale(Exception):
     """A kept connection was gone when MAIL was said."""
 
 
@@ -317,17 +322,6 @@ def _reply(answer: tuple[int, bytes], stage: Stage) -> SmtpReply:
 
 def _bytes(text: bytes | str) -> bytes:
     return text if isinstance(text, bytes) else text.encode("utf-8", "replace")
-
-
-def _validity(settings: MssSettings) -> tuple[datetime, datetime]:
-    try:
-        leaf = x509.load_pem_x509_certificates(settings.tls.certificate.read_bytes())[0]
-    except (OSError, ValueError) as e:
-        raise ConfigurationError(
-            "cannot read the client certificate", code="TLS_FILES", path="mss.tls.certificate",
-            hint="give a PEM file: the certificate, then its intermediate",
-        ) from e  # fmt: skip
-    return leaf.not_valid_before_utc, leaf.not_valid_after_utc
 
 
 def stuffed(message: bytes) -> bytes:
