@@ -45,6 +45,7 @@ class _Planned:
     fault: Fault
     seconds: float
     left: int
+    path: str
 
 
 class FakeHttpServer:
@@ -74,19 +75,19 @@ class FakeHttpServer:
     def url(self) -> str:
         return f"https://localhost:{self._server.server_address[1]}"
 
-    def plan(self, fault: Fault, *, times: int = 1, seconds: float = 0.0) -> None:
-        """The next `times` requests meet this fault."""
+    def plan(self, fault: Fault, *, times: int = 1, seconds: float = 0.0, path: str = "") -> None:
+        """The next `times` requests whose path ends with `path` meet this fault."""
         with self._lock:
-            self._faults.append(_Planned(fault, seconds, times))
+            self._faults.append(_Planned(fault, seconds, times, path))
 
-    def next_fault(self) -> _Planned | None:
+    def next_fault(self, path: str) -> _Planned | None:
         with self._lock:
-            if not self._faults:
+            planned = next((p for p in self._faults if path.endswith(p.path)), None)
+            if planned is None:
                 return None
-            planned = self._faults[0]
             planned.left -= 1
             if planned.left <= 0:
-                self._faults.popleft()
+                self._faults.remove(planned)
             return planned
 
     def answer(self, request: Request) -> Answer:
@@ -164,7 +165,7 @@ def _handler_class(owner: FakeHttpServer) -> type[BaseHTTPRequestHandler]:
             der = self.connection.getpeercert(binary_form=True)
             client = x509.load_der_x509_certificate(der) if der else None
             request = Request(self.path, {k.lower(): v for k, v in self.headers.items()}, body, client)
-            planned = owner.next_fault()
+            planned = owner.next_fault(self.path)
             fault = planned.fault if planned else None
             if fault == "cut_before":
                 self._cut()
