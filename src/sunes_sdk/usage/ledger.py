@@ -26,7 +26,7 @@ from .._core.redaction import mask_matricules
 from ..model import Event, Identifier
 from .chain import GENESIS, link
 from .period import from_micros, to_micros
-from .pseudonym import MIN_SECRET_BYTES, STORED_BYTES, Domain, pseudonym
+from .pseudonyms import MIN_SECRET_BYTES, STORED_BYTES, Domain, pseudonym
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 30
@@ -141,7 +141,6 @@ _APPEND_ONLY = tuple(
     "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
     for verb in ("UPDATE", "DELETE")
 )
-_BINARY = frozenset(name for name, kinds in _KINDS.items() if kinds[0] is bytes)
 
 _FIELDS = ", ".join(Row._fields)
 _INSERT = f"INSERT INTO event (seq, {_FIELDS}, recorded_at, hash) VALUES ({', '.join('?' * (len(Row._fields) + 3))})"  # noqa: S608
@@ -337,7 +336,7 @@ class Ledger:
         for start in range(0, len(rows), _LOOKUP):
             keys = tuple(row.event_key for row in rows[start : start + _LOOKUP])
             found = connection.exec_driver_sql(f"{_SELECT_KNOWN}({', '.join('?' * len(keys))})", keys)
-            known.update((row.event_key, row) for row in map(Row._make, found.tuples()))
+            known.update((row.event_key, row) for row in map(Row._make, found))
         return known
 
     @contextmanager
@@ -375,7 +374,7 @@ class Ledger:
         limit = (upto or self.head()).count
         with self._engine.begin() as connection:
             found = connection.exec_driver_sql(f"SELECT {_FIELDS} FROM event WHERE seq <= ? ORDER BY seq", (limit,))  # noqa: S608
-            return list(map(Row._make, found.tuples()))
+            return list(map(Row._make, found))
 
     def verify_chain(self, expected: LedgerHead | None = None) -> LedgerHead:
         """Recompute every hash and return the head.
@@ -386,7 +385,7 @@ class Ledger:
         """
         count, last, recorded_at = 0, GENESIS, None
         with self._engine.connect().execution_options(yield_per=5_000) as connection:
-            for seq, *content, recorded, kept in connection.exec_driver_sql(_SELECT_ALL).tuples():
+            for seq, *content, recorded, kept in connection.exec_driver_sql(_SELECT_ALL):
                 count += 1
                 if seq != count:
                     raise _tampered(count, "an event is missing")
@@ -409,7 +408,7 @@ class Ledger:
             _metadata.create_all(connection)
             for trigger in _APPEND_ONLY:
                 connection.exec_driver_sql(trigger)
-            kept = dict(connection.execute(_SELECT_ABOUT).tuples().all())
+            kept = {row.name: row.value for row in connection.execute(_SELECT_ABOUT)}
             if not kept:
                 connection.execute(sa.insert(_about), [{"name": n, "value": v} for n, v in mine.items()])
                 return
@@ -465,7 +464,7 @@ def _engine(url_or_path: str | os.PathLike[str]) -> sa.Engine:
 def _payload(seq: int, row: Row, recorded_at: int, tenant: str) -> dict[str, object]:
     """What the hash of an event covers: every column that is not empty, keys in hexadecimal."""
     payload: dict[str, object] = {
-        name: value.hex() if name in _BINARY else value
+        name: value.hex() if isinstance(value, bytes) else value
         for name, value in zip(Row._fields, row, strict=True)
         if value is not None
     }
