@@ -1,0 +1,37 @@
+"""The native check: coded rules, in milliseconds, in line with every sending.
+
+It does not replace the official validator (`cda.oracle`); it adds the rules that validator is silent on. No finding
+never means "conforming": it means that none of `RULES` saw anything.
+"""
+
+from __future__ import annotations
+
+from ..._core.errors import CdaError, XmlSecurityError
+from ..._core.findings import Finding, Report
+from ..header import CdaDocument
+from ..reader import clinical_document
+from .body import BODY
+from .discharge_letter import DISCHARGE_LETTER
+from .engine import Rule, View
+from .header import HEADER
+from .prescription import PRESCRIPTION
+
+RULES: tuple[Rule, ...] = (*HEADER.rules, *BODY.rules, *DISCHARGE_LETTER.rules, *PRESCRIPTION.rules)
+"""The catalogue: one rule, one code."""
+
+
+def check(document: CdaDocument | bytes) -> Report:
+    """Every finding of the native rules, in the order of the catalogue.
+
+    Bytes that cannot be parsed give one finding, with the parser's code.
+    """
+    content = document if isinstance(document, bytes) else document.content
+    try:
+        root = clinical_document(content)
+    except (XmlSecurityError, CdaError) as e:
+        return Report((Finding(code=e.code, message=e.message, path=e.path, rule=e.rule, hint=e.hint),))
+    view = View(root)
+    return Report.of(finding for rule in RULES for finding in rule.findings(view))
+
+
+__all__ = ["RULES", "Rule", "check"]

@@ -1,0 +1,214 @@
+"""Rules of any body: references, identifiers, files. The official validator is silent on nearly all of them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+
+from lxml import etree
+
+from ..._core.findings import Severity
+from ..pdf_body import PdfFacts, pdf_facts
+from ..reader import V3
+from .engine import SMDS, Problem, RuleSet, View, find, findall, text_of
+
+BODY = RuleSet(SMDS)
+rule = BODY.rule
+
+_MEDIA_TYPES = frozenset({"application/pdf", "text/plain", "text/rtf", "image/jpeg", "image/tiff"})
+_PDF_COPY = "1.2.250.1.213.1.1.2.243"
+
+
+def _decoded(element: etree._Element) -> bytes | None:
+    try:
+        return base64.b64decode("".join((element.text or "").split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _files(view: View) -> Iterator[tuple[etree._Element, bytes | None]]:
+    """Each embedded file and its bytes, None when they are not base64."""
+    for body in view.all("nonXMLBody"):
+        text = find(body, "text")
+        if text is not None:
+            yield text, _decoded(text)
+    for media in view.all("observationMedia"):
+        value = find(media, "value")
+        if value is not None:
+            yield value, _decoded(value)
+
+
+@rule(
+    "CDA_H40",
+    "the body's file is base64 of an allowed media type and says so; its bytes are of that type",
+    hint="give PDF/A-1, or text, RTF, JPEG, TIFF",
+    fr="Le fichier du document est absent, illisible ou d'un type non admis.",
+)
+def _file(view: View) -> Iterator[Problem]:
+    for body in view.all("nonXMLBody"):
+        text = find(body, "text")
+        if text is None:
+            yield body, "there is no text"
+            continue
+        media_type = text.get("mediaType")
+        if media_type not in _MEDIA_TYPES:
+            yield text, "the media type is not in the list"
+        if text.get("representation") != "B64":
+            yield text, "representation is not B64"
+        data = _decoded(text)
+        if not data:
+            yield text, "the content is not base64, or is empty"
+        elif not _looks_like(media_type or "", data):
+            yield text, "the bytes are not of the media type that is claimed"
+
+
+_STARTS = {
+    "image/jpeg": (b"\xff\xd8\xff",),
+    "image/tiff": (b"II*\x00", b"MM\x00*"),
+    "text/rtf": (b"{\\rtf",),
+    "application/pdf": (b"%PDF-",),
+}
+
+
+def _looks_like(media_type: str, data: bytes) -> bool:
+    starts = _STARTS.get(media_type)
+    return starts is None or data.startswith(starts)
+
+
+def _pdfs(view: View) -> Iterator[tuple[etree._Element, PdfFacts]]:
+    for element, data in _files(view):
+        if element.get("mediaType") == "application/pdf":
+            yield element, pdf_facts(data or b"")
+
+
+@rule(
+    "CDA_PDF_UNREADABLE",
+    "an embedded PDF is whole and opens without a password",
+    hint="export it again as PDF/A-1, without protection",
+    fr="Le fichier PDF est illisible, incomplet ou protégé.",
+)
+def _pdf(view: View) -> Iterator[Problem]:
+    for element, facts in _pdfs(view):
+        if facts.problem:
+            yield element, f"the PDF cannot be read: {facts.problem}"
+
+
+@rule(
+    "CDA_PDF_NOT_PDFA",
+    "an embedded PDF says that it is PDF/A-1",
+    hint="export it as PDF/A-1; the claim itself is not verified here",
+    severity=Severity.WARNING,
+)
+def _pdf_a(view: View) -> Iterator[Problem]:
+    for element, facts in _pdfs(view):
+        if not facts.problem and facts.pdf_a_part != 1:
+            yield element, "no PDF/A-1 claim in its metadata"
+
+
+@rule(
+    "CDA_PDF_ACTIVE",
+    "an embedded PDF holds neither JavaScript nor actions that launch programs",
+    hint="export it without active content",
+)
+def _pdf_active(view: View) -> Iterator[Problem]:
+    for element, facts in _pdfs(view):
+        if facts.scripted:
+            yield element, "active content found"
+
+
+@rule("CDA_MEDIA_BASE64", "an embedded image or file is base64", hint="encode the file's bytes in base64")
+def _media(view: View) -> Iterator[Problem]:
+    for element, data in _files(view):
+        parent = element.getparent()
+        if parent is not None and parent.tag == f"{V3}observationMedia" and not data:
+            yield element, "the content is not base64, or is empty"
+
+
+@rule(
+    "CDA_REF_DANGLING",
+    "every reference of an entry points at an ID of the narrative of the same document",
+    hint="write references as #ID, from the text that was written",
+    source="CDA R2 4.3.5.1; the official validator does not look",
+)
+def _references(view: View) -> Iterator[Problem]:
+    ids = _narrative_ids(view)
+    for reference in view.all("reference"):
+        parent = reference.getparent()
+        if parent is None or parent.tag not in (f"{V3}text", f"{V3}originalText"):
+            continue
+        value = reference.get("value") or ""
+        if parent.get("mediaType") is not None:
+            continue  # a link to an external object (DICOM), not to the narrative
+        if not value.startswith("#") or value[1:] not in ids:
+            yield reference, "it points at nothing"
+    media = {m.get("ID") for m in view.all("observationMedia")} | {m.get("ID") for m in view.all("regionOfInterest")}
+    for shown in view.all("renderMultiMedia"):
+        for target in (shown.get("referencedObject") or "").split():
+            if target not in media:
+                yield shown, "it shows nothing"
+
+
+def _narrative_ids(view: View) -> set[str]:
+    return {i for element in _with_id(view) if (i := element.get("ID"))}
+
+
+_ID_TAGS = (
+    "content", "tr", "td", "th", "table", "tbody", "thead", "paragraph", "list", "item", "caption", "linkHtml",
+    "footnote", "renderMultiMedia", "observationMedia", "regionOfInterest", "section", "col", "colgroup", "br",
+)  # fmt: skip
+
+
+def _with_id(view: View) -> Iterator[etree._Element]:
+    for tag in _ID_TAGS:
+        for element in view.all(tag):
+            if element.get("ID") is not None:
+                yield element
+
+
+@rule("CDA_ID_DUPLICATE", "every ID of the narrative is unique in the document", hint="draw each ID once")
+def _unique_ids(view: View) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for element in _with_id(view):
+        value = element.get("ID") or ""
+        if value in seen:
+            yield element, "this ID is there twice"
+        seen.add(value)
+
+
+_ENTRY_TAGS = ("section", "act", "observation", "substanceAdministration", "organizer", "procedure", "supply")
+
+
+@rule(
+    "CDA_ENTRY_ID_DUPLICATE",
+    "the identifiers of sections and entries differ",
+    hint="draw a UUID for each",
+    source="CDA R2; the official validator does not look",
+)
+def _unique_entries(view: View) -> Iterator[Problem]:
+    seen: set[tuple[str, str, str]] = set()
+    for tag in _ENTRY_TAGS:
+        for element in view.all(tag):
+            for identifier in findall(element, "id"):
+                root = identifier.get("root")
+                # The same act may be named in several entries: only one kind of element must not repeat it.
+                key = (tag, root or "", identifier.get("extension") or "")
+                if root and key in seen:
+                    yield identifier, "this identifier is there twice"
+                seen.add(key)
+
+
+@rule(
+    "CDA_PDF_COPY",
+    "the PDF copy section is titled `Copie du document`, coded 55108-5, and holds one PDF",
+    hint="give the document as pdf_copy",
+    source=f"CI-SIS section FR-Document-PDF-copie ({_PDF_COPY})",
+)
+def _pdf_copy(view: View) -> Iterator[Problem]:
+    for section in view.sections(_PDF_COPY):
+        code, title = find(section, "code"), text_of(find(section, "title"))
+        if title != "Copie du document" or code is None or code.get("code") != "55108-5":
+            yield section, "the title or the code is not the fixed one"
+        values = [find(m, "value") for m in section.iter(f"{V3}observationMedia")]
+        if [v.get("mediaType") for v in values if v is not None] != ["application/pdf"]:
+            yield section, "not exactly one PDF"

@@ -1,0 +1,161 @@
+"""How a rule is written and run: one rule, one code, one test, one line of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from lxml import etree
+
+from ..._core.findings import Finding, Severity
+from ..reader import V3
+
+Problem = tuple[etree._Element | str, str]
+"""Where (an element, or a path already written) and what was seen, without any personal datum."""
+
+SMDS = "CI-SIS Structuration minimale de documents de santé (SMDS)"
+LDL_SES = "CI-SIS volet LDL-SES 2022.01"
+EP_MED_DM = "CI-SIS volet eP-MED-DM 2024.01"
+CR_BIO = "CI-SIS volet CR-BIO 2024.01"
+CR_IMG = "CI-SIS volet IMG-CR-IMG 2024.01"
+
+
+class View:
+    """A parsed document, grouped once so that each rule looks only at what concerns it."""
+
+    def __init__(self, root: etree._Element) -> None:
+        self.root = root
+        by_tag: dict[str, list[etree._Element]] = {}
+        for element in root.iter(etree.Element):
+            by_tag.setdefault(str(element.tag), []).append(element)
+        self._by_tag = by_tag
+        children: dict[str, list[etree._Element]] = {}
+        for child in root.iterchildren(etree.Element):
+            children.setdefault(str(child.tag), []).append(child)
+        self._children = children
+
+    def all(self, name: str) -> list[etree._Element]:
+        """Every element of this local name (v3), in document order."""
+        return self._by_tag.get(V3 + name, [])
+
+    def children(self, name: str) -> list[etree._Element]:
+        """The children of ClinicalDocument of this name."""
+        return self._children.get(V3 + name, [])
+
+    @cached_property
+    def templates(self) -> dict[str, list[etree._Element]]:
+        """templateId root → elements that carry it."""
+        found: dict[str, list[etree._Element]] = {}
+        for template in self.all("templateId"):
+            parent = template.getparent()
+            if parent is not None:
+                found.setdefault(template.get("root") or "", []).append(parent)
+        return found
+
+    @cached_property
+    def header_templates(self) -> frozenset[str]:
+        return frozenset(t.get("root") or "" for t in self.children("templateId"))
+
+    @cached_property
+    def type_code(self) -> str:
+        codes = self.children("code")
+        return (codes[0].get("code") or "") if codes else ""
+
+    @cached_property
+    def is_structured(self) -> bool:
+        return bool(self.all("structuredBody"))
+
+    def sections(self, template: str) -> list[etree._Element]:
+        """Sections that carry a templateId."""
+        return [e for e in self.templates.get(template, ()) if e.tag == f"{V3}section"]
+
+
+def local(element: etree._Element) -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
+def path_of(element: etree._Element | str) -> str:
+    """`recordTarget/patientRole/id[2]`: local names from the document's element, positions where there are siblings."""
+    if isinstance(element, str):
+        return element
+    steps: list[str] = []
+    node: etree._Element | None = element
+    while node is not None and node.tag != f"{V3}ClinicalDocument":
+        tag = str(node.tag)
+        same = len(list(node.itersiblings(tag, preceding=True)))
+        more = same > 0 or next(node.itersiblings(tag), None) is not None
+        steps.append(f"{local(node)}[{same + 1}]" if more else local(node))
+        node = node.getparent()
+    return "/".join(reversed(steps)) or "/"
+
+
+def find(element: etree._Element | None, *names: str) -> etree._Element | None:
+    for name in names:
+        if element is None:
+            return None
+        element = element.find(V3 + name)
+    return element
+
+
+def findall(element: etree._Element, name: str) -> list[etree._Element]:
+    return element.findall(V3 + name)
+
+
+def text_of(element: etree._Element | None) -> str:
+    return "".join(element.itertext()).strip() if element is not None else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """code: of its findings; text: what must hold; source; hint / message_fr: what to do; run: what it saw wrong."""
+
+    code: str
+    text: str
+    source: str
+    hint: str
+    message_fr: str
+    severity: Severity
+    run: Callable[[View], Iterable[Problem]]
+
+    def findings(self, view: View) -> Iterator[Finding]:
+        for where, seen in self.run(view):
+            yield Finding(
+                code=self.code,
+                message=seen,
+                path=path_of(where),
+                severity=self.severity,
+                rule=self.text,
+                source=self.source,
+                hint=self.hint,
+                message_fr=self.message_fr,
+            )
+
+
+class RuleSet:
+    """The rules of one module, in the order written."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.rules: list[Rule] = []
+
+    def rule(
+        self, code: str, text: str, *, hint: str, fr: str = "", severity: Severity = Severity.ERROR, source: str = ""
+    ) -> Callable[[Callable[[View], Iterable[Problem]]], Callable[[View], Iterable[Problem]]]:
+        """Register the decorated generator of problems under a code."""
+
+        def register(run: Callable[[View], Iterable[Problem]]) -> Callable[[View], Iterable[Problem]]:
+            self.rules.append(
+                Rule(
+                    code=code,
+                    text=text,
+                    source=source or self.source,
+                    hint=hint,
+                    message_fr=fr,
+                    severity=severity,
+                    run=run,
+                )
+            )
+            return run
+
+        return register
