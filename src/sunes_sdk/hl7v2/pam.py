@@ -1,7 +1,7 @@
 """Reading of the admission feed (ADT) of IHE PAM, French extension 2.11: who came in, who went out.
 
-A lenient reader: what senders do wrong but stays clear is read, and named in the warnings; `strict=True` refuses it. What
-cannot be read rightly (no name, no birth date, unknown trigger) is one `Hl7Error`, without any value of the message.
+A lenient reader: what senders do wrong but stays clear is read, and named in the warnings; `strict=True` refuses it.
+What cannot be read rightly (no name, no birth date, unknown trigger) is one `Hl7Error`, without values of the message.
 """
 
 from __future__ import annotations
