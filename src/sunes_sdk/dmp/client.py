@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from cryptography import x509
 
@@ -19,7 +19,6 @@ from .._core.errors import (
     OutcomeUnknown,
     SoapFault,
     TransportError,
-    ValidationError,
 )
 from .._core.ids import IdFactory, RandomIds
 from .._core.retry import RetryAdvice
@@ -433,15 +432,9 @@ def _qualified(document: CdaDocument) -> Ins:
 
 
 def _check_document(document: CdaDocument) -> None:
-    check: Any = getattr(document, "check", None)
-    if check is None:
-        return
-    try:
-        check().raise_for_errors()
-    except CdaError:
-        raise
-    except ValidationError as e:
-        raise CdaError.from_report(e.report) from None
+    report = document.check()
+    if not report.ok:
+        raise CdaError.from_report(report)
 
 
 def _unknown(prepared: Prepared, message_id: str, code: str) -> OutcomeUnknown:

@@ -28,10 +28,8 @@ _SIGNATURE_TYPE = Code(code="E1762", system="ASTM", display="Full Document")
 _SIGNATURE_FORMAT = Code(code="http://www.w3.org/2000/09/xmldsig#", system="URN", display="Default Signature Style")
 _SIGNATURE_EVENT = Code(code=xades.PURPOSE_SOURCE, system="1.2.840.10065.1.12", display="Source")
 _NORMAL = Code(code="N", system="2.16.840.1.113883.5.25", display="Normal")
-MASKED = Code(code="MASQUE_PS", system="1.2.250.1.213.1.1.4.13", display="Document masqué aux professionnels de santé")
-INVISIBLE = Code(
-    code="INVISIBLE_PATIENT", system="1.2.250.1.213.1.1.4.13", display="Document non visible par le patient"
-)
+MASKED = Code(code="MASQUE_PS", system="1.2.250.1.213.1.1.4.13", display="Masqué aux professionnels de santé")
+INVISIBLE = Code(code="INVISIBLE_PATIENT", system="1.2.250.1.213.1.1.4.13", display="Non visible par le patient")
 
 
 def signature_entry(

@@ -7,18 +7,18 @@ from typing import Any
 
 from .._core.errors import MetadataError
 from ..cda.header import II, HeaderName, HeaderOrganization, HeaderParty
-from ..model import Actor, Code
+from ..model import Actor, Code, Professional
 from ..security.vihf import VihfRequest
 from ..settings import DmpSettings, SoftwareId
 from ..terminology import code as terminology_code
+from ..terminology import lookup
 from ..xds import Author, author_of
 from ..xds.datatypes import PROFESSIONALS, STRUCTURES, components
 
 PROFESSIONS = "1.2.250.1.71.1.2.7"
 """TRE_G15-ProfessionSante. The same code in `1.2.250.1.71.1.2.8` would mean a professional in training."""
-DOCTOR_SPECIALTIES = "1.2.250.1.71.4.2.5"
-PHARMACIST_SPECIALTIES = "1.2.250.1.71.4.2.6"
-_PHARMACIST = "21"
+_SPECIALTIES = {"10": "1.2.250.1.71.4.2.5", "21": "1.2.250.1.71.4.2.6"}
+"""Systems of the second role by profession: doctors, pharmacists. Other professions have one role."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -74,19 +74,27 @@ def user_of(actor: Actor, settings: DmpSettings) -> VihfUser:
     person = actor.professional
     names = (person.given, person.family)
     subject_id = " ".join(names) if settings.vihf_subject_order == "given_family" else ", ".join(reversed(names))
-    profession, _, specialty = terminology_code("JDV_J01", person.role_code).display.partition(" - ")
-    roles = [(person.profession, PROFESSIONS, profession, "G15")]
-    if person.specialty:
-        system = PHARMACIST_SPECIALTIES if person.profession == _PHARMACIST else DOCTOR_SPECIALTIES
-        roles.append((person.specialty, system, specialty, ""))
+    roles = _roles(person)
     facility = terminology_code("JDV_J02", actor.organization.facility_type)
     return VihfUser(
         subject=person.national_id,
         subject_id=subject_id,
         structure_id=settings.structure_id or actor.organization.national_id,
         sector=(facility.code, facility.system, facility.display),
-        roles=tuple(roles),
+        roles=roles,
     )
+
+
+def _roles(person: Professional) -> tuple[tuple[str, str, str, str], ...]:
+    """Profession, then specialty, with the labels of JDV_J65; of JDV_J01 for a specialty newer than that set."""
+    profession, _, specialty = terminology_code("JDV_J01", person.role_code).display.partition(" - ")
+    known = lookup("JDV_J65", person.profession, PROFESSIONS)
+    roles = [(person.profession, PROFESSIONS, known.display if known else profession, "G15")]
+    system = _SPECIALTIES.get(person.profession)
+    if system and person.specialty:
+        known = lookup("JDV_J65", person.specialty, system)
+        roles.append((person.specialty, system, known.display if known else specialty, ""))
+    return tuple(roles)
 
 
 def author_of_actor(actor: Actor) -> Author:

@@ -7,7 +7,6 @@ Mapping only: what is missing stays empty, `check` says so.
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cache
 
 from .. import terminology
 from .._core.hl7time import to_dtm_utc, ts_to_dtm_utc
@@ -18,17 +17,15 @@ from .metadata import Author, DocumentEntry, SubmissionSet
 
 ACT_CODES = "2.16.840.1.113883.5.4"
 ENCOUNTER_TYPES = "1.2.250.1.213.1.1.4.2.291"
-ACTIVITY_TYPES = "1.2.250.1.213.2.2"
-"""TRE_R209-TypeActivite, the system of most codes of JDV_J59-ContentTypeCode-DMP."""
 ACCESSION = "urn:ihe:iti:xds:2013:accession"
 ORDER = "urn:ihe:iti:xds:2013:order"
 
 _CONTENT_TYPES = {
-    StayClass.INPATIENT: ("03", "Hospitalisation complète (non compris hospitalisation de semaine)"),
-    StayClass.OUTPATIENT: ("07", "Consultations soins externes"),
-    StayClass.EMERGENCY: ("07", "Consultations soins externes"),
-    StayClass.RECURRING: ("19", "Traitement et cure ambulatoire"),
-    StayClass.NOT_APPLICABLE: ("97", "Type d'activité indifférencié"),
+    StayClass.INPATIENT: "03",
+    StayClass.OUTPATIENT: "07",
+    StayClass.EMERGENCY: "07",
+    StayClass.RECURRING: "19",
+    StayClass.NOT_APPLICABLE: "97",
 }
 _ENCOUNTERS = {
     (ACT_CODES, "IMP"): StayClass.INPATIENT,
@@ -41,11 +38,9 @@ _ENCOUNTERS = {
 _SEX = {"UN": "U"}
 
 
-@cache
 def content_type(stay_class: StayClass) -> Code:
     """contentTypeCode of a submission set (JDV_J59) from PV1-2: I→03, O→07, E→07, R→19, N→97 (volet HL7 v2)."""
-    code, label = _CONTENT_TYPES[stay_class]
-    return Code(code=code, system=ACTIVITY_TYPES, display=label)
+    return terminology.code("JDV_J59", _CONTENT_TYPES[stay_class])
 
 
 def content_type_of(header: CdaHeader) -> Code:

@@ -1,0 +1,677 @@
+"""What the DMP checks in a request, written from the specifications and not from our encoder.
+
+Each refusal has the code the server would give and a text that says what was wrong. Where the real code is not public
+(the table of SEL-MP-037 is not), the nearest IHE code stands in; the text is ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from lxml import etree
+
+from .. import terminology
+from .._core.errors import SunesError
+from .._core.ids import is_oid
+from .._core.xml import parse
+from ..model import Code
+from ..security import vihf, xades
+from ..transport.soap import SOAP12, WSA, WSSE
+
+RIM = "{urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0}"
+LCM = "{urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0}"
+XDSB = "{urn:ihe:iti:xds-b:2007}"
+QUERY = "{urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0}"
+HL7 = "{urn:hl7-org:v3}"
+_W, _S = f"{{{WSA}}}", f"{{{SOAP12}}}"
+TEST_INS_OID = "1.2.250.1.213.1.4.10"
+HAS_MEMBER = "urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember"
+SIGNS = "urn:ihe:iti:2007:AssociationType:signs"
+RPLC = "urn:ihe:iti:2007:AssociationType:RPLC"
+SIGNATURE_CLASS = "urn:oid:1.3.6.1.4.1.19376.1.2.1.1.1"
+METADATA_ERROR = "XDSRepositoryMetadataError"
+
+# Kinds of classification by the UUIDs of IHE ITI volume 3: (attribute, lowest, highest number, has a code).
+_SET_CLASSES = {
+    "urn:uuid:a7058bb9-b4e4-4307-ba5b-e3f0ab85e12d": ("author", 1, 1, False),
+    "urn:uuid:aa543740-bdda-424e-8c96-df4873be8500": ("contentTypeCode", 1, 1, True),
+}
+_SET_IDS = {
+    "urn:uuid:6b5aea1a-874d-4603-a4bc-96a0a7b38446": "patientId",
+    "urn:uuid:554ac39e-e3fe-47fe-b233-965d2a147832": "sourceId",
+    "urn:uuid:96fdda7c-d067-4183-912e-bf5ee74998a8": "uniqueId",
+}
+_ENTRY_CLASSES = {
+    "urn:uuid:93606bcf-9494-43ec-9b4e-a7748d1a838d": ("author", 1, 99, False),
+    "urn:uuid:41a5887f-8865-4c09-adf7-e362475b143a": ("classCode", 1, 1, True),
+    "urn:uuid:f0306f51-975f-434e-a61c-c59651d33983": ("typeCode", 1, 1, True),
+    "urn:uuid:f4f85eac-e6cb-4883-b524-f2705394840f": ("confidentialityCode", 1, 4, True),
+    "urn:uuid:a09d5840-386c-46f2-b5ad-9c3699a4309d": ("formatCode", 1, 1, True),
+    "urn:uuid:f33fb8ac-18af-42cc-ae0e-ed0b0bdb91e1": ("healthcareFacilityTypeCode", 1, 1, True),
+    "urn:uuid:cccf5598-8b07-4b77-a05e-ae952c785ead": ("practiceSettingCode", 1, 1, True),
+    "urn:uuid:2c6b8cb7-8b2a-4051-b291-b1ae6a575ef4": ("eventCodeList", 0, 999, True),
+}
+_ENTRY_IDS = {
+    "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427": "patientId",
+    "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab": "uniqueId",
+}
+_SET_NODE = "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd"
+_STABLE = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
+_ENTRY_SLOTS = (
+    "creationTime", "languageCode", "legalAuthenticator", "serviceStartTime", "sourcePatientId", "hash", "size",
+)  # fmt: skip
+_NOT_ON_SUBMIT = ("repositoryUniqueId", "URI")
+_TIME_SLOTS = ("creationTime", "serviceStartTime", "serviceStopTime")
+_VALUE_SETS = {
+    "typeCode": "JDV_J66",
+    "classCode": "JDV_J57",
+    "formatCode": "JDV_J60",
+    "confidentialityCode": "JDV_J58",
+    "healthcareFacilityTypeCode": "JDV_J02",
+    "practiceSettingCode": "JDV_J04",
+    "contentTypeCode": "JDV_J59",
+}
+_ORDER = ("Slot", "Name", "Description", "VersionInfo", "Classification", "ExternalIdentifier")
+_DTM = re.compile(r"[0-9]{4}(?:[0-9]{2}){0,5}", re.ASCII)
+_CX_INS = re.compile(r"([0-9A-Z]{15})\^\^\^&([0-9.]+)&ISO\^NH(?:\^\^[0-9]{8})?", re.ASCII)
+_XCN = re.compile(r"[^^]+\^[^^]+\^[^^]*\^\^\^\^\^\^&[0-9.]+&ISO\^[DU]\^\^\^(IDNPS|EI|RI|NH)")
+_XON = re.compile(r"[^^]*\^\^\^\^\^&[0-9.]+&ISO\^[A-Z]+\^\^\^[^^]+")
+_URN_UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+class Refused(Exception):
+    """The request is refused. as_fault: by a SOAP Fault, else by a RegistryResponse of status Failure."""
+
+    def __init__(self, code: str, text: str, *, as_fault: bool = False) -> None:
+        super().__init__(f"{code}: {text}")
+        self.code = code
+        self.text = text
+        self.as_fault = as_fault
+
+
+def need(condition: object, code: str, text: str, *, as_fault: bool = False) -> None:
+    if not condition:
+        raise Refused(code, text, as_fault=as_fault)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who a verified VIHF says is calling, and about which patient."""
+
+    user: str
+    structure: str
+    sector: str
+    ins: str
+    ins_oid: str
+    message_id: str
+    assertion_id: str
+
+
+# --- SOAP and VIHF ----------------------------------------------------------------------------------------------------
+
+
+def check_addressing(header: etree._Element | None, action: str) -> str:
+    """WS-Addressing: MessageID, To, ReplyTo and Action, each once. Gives the MessageID."""
+    missing = "A required header representing a Message Addressing Property is not present"
+    found = {name: [] if header is None else header.findall(f"{_W}{name}") for name in _ADDRESSING}
+    for name, elements in found.items():
+        need(len(elements) == 1, "MessageAddressingHeaderRequired", f"{missing}: {name}", as_fault=True)
+    reply = found["ReplyTo"][0].findtext(f"{_W}Address") or ""
+    need(reply == f"{WSA}/anonymous", "InvalidAddressingHeader", "ReplyTo/Address is not anonymous", as_fault=True)
+    given = found["Action"][0]
+    need((given.text or "").strip() == action, "ActionMismatch", f"Action must be {action}", as_fault=True)
+    must = given.get(f"{_S}mustUnderstand") or given.get("mustUnderstand")
+    need(must in ("true", "1"), "InvalidAddressingHeader", "Action lacks mustUnderstand", as_fault=True)
+    message_id = (found["MessageID"][0].text or "").strip()
+    need(_URN_UUID.fullmatch(message_id), "InvalidAddressingHeader", "MessageID is not urn:uuid:", as_fault=True)
+    return message_id
+
+
+_ADDRESSING = ("MessageID", "To", "ReplyTo", "Action")
+
+
+def check_client(client: x509.Certificate | None) -> str:
+    """The TLS certificate is an ORG_AUTH_CLI; gives the structure (OU) it was issued to."""
+    need(client is not None, "DMPInvalidCertificate", "no TLS client certificate", as_fault=True)
+    assert client is not None
+    usages = [e.value for e in client.extensions if isinstance(e.value, x509.ExtendedKeyUsage)]
+    is_client = any(ExtendedKeyUsageOID.CLIENT_AUTH in usage for usage in usages)
+    need(is_client, "DMPInvalidCertificate", "Not a valid authentication certificate", as_fault=True)
+    return structure_of(client)
+
+
+def structure_of(certificate: x509.Certificate) -> str:
+    units = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    return str(units[0].value) if units else ""
+
+
+def check_vihf(
+    header: etree._Element,
+    *,
+    message_id: str,
+    client_structure: str,
+    structures: Iterable[str],
+    trusted: Sequence[x509.Certificate],
+    at: datetime,
+) -> Caller:
+    """The Security header holds one valid VIHF of mode INDIRECTE, of the same structure as the TLS certificate."""
+    holders = header.findall(f"{{{WSSE}}}Security")
+    need(len(holders) == 1, "InvalidSecurity", "one wsse:Security header is needed", as_fault=True)
+    tokens = [e for e in holders[0] if isinstance(e.tag, str)]
+    need(len(tokens) == 1, "InvalidSecurity", "wsse:Security holds the VIHF and nothing else", as_fault=True)
+    try:
+        claims = vihf.verify(tokens[0], trusted_roots=trusted, at=at)
+    except SunesError as e:
+        code, text = _vihf_refusal(e)
+        raise Refused(code, text, as_fault=True) from None
+    given = claims.attributes
+    for name in _VIHF_REQUIRED:
+        need(given.get(name), "InvalidSecurity", f"VIHF: attribute {name} is missing", as_fault=True)
+    need(given["VIHF_Version"] == "3.0", "InvalidSecurity", "VIHF: VIHF_Version must be 3.0", as_fault=True)
+    need(claims.mode == "INDIRECTE", "InvalidSecurity", "VIHF: the mode must be INDIRECTE", as_fault=True)
+    need(given["Ressource_URN"] == "urn:dmp", "InvalidSecurity", "VIHF: Ressource_URN must be urn:dmp", as_fault=True)
+    purpose = (claims.purpose.code, claims.purpose.system)
+    need(purpose == ("normal", "1.2.250.1.213.1.1.4.248"), "InvalidSecurity", "VIHF: PurposeOfUse", as_fault=True)
+    sector = re.fullmatch(r"(SA[0-9]{2})\^1\.2\.250\.1\.71\.4\.2\.4", claims.sector)
+    need(sector, "InvalidSecurity", "VIHF: Secteur_Activite is not SAnn^1.2.250.1.71.4.2.4", as_fault=True)
+    _check_roles(claims.roles)
+    need(
+        structure_of(claims.certificate) == client_structure,
+        "DMPAccessDeniedByRightsService",
+        "Erreur d'authentification de la personne morale: TLS and VIHF certificates of different structures",
+        as_fault=True,
+    )
+    need(
+        claims.structure_id in structures,
+        "DMPAccessDeniedByRightsService",
+        "Structure introuvable ou Inactive",
+        as_fault=True,
+    )
+    ins, oid = parse_ins(claims.ins_cx or "", "VIHF resource-id", as_fault=True)
+    return Caller(
+        user=claims.subject,
+        structure=claims.structure_id,
+        sector=sector.group(1) if sector else "",
+        ins=ins,
+        ins_oid=oid,
+        message_id=message_id,
+        assertion_id=claims.assertion_id,
+    )
+
+
+_VIHF_REQUIRED = (
+    "VIHF_Version", "Identifiant_Structure", "Secteur_Activite", vihf.SUBJECT_ID, vihf.RESOURCE_ID, "Ressource_URN",
+    "LPS_ID", "LPS_Nom", "LPS_Version", "LPS_ID_HOMOLOGATION_DMP",
+)  # fmt: skip
+
+
+def _vihf_refusal(error: SunesError) -> tuple[str, str]:
+    if error.code == "CERTIFICATE_USAGE":
+        return "DMPInvalidCertificate", "Not a valid signature certificate"
+    if error.code.startswith("CERTIFICATE"):
+        return "DMPInvalidCertificate", f"signing certificate: {error.message}"
+    return "InvalidSecurity", f"VIHF: {error.message} ({error.code})"
+
+
+def _check_roles(roles: Sequence[Code]) -> None:
+    profession = roles[0] if roles else None
+    known = profession is not None and profession.system in _ROLE_SYSTEMS
+    need(known, "InvalidSecurity", "VIHF: the first role is no profession", as_fault=True)
+    assert profession is not None
+    if profession.code in ("10", "21") and profession.system == "1.2.250.1.71.1.2.7":
+        wanted = "1.2.250.1.71.4.2.5" if profession.code == "10" else "1.2.250.1.71.4.2.6"
+        has = len(roles) == 2 and roles[1].system == wanted
+        need(has, "DMPAccessDeniedByRightsService", "Aucune spécialité dans le vihf", as_fault=True)
+
+
+_ROLE_SYSTEMS = frozenset({"1.2.250.1.71.1.2.7", "1.2.250.1.71.1.2.8", "1.2.250.1.213.1.1.4.6"})
+
+
+def parse_ins(cx: str, where: str, *, as_fault: bool = False) -> tuple[str, str]:
+    """The matricule and OID of a CX; the test environment takes the test OID only."""
+    found = _CX_INS.fullmatch(cx)
+    need(found, "XDSUnknownPatientId", f"{where}: not <INS>^^^&<OID>&ISO^NH", as_fault=as_fault)
+    assert found is not None
+    need(
+        found.group(2) == TEST_INS_OID,
+        "XDSUnknownPatientId",
+        f"{where}: the OID of the INS must be {TEST_INS_OID} in this environment",
+        as_fault=as_fault,
+    )
+    return found.group(1), found.group(2)
+
+
+# --- ebRIM ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, kw_only=True, repr=False)
+class Object:
+    """A registry object as it was written."""
+
+    id: str
+    element: etree._Element
+    slots: dict[str, list[str]]
+    title: str
+    codes: dict[str, list[Code]] = field(default_factory=dict)
+    authors: list[dict[str, list[str]]] = field(default_factory=list)
+    identifiers: dict[str, str] = field(default_factory=dict)
+
+    def slot(self, name: str) -> str:
+        return self.slots.get(name, [""])[0]
+
+    def code(self, name: str) -> Code:
+        return self.codes[name][0]
+
+    @property
+    def is_signature(self) -> bool:
+        return self.code("classCode").code == SIGNATURE_CLASS
+
+
+@dataclass(slots=True, kw_only=True, repr=False)
+class Received:
+    """An ITI-41 request taken apart: its set, entries with their bytes, associations (type, source, target)."""
+
+    submission_set: Object
+    entries: list[Object]
+    contents: dict[str, bytes]
+    associations: list[tuple[str, str, str]]
+
+    @property
+    def documents(self) -> list[Object]:
+        return [e for e in self.entries if not e.is_signature]
+
+
+def bad(text: str, code: str = METADATA_ERROR) -> Refused:
+    return Refused(code, text)
+
+
+def read_submission(request: etree._Element, contents: Mapping[str, bytes]) -> Received:
+    """Structure, order, ids, schemes and cardinalities of the metadata. contents: by `Document/@id`."""
+    lists = request.findall(f"{LCM}SubmitObjectsRequest/{RIM}RegistryObjectList")
+    if len(lists) != 1:
+        raise bad("one lcm:SubmitObjectsRequest/rim:RegistryObjectList is needed")
+    ids = [e.get("id", "") for e in lists[0].iter() if isinstance(e.tag, str) and e.get("id") is not None]
+    for identifier in ids:
+        if ids.count(identifier) > 1:
+            raise bad(f"the id {identifier} is used twice")
+    packages = [_object(e, "SubmissionSet", _SET_CLASSES, _SET_IDS) for e in lists[0].iter(f"{RIM}RegistryPackage")]
+    if len(packages) != 1:
+        raise bad("one RegistryPackage is needed")
+    entries = [_object(e, "DocumentEntry", _ENTRY_CLASSES, _ENTRY_IDS) for e in lists[0].iter(f"{RIM}ExtrinsicObject")]
+    if not entries:
+        raise bad("no ExtrinsicObject", "XDSMissingDocumentMetadata")
+    nodes = [c.get("classificationNode") for c in packages[0].element.findall(f"{RIM}Classification")]
+    if nodes.count(_SET_NODE) != 1:
+        raise bad("the RegistryPackage is not marked as a submission set")
+    for o in (packages[0], *entries):
+        if o.id.startswith("urn:uuid:"):
+            raise bad(f"{o.id}: objects that are created have symbolic ids")
+        if o.element.get("status"):
+            raise bad(f"{o.id}: the status is set by the DMP")
+    associations = [_association(e) for e in lists[0].iter(f"{RIM}Association")]
+    _check_parts(entries, contents)
+    return Received(submission_set=packages[0], entries=entries, contents=dict(contents), associations=associations)
+
+
+def _check_parts(entries: Sequence[Object], contents: Mapping[str, bytes]) -> None:
+    wanted = {e.id for e in entries}
+    for identifier in sorted(wanted - contents.keys()):
+        raise Refused("XDSMissingDocument", f"no Document has the id {identifier}")
+    for identifier in sorted(contents.keys() - wanted):
+        raise Refused("XDSMissingDocumentMetadata", f"the Document {identifier} has no ExtrinsicObject of that id")
+
+
+def _object(
+    element: etree._Element, kind: str, classes: Mapping[str, tuple[str, int, int, bool]], ids: Mapping[str, str]
+) -> Object:
+    identifier = element.get("id", "")
+    if not identifier:
+        raise bad(f"a {kind} has no id")
+    _check_order(element, identifier)
+    name = element.find(f"{RIM}Name/{RIM}LocalizedString")
+    o = Object(
+        id=identifier,
+        element=element,
+        slots=_slots(element),
+        title=name.get("value", "") if name is not None else "",
+    )
+    counts: dict[str, int] = {}
+    for child in element.findall(f"{RIM}Classification"):
+        _read_class(o, child, classes, counts)
+    for attribute, low, high, _ in classes.values():
+        if not low <= counts.get(attribute, 0) <= high:
+            raise bad(f"{identifier}: {attribute} is {low}..{high}, found {counts.get(attribute, 0)}")
+    for child in element.findall(f"{RIM}ExternalIdentifier"):
+        attribute = ids.get(child.get("identificationScheme", ""), "")
+        if not attribute:
+            raise bad(f"{identifier}: unknown identificationScheme {child.get('identificationScheme')}")
+        label = child.find(f"{RIM}Name/{RIM}LocalizedString")
+        if label is None or label.get("value") != f"XDS{kind}.{attribute}":
+            raise bad(f"{identifier}: the Name of the identifier must be XDS{kind}.{attribute}")
+        if child.get("registryObject") != identifier:
+            raise bad(f"{identifier}: registryObject of {attribute} is not the object that holds it")
+        if attribute in o.identifiers:
+            raise bad(f"{identifier}: {attribute} is given twice")
+        o.identifiers[attribute] = child.get("value", "")
+    for attribute in ids.values():
+        if not o.identifiers.get(attribute):
+            raise bad(f"{identifier}: {attribute} is missing")
+    return o
+
+
+def _check_order(element: etree._Element, identifier: str) -> None:
+    last = 0
+    for child in element:
+        name = etree.QName(child).localname if isinstance(child.tag, str) else ""
+        if name not in _ORDER:
+            raise bad(f"{identifier}: unexpected {name or 'node'}")
+        if _ORDER.index(name) < last:
+            raise bad(f"{identifier}: {name} comes after {_ORDER[last]}, the order of rim.xsd is broken")
+        last = _ORDER.index(name)
+
+
+def _read_class(
+    o: Object, child: etree._Element, classes: Mapping[str, tuple[str, int, int, bool]], counts: dict[str, int]
+) -> None:
+    if not child.get("id") or child.get("classifiedObject") != o.id:
+        raise bad(f"{o.id}: a Classification lacks id, or its classifiedObject is another object")
+    if child.get("classificationNode"):
+        return
+    scheme = child.get("classificationScheme", "")
+    if scheme not in classes:
+        raise bad(f"{o.id}: unknown classificationScheme {scheme}")
+    attribute, _, _, coded = classes[scheme]
+    counts[attribute] = counts.get(attribute, 0) + 1
+    slots = _slots(child)
+    if not coded:
+        o.authors.append(slots)
+        return
+    code, label = child.get("nodeRepresentation", ""), child.find(f"{RIM}Name/{RIM}LocalizedString")
+    if not code or not slots.get("codingScheme") or label is None:
+        raise bad(f"{o.id}: {attribute} needs nodeRepresentation, codingScheme and Name")
+    o.codes.setdefault(attribute, []).append(
+        Code(code=code, system=slots["codingScheme"][0], display=label.get("value", ""))
+    )
+
+
+def _slots(element: etree._Element) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for slot in element.findall(f"{RIM}Slot"):
+        name = slot.get("name", "")
+        if name in found:
+            raise bad(f"the Slot {name} is given twice in one object")
+        found[name] = [v.text or "" for v in slot.findall(f"{RIM}ValueList/{RIM}Value")]
+    return found
+
+
+def _association(element: etree._Element) -> tuple[str, str, str]:
+    kind = element.get("associationType", "")
+    if kind not in (HAS_MEMBER, SIGNS, RPLC):
+        raise bad(f"unknown associationType {kind}")
+    if not element.get("id"):
+        raise bad("an Association has no id")
+    if kind == HAS_MEMBER and _slots(element).get("SubmissionSetStatus") != ["Original"]:
+        raise bad("HasMember lacks SubmissionSetStatus = Original")
+    return kind, element.get("sourceObject", ""), element.get("targetObject", "")
+
+
+# --- the submission as a whole ----------------------------------------------------------------------------------------
+
+
+def check_submission(received: Received, caller: Caller) -> None:
+    """Values of the metadata, their agreement with the VIHF and with the bytes, and how the objects are linked."""
+    s = received.submission_set
+    _check_time(s, "submissionTime", exact=True)
+    for name in ("sourceId", "uniqueId"):
+        if not is_oid(s.identifiers[name]):
+            raise bad(f"{s.id}: {name} is not an OID")
+    for o in (s, *received.entries):
+        _check_patient(o, caller)
+        _check_codes(o)
+        for author in o.authors:
+            _check_author(o, author)
+    unique_ids = [o.identifiers["uniqueId"] for o in (s, *received.entries)]
+    if len(set(unique_ids)) < len(unique_ids):
+        raise Refused("XDSRepositoryDuplicateUniqueIdInMessage", "two objects have the same uniqueId")
+    for entry in received.entries:
+        _check_entry(entry, received.contents[entry.id])
+    _check_set_author(s, caller)
+    _check_links(received)
+
+
+def _check_patient(o: Object, caller: Caller) -> None:
+    ins, oid = parse_ins(o.identifiers["patientId"], f"{o.id}: patientId")
+    if (ins, oid) != (caller.ins, caller.ins_oid):
+        raise Refused("XDSPatientIdDoesNotMatch", f"{o.id}: patientId is not the patient of the VIHF")
+
+
+def _check_codes(o: Object) -> None:
+    for attribute, codes in o.codes.items():
+        value_set = _VALUE_SETS.get(attribute)
+        if value_set is None:
+            continue
+        for code in codes:
+            if terminology.lookup(value_set, code.code, code.system) is None:
+                raise bad(f"{o.id}: {attribute} {code.code} ({code.system}) is not in {value_set}")
+    if "typeCode" in o.codes and not o.is_signature:
+        expected = terminology.class_code(o.code("typeCode"))
+        if o.code("classCode").code != expected.code:
+            raise bad(f"{o.id}: classCode of type {o.code('typeCode').code} is {expected.code} (ASS_X04)")
+
+
+def _check_author(o: Object, author: Mapping[str, list[str]]) -> None:
+    person = author.get("authorPerson", [])
+    if len(person) != 1 or not _XCN.fullmatch(person[0]):
+        raise bad(f"{o.id}: authorPerson is not one XCN (components 1, 2, 3, 9, 10, 13)")
+    parts = person[0].split("^")
+    if parts[9] == "D" and not parts[2]:
+        raise bad(f"{o.id}: authorPerson has no given name (RG_2230)")
+    institution = author.get("authorInstitution", [])
+    if len(institution) > 1 or (institution and not _XON.fullmatch(institution[0])):
+        raise bad(f"{o.id}: authorInstitution is not one XON (components 1, 6, 7, 10)")
+    if any(value.count("^") != 2 for value in author.get("authorSpecialty", [])):
+        raise bad(f"{o.id}: authorSpecialty is not code^label^OID")
+
+
+def _check_set_author(s: Object, caller: Caller) -> None:
+    author = s.authors[0]
+    institution = author.get("authorInstitution", [""])[0].split("^")
+    text = "Aucun AuthorInstitution ne correspond à l'utilisateur du VIHF"
+    if institution[-1] != caller.structure:
+        raise bad(f"{text}: the structure of the set's author is not Identifiant_Structure")
+    if author["authorPerson"][0].split("^")[0] != caller.user:
+        raise bad(f"{text}: the set's author is not the NameID")
+
+
+def _check_entry(entry: Object, content: bytes) -> None:
+    if entry.element.get("objectType") != _STABLE:
+        raise bad(f"{entry.id}: objectType must be {_STABLE}")
+    if entry.element.get("mimeType") not in ("text/xml", "application/xslt+xml", "application/dicom"):
+        raise bad(f"{entry.id}: mimeType")
+    for name in _ENTRY_SLOTS:
+        if not entry.slot(name):
+            raise bad(f"{entry.id}: the Slot {name} is missing")
+    for name in _NOT_ON_SUBMIT:
+        if name in entry.slots:
+            raise bad(f"{entry.id}: the Slot {name} is not given on submission")
+    if not entry.title:
+        raise bad(f"{entry.id}: the title is missing")
+    for name in _TIME_SLOTS:
+        if entry.slot(name):
+            _check_time(entry, name)
+    if not _XCN.fullmatch(entry.slot("legalAuthenticator")):
+        raise bad(f"{entry.id}: legalAuthenticator is not an XCN")
+    if not content:
+        raise Refused("InvalidDocumentContent", f"{entry.id}: the document is empty")
+    digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    if entry.slot("hash") != digest:
+        raise Refused("XDSNonIdenticalHash", f"{entry.id}: hash is not the SHA-1 (lower case) of the received bytes")
+    if entry.slot("size") != str(len(content)):
+        raise Refused("XDSNonIdenticalSize", f"{entry.id}: size is not {len(content)}")
+    _check_confidentiality(entry)
+
+
+def _check_confidentiality(entry: Object) -> None:
+    codes = [c.code for c in entry.codes["confidentialityCode"]]
+    if codes.count("N") != 1:
+        raise bad(f"{entry.id}: confidentialityCode N is always present, once")
+    both = {"MASQUE_PS", "INVISIBLE_PATIENT"} <= set(codes)
+    if entry.is_signature:
+        if not both:
+            raise bad(f"{entry.id}: the signature is N, MASQUE_PS and INVISIBLE_PATIENT")
+    elif both:
+        raise bad(f"{entry.id}: MASQUE_PS and INVISIBLE_PATIENT together are refused (EX_2.1-1050)")
+
+
+def _check_time(o: Object, name: str, *, exact: bool = False) -> None:
+    value = o.slot(name)
+    if not _DTM.fullmatch(value) or (exact and len(value) != 14):
+        raise bad(f"{o.id}: {name} is not an HL7 DTM in UTC without zone")
+
+
+def _check_links(received: Received) -> None:
+    set_id, members = received.submission_set.id, {t for k, s, t in received.associations if k == HAS_MEMBER}
+    for kind, source, _ in received.associations:
+        if kind == HAS_MEMBER and source != set_id:
+            raise bad("the source of HasMember is not the submission set")
+    if members != {e.id for e in received.entries}:
+        raise bad("HasMember must link the set to every entry, the signature included")
+    signatures = [e.id for e in received.entries if e.is_signature]
+    if len(signatures) != 1:
+        raise bad("one signature entry (classCode Digital Signature) is needed")
+    if (SIGNS, signatures[0], set_id) not in received.associations:
+        raise bad("the association signs from the signature to the set is missing")
+    if not received.documents:
+        raise bad("the set holds no document")
+
+
+def check_signature(received: Received, trusted: Sequence[x509.Certificate], at: datetime) -> None:
+    """The XAdES document: its entry, its values, and a manifest that lists the set and each canonical document."""
+    (entry,) = (e for e in received.entries if e.is_signature)
+    expected = {
+        "typeCode": ("E1762", "ASTM"),
+        "classCode": (SIGNATURE_CLASS, "URN"),
+        "formatCode": ("http://www.w3.org/2000/09/xmldsig#", "URN"),
+        "eventCodeList": ("1.2.840.10065.1.12.1.14", "1.2.840.10065.1.12"),
+    }
+    for attribute, pair in expected.items():
+        if [(c.code, c.system) for c in entry.codes.get(attribute, [])] != [pair]:
+            raise bad(f"{entry.id}: {attribute} of a signature is {pair[0]} ({pair[1]})")
+    if entry.slot("languageCode") != "art":
+        raise bad(f"{entry.id}: languageCode of a signature is art")
+    documents = {e.identifiers["uniqueId"]: received.contents[e.id] for e in received.documents}
+    verified = xades.verify(received.contents[entry.id], documents=documents, trusted_roots=trusted, at=at)
+    if not verified.ok:
+        first = verified.report.errors[0]
+        raise Refused("InvalidDocumentContent", f"XAdES: {first.message} ({first.code} {first.path})")
+    if verified.submission_unique_id != received.submission_set.identifiers["uniqueId"]:
+        raise Refused("InvalidDocumentContent", "XAdES: the manifest does not name this submission set")
+    for document in received.documents:
+        unique_id = document.identifiers["uniqueId"]
+        if verified.documents.get(unique_id) not in _canonical_digests(received.contents[document.id]):
+            raise Refused("InvalidDocumentContent", f"XAdES: digest of {unique_id} is not that of the canonical CDA")
+
+
+def _canonical_digests(content: bytes) -> tuple[bytes, bytes]:
+    """Recomputed here, outside the signing code."""
+    canonical = etree.tostring(parse(content).getroottree(), method="c14n", with_comments=True)
+    return hashlib.sha1(canonical, usedforsecurity=False).digest(), hashlib.sha256(canonical).digest()
+
+
+# --- CDA against metadata ---------------------------------------------------------------------------------------------
+
+
+def check_cda(entry: Object, content: bytes, caller: Caller) -> str:
+    """The document says what its metadata say. Gives the uniqueId of the version it replaces, or an empty string."""
+    try:
+        cda = parse(content)
+    except SunesError as e:
+        raise Refused("InvalidDocumentContent", f"{entry.id}: not XML that is taken ({e.code})") from None
+    if cda.tag != f"{HL7}ClinicalDocument":
+        raise Refused("InvalidDocumentContent", f"{entry.id}: not a CDA document")
+    _check_cda_ids(entry, cda, caller)
+    texts = {
+        "title": (entry.title, (cda.findtext(f"{HL7}title") or "").strip()),
+        "typeCode": (entry.code("typeCode").code, _value(cda, "code", "code")),
+        "languageCode": (entry.slot("languageCode"), _value(cda, "languageCode", "code")),
+        "creationTime": (entry.slot("creationTime"), _utc(_value(cda, "effectiveTime"))),
+        "confidentialityCode": (
+            entry.codes["confidentialityCode"][0].code,
+            _value(cda, "confidentialityCode", "code"),
+        ),
+        "healthcareFacilityTypeCode": (
+            entry.code("healthcareFacilityTypeCode").code,
+            _value(cda, "componentOf/encompassingEncounter/location/healthCareFacility/code", "code"),
+        ),
+        "practiceSettingCode": (entry.code("practiceSettingCode").code, _practice_setting(cda)),
+    }
+    event = _path("documentationOf/serviceEvent/effectiveTime")
+    for name, bound in (("serviceStartTime", "low"), ("serviceStopTime", "high")):
+        found = cda.find(f"{event}/{HL7}{bound}")
+        texts[name] = (entry.slot(name), _utc(found.get("value", "")) if found is not None else "")
+    for name, (metadata, document) in texts.items():
+        if metadata != document:
+            raise bad(f"{entry.id}: {name} of the metadata and of the CDA differ")
+    _check_people(entry, cda)
+    parent = cda.find(f"{HL7}relatedDocument[@typeCode='RPLC']/{HL7}parentDocument/{HL7}id")
+    return _unique_id(parent) if parent is not None else ""
+
+
+def _path(path: str) -> str:
+    return "/".join(f"{HL7}{step}" for step in path.split("/"))
+
+
+def _value(cda: etree._Element, path: str, attribute: str = "value") -> str:
+    found = cda.find(_path(path))
+    return found.get(attribute, "") if found is not None else ""
+
+
+def _practice_setting(cda: etree._Element) -> str:
+    path = "documentationOf/serviceEvent/performer/assignedEntity/representedOrganization/standardIndustryClassCode"
+    return _value(cda, path, "code")
+
+
+def _unique_id(element: etree._Element | None) -> str:
+    if element is None:
+        return ""
+    root, extension = element.get("root", ""), element.get("extension", "")
+    return f"{root}^{extension}" if extension else root
+
+
+def _check_cda_ids(entry: Object, cda: etree._Element, caller: Caller) -> None:
+    if _unique_id(cda.find(f"{HL7}id")) != entry.identifiers["uniqueId"]:
+        raise bad(f"{entry.id}: uniqueId of the metadata and of the CDA differ")
+    patients = [(i.get("extension"), i.get("root")) for i in cda.findall(_path("recordTarget/patientRole/id"))]
+    if (caller.ins, caller.ins_oid) not in patients:
+        raise Refused("XDSPatientIdDoesNotMatch", f"{entry.id}: recordTarget does not hold the INS of the VIHF")
+
+
+def _check_people(entry: Object, cda: etree._Element) -> None:
+    authors = [i.get("extension", "") or i.get("root", "") for i in _first_ids(cda, "author/assignedAuthor")]
+    if [a["authorPerson"][0].split("^")[0] for a in entry.authors] != authors:
+        raise bad(f"{entry.id}: the authors of the metadata and of the CDA differ")
+    signers = [i.get("extension", "") for i in _first_ids(cda, "legalAuthenticator/assignedEntity")]
+    if [entry.slot("legalAuthenticator").split("^")[0]] != signers:
+        raise bad(f"{entry.id}: legalAuthenticator of the metadata and of the CDA differ")
+
+
+def _first_ids(cda: etree._Element, path: str) -> list[etree._Element]:
+    return [i for holder in cda.findall(_path(path)) if (i := holder.find(f"{HL7}id")) is not None]
+
+
+def _utc(text: str) -> str:
+    """A CDA time in UTC with its own precision."""
+    match = re.fullmatch(r"([0-9]{4,14})(?:\.[0-9]+)?([+-][0-9]{4})?", text)
+    if not match:
+        return text
+    digits, zone = match.groups()
+    if len(digits) <= 8:
+        return digits
+    moment = datetime.strptime(f"{digits.ljust(14, '0')}{zone or '+0100'}", "%Y%m%d%H%M%S%z")
+    return moment.astimezone(UTC).strftime("%Y%m%d%H%M%S")[: len(digits)]
