@@ -65,6 +65,13 @@ class Matricule(Model):
                           hint_fr="La clé du matricule INS est fausse : vérifiez-le par INSi.")  # fmt: skip
         return self
 
+    def __eq__(self, other: object) -> bool:
+        """The same 15 characters, wherever they came from."""
+        return self.value == other.value if isinstance(other, Matricule) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
     @property
     def number(self) -> str:
         """The first 13 characters (INSi `NumIdentifiant`)."""

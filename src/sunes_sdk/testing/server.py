@@ -68,8 +68,13 @@ class FakeHttpServer:
         context.verify_mode = ssl.CERT_REQUIRED
         self._server = _Server(("127.0.0.1", 0), _handler_class(self))
         self._server.context = context
+        self._server.opened = self._opened
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
+
+    def _opened(self) -> None:
+        with self._lock:
+            self.connections += 1
 
     @property
     def url(self) -> str:
@@ -116,8 +121,10 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 64
     context: ssl.SSLContext
+    opened: Callable[[], None]
 
     def finish_request(self, request: Any, client_address: Any) -> None:
+        self.opened()
         request.settimeout(30)
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
