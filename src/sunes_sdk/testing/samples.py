@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..model import (
     Address,
@@ -23,6 +23,10 @@ from ..model import (
     Traits,
 )
 from ..settings import Environment, OidSettings, Settings, SoftwareId
+
+if TYPE_CHECKING:
+    from ..cda.documents.discharge_letter import DischargeLetter
+    from ..cda.issuer import Issuer
 
 IPP_ROOT = "1.2.250.1.213.9.1.1"
 VISIT_ROOT = "1.2.250.1.213.9.1.2"
@@ -142,3 +146,45 @@ def settings(**sections: Any) -> Settings:
 
 def loinc(code: str, display: str) -> Code:
     return Code(code=code, system="2.16.840.1.113883.6.1", display=display, system_name="LOINC")
+
+
+def discharge_letter(**changes: Any) -> DischargeLetter:
+    """The letter of this stay, with two treatments at discharge. Render it with `issuer()`."""
+    from ..cda.documents.discharge_letter import DischargeLetter, EntryMode, ExitMode, Synthesis
+    from ..cda.documents.treatments import Quantity, Treatment
+
+    values: dict[str, Any] = {
+        "patient": patient(),
+        "author": physician().at(hospital()),
+        "custodian": hospital(),
+        "stay": stay(),
+        "recipients": (general_practitioner().at(hospital(name="Cabinet du Dr Dupont")),),
+        "written_at": WRITTEN,
+        "reason": "Pneumopathie aiguë communautaire",
+        "synthesis": Synthesis(
+            entry_mode=EntryMode.EMERGENCY,
+            exit_mode=ExitMode.HOME,
+            medical_summary="Évolution favorable sous antibiothérapie. Apyrexie à J3, sevrage de l'oxygène à J4.",
+            mdro_search=False,
+            transfusion=False,
+            blood_derivatives=False,
+        ),
+        "discharge_treatments": (
+            Treatment(
+                name="AMOXICILLINE 1 g, comprimé",
+                cis="60090763",
+                posology="1 comprimé matin, midi et soir pendant 5 jours",
+                start=DISCHARGED.date(),
+                dose=Quantity(value=1, unit="{tbl}"),  # type: ignore[arg-type]  # numbers are coerced
+            ),
+            Treatment(name="PARACETAMOL 1 g, comprimé", cis="67468023", posology="1 comprimé si douleur"),
+        ),
+    }
+    return DischargeLetter(**values | changes)
+
+
+def issuer(**changes: Any) -> Issuer:
+    """Random identifiers under the demonstration arc; give `ids` and `clock` for reproducible documents."""
+    from ..cda.issuer import Issuer
+
+    return Issuer(**{"oid_root": DOCUMENT_ROOT} | changes)
