@@ -98,7 +98,8 @@ class Authenticator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderContent:
-    """Everything the header says, in the vocabulary of the model."""
+    """Everything the header says, in the vocabulary of the model. facility: where the care took place, the stay's
+    organisation when not given."""
 
     template_ids: tuple[II, ...]
     id: str
@@ -121,6 +122,7 @@ class HeaderContent:
     service_events: tuple[ServiceEvent, ...]
     stay: Stay
     responsible: Actor | None = None
+    facility: Organization | None = None
     body_media_type: str = ""
 
 
@@ -147,7 +149,7 @@ def header_data(content: HeaderContent, draft: Draft) -> CdaHeader:
             code=encounter_code(stay),
             start=draft.ts(stay.admitted_at),
             stop=draft.ts(stay.discharged_at) if stay.discharged_at else "",
-            facility=facility_code(stay.organization),
+            facility=facility_code(content.facility or stay.organization),
         ),
         orders=content.orders,
         replaces=II(content.replaces) if content.replaces else None,

@@ -268,3 +268,27 @@ def pdf_copy_section(draft: Draft, pdf: bytes) -> str:
 def code_text(code: Code) -> str:
     """A code as people read it."""
     return code.display or code.code
+
+
+_COMMENT = SectionKind(
+    "2.16.840.1.113883.10.12.201",
+    "1.3.6.1.4.1.19376.1.4.1.2.16",
+    "1.2.250.1.213.1.1.2.73",
+    code=("55112-7", "Commentaire", LOINC),
+    title="Commentaire",
+)
+_COMMENT_ACT = (
+    '<act classCode="ACT" moodCode="EVN">'
+    + dt.templates("2.16.840.1.113883.10.20.1.40", "1.3.6.1.4.1.19376.1.5.3.1.4.2", "1.2.250.1.213.1.1.3.32")
+    + dt.coded("code", "48767-8", "Commentaire", LOINC, "LOINC")
+)
+
+
+def comment_section(draft: Draft, text: str) -> str:
+    """*FR-Commentaire-non-code*."""
+    return section(draft, _COMMENT, text)
+
+
+def comment_relationship(ref: Ref) -> str:
+    """*FR-Commentaire-ER*: a comment on the entry that holds it, shown in the narrative at `ref`."""
+    return entry_relationship(f'{_COMMENT_ACT}{ref.text}<statusCode code="completed"/></act>', "SUBJ", inversion=True)

@@ -105,6 +105,7 @@ class ClinicalDocument(Model):
             service_events=self._service_events(written_at),
             stay=self.stay,
             responsible=self._responsible(),
+            facility=self._facility(),
             body_media_type=media_type,
         )
         header = header_data(content, draft)
@@ -162,4 +163,8 @@ class ClinicalDocument(Model):
 
     def _responsible(self) -> Actor | None:
         """responsibleParty when it must be someone else than the stay's."""
+        return None
+
+    def _facility(self) -> Organization | None:
+        """Where the care took place when it is not the stay's organisation."""
         return None
