@@ -26,8 +26,9 @@ conformance: $(STAMP) ## official XSD and Schematron over the demo's documents; 
 bench: $(STAMP) ## ratios to the floor, measured in the same run
 	$(PY) benchmarks/pipeline.py
 
-docs: $(STAMP) ## drawn from the code
-	$(PY) scripts/docs.py
+docs: $(STAMP) ## the site, in site/
+	$(PY) -m pip install -q --disable-pip-version-check -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --site-dir site
 
 help:
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
