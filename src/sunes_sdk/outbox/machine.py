@@ -178,10 +178,14 @@ class _Step:
         return self.resend((*self.sent_and_unknown(), fact))
 
     def resend(self, facts: Iterable[Fact | None]) -> Transition:
-        """The peer has it not, or may have it twice: back to the start, unless too much was tried."""
-        if self._spent:
-            return Transition(state=State.DEAD, reason="ATTEMPTS", failures=self._failures, facts=_given(facts))
-        return Transition(state=State.READY, due_in=timedelta(0), failures=self._failures, facts=_given(facts))
+        """The peer does not have it, or may have it twice: back to the start, unless too much was tried.
+
+        The attempt that got lost was counted when it was; the answer is no failure.
+        """
+        failures = self._failures - 1
+        if failures >= self._policy.max_attempts:
+            return Transition(state=State.DEAD, reason="ATTEMPTS", failures=failures, facts=_given(facts))
+        return Transition(state=State.READY, due_in=timedelta(0), failures=failures, facts=_given(facts))
 
     def refused(self, receipt: Receipt) -> Transition:
         words = self._words

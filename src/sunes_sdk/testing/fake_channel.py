@@ -2,7 +2,7 @@
 
 For tests of the outbox, and of programs that use it. One folder is one peer:
 
-- `accepted/` one file for each accepted delivery, created exclusively and never changed;
+- `accepted/` one file for each accepted delivery, created whole and exclusively, never changed;
 - `calls` one line for each call that reached the peer;
 - `faults/` what the next calls meet, taken in order, across processes.
 
@@ -13,20 +13,31 @@ mail server it knows nothing again and cannot be asked: a second copy is a secon
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from .._core.clock import Clock, SystemClock
 from .._core.errors import OutcomeUnknown, TransportError
 from .._core.ids import IdFactory, RandomIds
 from .._core.retry import RetryAdvice
-from ..model import ChannelKind, Destination, Document, MssPatient, Outcome, Prepared, ReasonClass, Receipt
-
-_SUBMISSIONS = "1.2.250.1.213.9.2.2"
+from ..model import (
+    ChannelKind,
+    Code,
+    Destination,
+    Document,
+    IdentityStatus,
+    MssPatient,
+    Outcome,
+    Prepared,
+    ReasonClass,
+    Receipt,
+)
+from . import samples
 
 
 class Fault(StrEnum):
@@ -44,6 +55,27 @@ class Fault(StrEnum):
     """A refusal that stays: the document is not valid."""
     SILENT = "silent"
     """A question gets no answer."""
+
+
+def sample_document(number: int = 1, *, version: int = 1, **changes: Any) -> Document:
+    """A document for tests of delivery: its bytes are no CDA. Version 2 and later replace the one before."""
+    values: dict[str, Any] = {
+        "content": f"document {number} version {version}".encode(),
+        "unique_id": f"{samples.DOCUMENT_ROOT}.{number}.{version}",
+        "set_id": f"{samples.DOCUMENT_ROOT}.{number}",
+        "version_number": version,
+        "type_code": samples.loinc("11490-0", "Lettre de liaison à la sortie"),
+        "title": "Lettre de liaison",
+        "created_at": samples.WRITTEN,
+        "organization": samples.hospital(),
+        "ins": samples.ins(),
+        "ins_status": IdentityStatus.QUALIFIEE,
+        "format_code": Code(code="urn:ans:sample", system="1.2.250.1.213.1.1.4.2"),
+        "replaces": f"{samples.DOCUMENT_ROOT}.{number}.{version - 1}" if version > 1 else None,
+        "stay": samples.stay().visit,
+        "unit": "6268",
+    }
+    return Document(**values | changes)
 
 
 class FileChannel:
@@ -83,7 +115,7 @@ class FileChannel:
             kind=kind,
             key=f"{document.unique_id}|{destination.key}",
             unique_id=document.unique_id,
-            ids={"submission": self._ids.oid(_SUBMISSIONS)},
+            ids={"submission": self._ids.oid(samples.SUBMISSION_ROOT)},
             metadata=json.dumps(metadata),
             blobs={"document": document.content},
         )
@@ -163,21 +195,22 @@ class FileChannel:
     def _accept(self, prepared: Prepared) -> Outcome:
         content = prepared.key.encode() + b"\n" + prepared.blobs["document"]
         place = self._place(prepared)
-        copies = 0
-        while True:
-            path = place if not copies else place.with_suffix(f".{copies}")
-            try:
-                # Exclusive creation under a final name would show a half-written file to a killed process's heirs.
-                draft = path.with_name(f"../{self._ids.uuid()}.draft")
-                draft.write_bytes(content)
-                os.link(draft, path)
-                return Outcome.ACCEPTED if self._kind == "dmp" else Outcome.RELAYED
-            except FileExistsError:
-                if self._kind == "dmp":
-                    return Outcome.DUPLICATE if path.read_bytes() == content else Outcome.REJECTED
-                copies += 1
-            finally:
-                draft.unlink(missing_ok=True)
+        # Written apart and linked: whoever looks at `accepted/` sees whole files only, whenever a process is killed.
+        draft = self._folder / f"{self._ids.uuid()}.draft"
+        draft.write_bytes(content)
+        try:
+            for copy in itertools.count():
+                path = place.with_suffix(f".{copy}") if copy else place
+                try:
+                    os.link(draft, path)
+                except FileExistsError:
+                    if self._kind == "dmp":
+                        return Outcome.DUPLICATE if path.read_bytes() == content else Outcome.REJECTED
+                else:
+                    break
+        finally:
+            draft.unlink()
+        return Outcome.ACCEPTED if self._kind == "dmp" else Outcome.RELAYED
 
     def _note(self, call: str, prepared: Prepared) -> None:
         line = f"{call} {prepared.key}\n".encode()
