@@ -318,7 +318,9 @@ def _addresses(role: etree._Element) -> Iterator[Address]:
         values: dict[str, str] = {}
         lines = []
         for part in element:
-            name = part.tag.removeprefix(V3) if isinstance(part.tag, str) else ""
+            if not isinstance(part.tag, str):  # a comment or a processing instruction
+                continue
+            name = part.tag.removeprefix(V3)
             text = _text(part)
             if name == "streetAddressLine" and text:
                 lines.append(text)
