@@ -5,6 +5,7 @@ CI-SIS *Échange de documents de santé*, known second-hand; layout as in the of
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import io
 import posixpath
@@ -112,7 +113,7 @@ def write_archive(
     """
     if not documents:
         raise _error("XDM_EMPTY", "an archive holds at least one document", hint="give at least one document")
-    names = [f"DOC{n:04d}.XML" for n in range(1, len(documents) + 1)]
+    names = tuple(f"DOC{n:04d}.XML" for n in range(1, len(documents) + 1))
     entries = tuple(
         dataclasses.replace(entry, uri=name, hash=_sha1(content), size=len(content))
         for name, (entry, content) in zip(names, documents, strict=True)
@@ -162,12 +163,14 @@ _INDEX = """<?xml version="1.0" encoding="UTF-8"?>\r
 """
 
 
+@functools.lru_cache(maxsize=8)
 def _index(emitter: Emitter) -> bytes:
     structure = f"{emitter.organization.name} ({emitter.organization.national_id})"
     return _INDEX.format(emitter=escape_text(structure)).encode()
 
 
-def _readme(emitter: Emitter, names: Sequence[str]) -> bytes:
+@functools.lru_cache(maxsize=8)
+def _readme(emitter: Emitter, names: tuple[str, ...]) -> bytes:
     organization, software = emitter.organization, emitter.software
     address = organization.address
     postal = ""
@@ -199,7 +202,7 @@ def _readme(emitter: Emitter, names: Sequence[str]) -> bytes:
         "    README.TXT",
         "    IHE_XDM",
         "        SUBSET01",
-        *(f"            {name}" for name in [*names, "METADATA.XML"]),
+        *(f"            {name}" for name in (*names, "METADATA.XML")),
         "",
     ]
     # fold_ascii collapses blanks: the indentation is put back.

@@ -17,6 +17,7 @@ import ssl
 import threading
 import unicodedata
 import zipfile
+import zlib
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -410,6 +411,7 @@ def check_message(
         raise Refused("550 5.6.0 Headers are not ASCII, or a line is over 998 characters")
     message = email.message_from_bytes(content, policy=email.policy.default)
     for part in message.walk():
+        part.get_payload(decode=True)  # defects of the encoding show when it is undone
         if part.defects:
             raise Refused(f"550 5.6.0 Malformed message: {type(part.defects[0]).__name__}")
     patient_box = next((r for r in recipients if r.lower().endswith(f"@{PATIENT_DOMAIN}")), "")
@@ -471,8 +473,8 @@ def _check_archive(data: bytes) -> tuple[list[tuple[str, str]], set[str]]:
             if z.testzip() is not None:
                 raise Refused("554 5.6.0 IHE_XDM.ZIP is corrupt")
             files = {name: z.read(name) for name in z.namelist() if not name.endswith("/")}
-    except zipfile.BadZipFile:
-        raise Refused("554 5.6.0 IHE_XDM.ZIP is not a zip") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        raise Refused("554 5.6.0 IHE_XDM.ZIP is not a zip that can be read") from None
     metadata = files.get("IHE_XDM/SUBSET01/METADATA.XML")
     if metadata is None or "INDEX.HTM" not in files or "README.TXT" not in files:
         raise Refused("554 5.6.0 IHE_XDM.ZIP lacks METADATA.XML, INDEX.HTM or README.TXT")
