@@ -1,0 +1,216 @@
+"""Ready-made laboratory and imaging reports, smallest and fullest, for tests and demos. All values are invented."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from ..cda.documents.laboratory import (
+    AWAITING_LOINC,
+    BIOCHEMISTRY,
+    HEMATOLOGY,
+    MICROBIOLOGY,
+    NABM,
+    NCBI_TAXONOMY,
+    Battery,
+    Chapter,
+    Isolate,
+    LaboratoryReport,
+    LaboratoryResult,
+    PreviousResult,
+    ReferenceRange,
+    Specimen,
+    SubChapter,
+    Validation,
+)
+from ..cda.documents.measures import Interval, Measure
+from ..model import Actor, Address, Code, Identifier
+from . import samples
+
+PDF = b"%PDF-1.4\n<x pdfaid:part='1'/>\nstartxref\n0\n%%EOF\n"
+"""Starts and ends like a PDF; not one that a reader shows."""
+REQUEST_ROOT = "1.2.250.1.213.9.1.5"
+SPECIMEN_ROOT = "1.2.250.1.213.9.1.6"
+COLLECTED = datetime(2026, 1, 14, 7, 35, tzinfo=samples.PARIS_WINTER)
+RECEIVED = COLLECTED + timedelta(minutes=40)
+OBSERVED = COLLECTED + timedelta(hours=4)
+RELEASED = COLLECTED + timedelta(hours=8)
+
+
+def biologist() -> Actor:
+    """The biologist in charge, in the laboratory."""
+    person = samples.physician(
+        rpps="01234534765", family="CAMPARINI", given="Marcel", specialty="SM03", mss_address=None
+    )  # fmt: skip
+    return person.at(samples.laboratory())
+
+
+def nurse() -> Actor:
+    person = samples.physician(
+        rpps="01234567893", family="BLEEDER", given="Roberta", profession="60", specialty=None, civility="MME",
+        title=None, mss_address=None,
+    )  # fmt: skip
+    return person.at(samples.hospital())
+
+
+def general_practitioner() -> Actor:
+    """In a practice of her own."""
+    practice = samples.hospital(
+        name="Cabinet du Dr Dupont", facility_type="SA07", practice_setting="AMBULATOIRE",
+        address=Address(lines=("8 rue de Lyon", "75012 PARIS")),
+    )  # fmt: skip
+    return samples.general_practitioner().at(practice)
+
+
+def tsh(**changes: Any) -> LaboratoryResult:
+    values: dict[str, Any] = {
+        "code": samples.loinc("3016-3", "Thyréostimuline [Arbitraire/Volume] Sérum/Plasma ; Numérique"),
+        "label": "Thyréostimuline (TSH)",
+        "value": Measure(value=Decimal("1.950"), unit="m[IU]/L"),
+    }
+    return LaboratoryResult(**values | changes)
+
+
+def _report(values: dict[str, Any], changes: dict[str, Any]) -> LaboratoryReport:
+    shared: dict[str, Any] = {
+        "patient": samples.patient(),
+        "author": biologist(),
+        "custodian": samples.hospital(),
+        "stay": samples.stay(),
+        "received_at": RECEIVED,
+        "pdf_copy": PDF,
+    }
+    return LaboratoryReport(**shared | values | changes)
+
+
+def minimal_laboratory_report(**changes: Any) -> LaboratoryReport:
+    """One result, and nothing that may be left out."""
+    return _report({"chapters": (Chapter(code=BIOCHEMISTRY, results=(tsh(),)),)}, changes)
+
+
+def laboratory_report(**changes: Any) -> LaboratoryReport:
+    """Biochemistry with sub-chapters, a blood count as a battery, a urine culture with its antibiogram."""
+    loinc = samples.loinc
+    thyroid = SubChapter(
+        code=BIOCHEMISTRY,
+        title="Bilan thyroïdien",
+        results=(
+            tsh(
+                interpretation="N",
+                reference=ReferenceRange(low=Decimal("0.270"), high=Decimal("4.200")),
+                observed_at=OBSERVED,
+                method="ECL Modular",
+                previous=(
+                    PreviousResult(
+                        value=Measure(value=Decimal("2.1"), unit="m[IU]/L"), observed_at=OBSERVED - timedelta(days=90)
+                    ),
+                ),
+            ),
+            LaboratoryResult(
+                code=loinc("3024-7", "Thyroxine libre [Masse/Volume] Sérum/Plasma ; Numérique"),
+                label="Thyroxine libre (FT4)",
+                value=Measure(value=Decimal("7.67"), unit="pg/mL"),
+                interpretation="L",
+                reference=ReferenceRange(low=Decimal("9.30"), high=Decimal("17.00"), text="9,30 à 17,00 (adulte)"),
+                comment="À contrôler dans un mois.",
+            ),
+        ),
+        comment="Bilan à jeun.",
+    )
+    inflammation = SubChapter(
+        code=BIOCHEMISTRY,
+        title="Inflammation",
+        results=(
+            LaboratoryResult(
+                local_code=Code(code="CRP-US", system=AWAITING_LOINC, display="CRP ultrasensible"),
+                value=Interval(high=Decimal("0.6"), high_inclusive=False, unit="mg/L"),
+            ),
+        ),
+    )
+    count = Battery(
+        title="Numération formule sanguine",
+        code=loinc("58410-2", "Numération sanguine automatisée [Groupe] Sang"),
+        results=(
+            LaboratoryResult(
+                code=loinc("718-7", "Hémoglobine [Masse/Volume] Sang ; Numérique"),
+                value=Measure(value=Decimal("13.2"), unit="g/dL"),
+                reference=ReferenceRange(low=Decimal("12")),
+            ),
+            LaboratoryResult(
+                code=loinc("777-3", "Plaquettes [Nombre/Volume] Sang ; Numérique ; Comptage automate"),
+                value=Measure(value=Decimal(245), unit="10*9/L"),
+            ),
+            LaboratoryResult(
+                code=loinc("17849-1", "Réticulocytes/100 érythrocytes [Nombre relatif] Sang ; Numérique"),
+                status="aborted",
+                comment="Tube insuffisant.",
+            ),
+        ),
+    )
+    germ = Isolate(
+        organism="Escherichia coli",
+        code=Code(code="112283007", system="2.16.840.1.113883.6.96", display="Escherichia coli"),
+        ncbi=Code(code="562", system=NCBI_TAXONOMY, display="Escherichia coli"),
+        identified_at=OBSERVED,
+        items=(
+            LaboratoryResult(
+                code=loinc("51480-2", "Bactérie [Nombre/Volume] Urine ; Numérique ; Comptage automate"),
+                label="Dénombrement de germes",
+                value=Measure(value=Decimal(120000), unit="/mL"),
+            ),
+            Battery(
+                title="Antibiogramme (CMI)",
+                code=loinc("18769-0", "Antibiogramme"),
+                results=(
+                    LaboratoryResult(
+                        code=loinc("28-1", "Ampicilline [Sensibilité] Isolat ; Alphanumérique ; CMI"),
+                        value=Interval(low=Decimal("0.512"), unit="ug/mL"),
+                        interpretation="R",
+                        method=Code(
+                            code="BDB", system="1.2.250.1.213.2.3.5", display="Antibiogramme - bandette gradient"
+                        ),
+                    ),
+                ),
+            ),
+        ),
+    )
+    validation = Validation(biologist=biologist(), at=RELEASED)
+    values: dict[str, Any] = {
+        "chapters": (
+            Chapter(code=BIOCHEMISTRY, sub_chapters=(thyroid, inflammation)),
+            Chapter(code=HEMATOLOGY, results=(count,), validation=validation),
+            Chapter(
+                code=MICROBIOLOGY,
+                title="Examen cytobactériologique des urines (ECBU)",
+                specimens=(
+                    Specimen(
+                        identifier=Identifier(value="E-260114-1", root=SPECIMEN_ROOT),
+                        specimen_type="UR",
+                        collected_at=COLLECTED,
+                        received_at=RECEIVED,
+                        act=Code(code="5201", system=NABM, display="EX MICROBIO URINES (ECBU)", system_name="NABM"),
+                    ),
+                ),
+                results=(
+                    LaboratoryResult(
+                        code=loinc("5767-9", "Aspect [Aspect] Urine ; Résultat nominal"),
+                        value="clair",
+                        method=Code(code="MA", system="1.2.250.1.213.2.3.5", display="Observation macroscopique"),
+                    ),
+                    germ,
+                ),
+                validation=validation,
+            ),
+        ),
+        "released_at": RELEASED,
+        "prescriber": samples.physician().at(samples.hospital()),
+        "prescribed_at": COLLECTED - timedelta(hours=12),
+        "order": Identifier(value="2026123456", root=REQUEST_ROOT),
+        "registration": Identifier(value="260114-0042", root=REQUEST_ROOT),
+        "collector": nurse(),
+        "treating_physician": general_practitioner(),
+        "recipients": (general_practitioner(),),
+        "comment": "Résultats communiqués au service par téléphone.",
+    }
+    return _report(values, changes)
