@@ -8,6 +8,7 @@ from lxml import etree
 
 from .._core.errors import SoapFault
 from .._core.retry import RetryAdvice, RetryKind
+from .._core.xml import parse
 from ..model import ReasonClass
 
 _RS = "{urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0}"
@@ -243,8 +244,7 @@ def refusal_of_fault(fault: SoapFault) -> Refusal:
 
     A fault of the receiver's side without a code we know leaves the outcome unknown (`sure=False`).
     """
-    detail = getattr(fault, "detail", None)
-    errors = read_errors(detail) if detail is not None else ()
+    errors = read_errors(parse(fault.detail)) if fault.detail else ()
     code = errors[0].code if errors else fault.remote_code
     text = errors[0].context if errors else fault.remote_message
     said = ruling(code, text)

@@ -37,7 +37,7 @@ from ..model import (
     Receipt,
 )
 from ..security import vihf
-from ..security.keys import CertificateUsage, Pkcs12Signer, check_certificate, check_certificate_file, check_dates
+from ..security.keys import CertificateUsage, Pkcs12Signer, check_certificate, check_dates
 from ..security.signer import Signer
 from ..settings import DmpSettings, Environment, Settings
 from ..transport.https import HttpsTransport
@@ -82,16 +82,10 @@ class DmpClient:
         self._signer = signer or Pkcs12Signer(self._dmp.signing.pkcs12, self._dmp.signing.password, clock=self._clock)
         self._certificate = x509.load_der_x509_certificate(self._signer.certificate_der)
         check_certificate(self._certificate, clock=self._clock, usage=CertificateUsage.SIGNATURE, path="signer")
-        self._valid = [(self._certificate, "signer")]
-        if transport is None:
-            tls = check_certificate_file(
-                self._dmp.tls.certificate, clock=self._clock, usage=CertificateUsage.TLS_CLIENT
-            )
-            self._valid.append((tls, "dmp.tls.certificate"))
-            transport = HttpsTransport(self._dmp.tls, timeout_seconds=self._dmp.timeout_seconds)
-        self._valid_until = min(certificate.not_valid_after_utc for certificate, _ in self._valid)
-        self._transport = transport
-        self._actor = actor
+        self._valid_until = self._certificate.not_valid_after_utc
+        self._transport = transport or HttpsTransport(
+            self._dmp.tls, timeout_seconds=self._dmp.timeout_seconds, clock=self._clock
+        )
         self._user = user_of(actor, self._dmp)
         self._author = author_of_actor(actor)
         base = self._dmp.base_url.rstrip("/")
@@ -376,11 +370,10 @@ class DmpClient:
         )
 
     def _now(self) -> datetime:
-        """The present, once it is sure that no certificate has expired."""
+        """The present, once it is sure that the signing certificate has not expired; the transport looks at its own."""
         now = self._clock.now()
         if now > self._valid_until:
-            for certificate, path in self._valid:
-                check_dates(certificate, now, path=path)
+            check_dates(self._certificate, now, path="signer")
         return now
 
     def _receipt(

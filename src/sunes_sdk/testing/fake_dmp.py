@@ -154,6 +154,15 @@ class FakeDmp:
         with self._lock:
             self._patients[ins.value] = False
 
+    def clear(self) -> None:
+        """Forget documents, requests and what was planned; patients stay."""
+        with self._lock:
+            self._documents.clear()
+            self._used_ids.clear()
+            self._requests.clear()
+            self._failures.clear()
+            self._warnings.clear()
+
     def fail_next(self, code: str, *, times: int = 1, as_fault: bool | None = None, text: str = "") -> None:
         """The next `times` valid submissions are refused with this code: a RegistryResponse of status Failure, or a
         Fault (by default for codes that start with `DMP`)."""
