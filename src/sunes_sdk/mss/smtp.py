@@ -281,12 +281,14 @@ def _secure(smtp: smtplib.SMTP, context: ssl.SSLContext) -> SmtpReply | None:
         ) from e  # fmt: skip
     except (smtplib.SMTPException, OSError) as e:
         raise _not_sent("the connection was lost before STARTTLS was done") from e
-    # With TLS 1.3 the server judges our certificate after our handshake has succeeded: it shows here, as an alert or
-    # as a plain disconnection.
+    # With TLS 1.3 the server judges our certificate after our handshake has succeeded: it shows here, as an alert, as a
+    # reply (Postfix: 421 4.7.1) or as a plain disconnection.
     try:
         reply = _reply(smtp.ehlo(), "EHLO")
     except (smtplib.SMTPException, OSError) as e:
         raise _client_certificate_refused(certain=_is_certificate_alert(e)) from e
+    if reply.code != 250 and reply.enhanced[1:3] == ".7":  # RFC 3463: security or policy
+        raise _client_certificate_refused(certain=True)
     return None if reply.code == 250 else reply
 
 
