@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from textwrap import shorten, wrap
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -26,13 +27,13 @@ _UNUSED_ID = re.compile(r' id="(?:figure|axes|patch|text|line2d|matplotlib|FillB
 
 def rates_svg(results: Sequence[IndicatorResult]) -> str:
     """One bar for each indicator: what is sure, what an unknown outcome may add, the threshold where one is known."""
-    figure = Figure(figsize=(_WIDTH, 0.9 + 0.62 * len(results)))
-    axes = _bare_axes(figure, left=0.36, bottom=0.55, height=0.62 * len(results))
-    axes.set_xlim(0, 100)
+    figure = Figure(figsize=(_WIDTH, 0.4 + 0.6 * len(results)))
+    axes = _bare_axes(figure, left=0.36, bottom=0.35, height=0.6 * len(results))
+    axes.set_xlim(0, 103)
     axes.set_ylim(len(results) - 0.5, -0.5)
     for value in range(0, 101, 20):
         axes.axvline(value, color=GRID, linewidth=0.9, zorder=0)
-        _text(axes, value, len(results) - 0.38, f"{value} %", color=MUTED, ha="center", va="top", size=9)
+        _text(axes, value, len(results) - 0.42, f"{value} %", color=MUTED, ha="center", va="top", size=9)
     for row, result in enumerate(results):
         low, high = (float(100 * (r or 0)) for r in (result.rate, result.rate_high))
         axes.barh(row, 100, height=0.5, color="#f3f5f8", zorder=0.5)
@@ -41,7 +42,10 @@ def rates_svg(results: Sequence[IndicatorResult]) -> str:
         goal = result.profile.share
         if goal is not None:
             axes.plot([float(100 * goal)] * 2, [row - 0.36, row + 0.36], color=GOAL, linewidth=2.4, zorder=3)
-        _text(axes, -1.5, row, _lines(result.profile.title_fr, 40), ha="right", size=10)
+        lines = _lines(result.profile.title_fr, 38)
+        for number, line in enumerate(lines):
+            # One text for each line: a block would be set for the widths of the font that draws here.
+            _text(axes, -1.5, row + 0.26 * (number - (len(lines) - 1) / 2), line, ha="right", size=10)
         shown = f"{_plain(result.rate_fr)}  ({result.num}/{result.den})" if result.den else "rien à compter"
         inside = high > 62
         _text(
@@ -95,15 +99,17 @@ def _plain(text: str) -> str:
     return text.replace("\u202f", "\u00a0")
 
 
-def _lines(text: str, width: int) -> str:
-    lines = wrap(text, width)
-    return "\n".join([lines[0], shorten(" ".join(lines[1:]), width, placeholder="…")]) if len(lines) > 1 else text
+def _lines(text: str, width: int) -> list[str]:
+    """At most two lines; what does not fit is cut."""
+    first, *others = wrap(text, width) or [""]
+    return [first, shorten(" ".join(others), width, placeholder="…")] if others else [first]
 
 
 def _svg(figure: Figure, salt: str, label: str) -> str:
     out = io.StringIO()
     with _LOCK, mpl.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none", "font.family": "sans-serif"}):
-        FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        canvas: Any = FigureCanvasSVG(figure)  # its methods have no types
+        canvas.print_svg(out, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     svg = out.getvalue()
     svg = _UNUSED_ID.sub("", svg[svg.index("<svg") :])
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

@@ -24,6 +24,9 @@ from .profile import THRESHOLD_UNKNOWN_FR, Profile
 
 _HOUR = 3_600_000_000
 
+Acceptance = tuple[int, bytes | None]
+"""When, and which version."""
+
 
 class Status(StrEnum):
     """Where an indicator stands against its threshold."""
@@ -76,8 +79,6 @@ _DECISIONS: Mapping[ChannelKind, Mapping[str, Stage]] = {
 _REJECTIONS = {
     **dict.fromkeys(("IDENTITY", "CONSENT", "DOCUMENT_INVALID", "METADATA", "ADDRESS", "SIZE"), Stage.REJECTED_DATA),
     "AUTH": Stage.REJECTED_AUTH,
-    # The peer holds a document of this identifier: most often our own, from an attempt whose answer was lost.
-    "DUPLICATE": Stage.UNKNOWN,
 }
 _MSS_LADDER = ("MSS_SUBMITTED", "MSS_RELAYED", "MSS_DELIVERED", "MSS_READ")
 _ACTIVITY_NAMES = {"SSR": "SMR"}
@@ -480,20 +481,34 @@ class _Evaluation:
     def _stage(self, chain: ChainFacts, stay: StayFacts | None, version: bytes | None = None) -> Stage:
         rules = self.profile.numerator
         deliveries = chain.deliveries.get(rules.channel.value, {})
-        accepted: list[tuple[int, bytes | None]] = []
+        accepted: list[Acceptance] = []
+        doubtful: list[Acceptance] = []
         reached = Stage.NOT_SUBMITTED
         for (document, _), steps in deliveries.items():
             if version is not None and document != version:
                 continue
-            times, stage = _follow(steps, rules.success, self.cutoff)
+            times, doubts, stage = _follow(steps, rules.success)
             accepted += [(at, document) for at in times]
+            doubtful += [(at, document) for at in doubts]
             reached = max(reached, stage)
         withdrawals: list[Withdrawal] = []
         if rules.chain_deleted == "DO_NOT_COUNT":
-            withdrawals = chain.withdrawals + (chain.dmp_withdrawals if rules.channel.value == "DMP" else [])
-        alive_since = _alive_since(accepted, withdrawals)
-        if alive_since is not None:
-            return Stage.DONE if alive_since < self.cutoff else max(reached, Stage.LATE)
+            at_peer = chain.dmp_withdrawals if rules.channel is ChannelKind.DMP else []
+            withdrawals = chain.withdrawals + at_peer
+            # What the peer withdrew, it had.
+            proven = [d for d in doubtful if any(w.document == d[1] and w.at >= d[0] for w in at_peer)]
+            accepted += proven
+            doubtful = [d for d in doubtful if d not in proven]
+        since = _alive_since(accepted, withdrawals)
+        if since is not None and since < self.cutoff:
+            return Stage.DONE
+        perhaps = _alive_since(accepted + doubtful, withdrawals) if doubtful else since
+        if perhaps is not None and perhaps < self.cutoff:
+            return Stage.UNKNOWN
+        if since is not None:
+            return max(reached, Stage.LATE)
+        if perhaps is not None:
+            return Stage.PENDING
         if accepted or (withdrawals and _is_gone(chain)):
             return max(reached, Stage.WITHDRAWN)
         if reached > Stage.REJECTED_TECHNICAL:
@@ -545,7 +560,7 @@ def _is_gone(chain: ChainFacts) -> bool:
     return not chain.productions or chain.productions[-1].at <= chain.withdrawals[-1].at
 
 
-def _alive_since(accepted: Sequence[tuple[int, bytes | None]], withdrawals: Sequence[Withdrawal]) -> int | None:
+def _alive_since(accepted: Sequence[Acceptance], withdrawals: Sequence[Withdrawal]) -> int | None:
     """Since when the peer holds the document without a break, None when it does not hold it (any more).
 
     A withdrawal counts when it is of the version last accepted, or of the whole document.
@@ -563,8 +578,8 @@ def _alive_since(accepted: Sequence[tuple[int, bytes | None]], withdrawals: Sequ
     return since
 
 
-def _follow(steps: Sequence[Step], success: str, cutoff: int) -> tuple[list[int], Stage]:
-    """The instants of success of one delivery, and the stage it stands at otherwise.
+def _follow(steps: Sequence[Step], success: str) -> tuple[list[int], list[int], Stage]:
+    """Of one delivery: the instants it succeeded, those it may have, and the stage it stands at otherwise.
 
     A success is not undone by the refusal of another attempt; a bounce undoes a relay. An unknown attempt stays
     unknown until it is answered or reconciled.
@@ -574,35 +589,32 @@ def _follow(steps: Sequence[Step], success: str, cutoff: int) -> tuple[list[int]
     else:
         successes = _MSS_LADDER[_MSS_LADDER.index(success) :]
     times: list[int] = []
+    doubts: dict[int, int] = {}  # instant of an unknown outcome, by attempt
     stage = Stage.NOT_SUBMITTED
-    doubt: tuple[int, int] | None = None  # attempt and instant of an unknown outcome
     for step in steps:
         kind = step.type[4:]
         if step.type in successes:
             times.append(step.at)
-            doubt = None
+            doubts.clear()
         elif kind == "RECONCILED":
             if step.outcome == "ACCEPTED":
                 # Accepted when it was sent, whenever we learned of it.
-                times.append(doubt[1] if doubt else step.at)
-                doubt = None
+                times.append(max(doubts.values(), default=step.at))
+                doubts.clear()
             elif step.outcome == "ABSENT":
-                doubt, stage = None, Stage.NOT_SUBMITTED
-        elif kind in ("SUBMITTED", "RELAYED", "DELIVERED", "DELAYED"):
+                doubts.clear()
+                stage = Stage.NOT_SUBMITTED
+        elif kind in ("SUBMITTED", "DELAYED"):
             stage = Stage.PENDING
-            if kind in ("RELAYED", "DELIVERED"):
-                doubt = None
-        elif kind == "UNKNOWN":
-            doubt = (step.attempt, step.at)
+        elif kind in ("RELAYED", "DELIVERED"):
+            stage = Stage.PENDING
+            doubts.clear()
+        elif kind == "UNKNOWN" or (kind == "REJECTED" and step.reason == "DUPLICATE"):
+            # A duplicate: the peer holds this identifier, most often from an attempt whose answer was lost.
+            doubts[step.attempt] = step.at
         elif kind in ("REJECTED", "BOUNCED"):
             if kind == "BOUNCED":
                 times.clear()
-            reason = step.reason or ("ADDRESS" if kind == "BOUNCED" else "UNKNOWN")
-            stage = _REJECTIONS.get(reason, Stage.REJECTED_TECHNICAL)
-            if doubt is not None and doubt[0] == step.attempt and stage is not Stage.UNKNOWN:
-                doubt = None
-    if times:
-        return times, Stage.NOT_SUBMITTED
-    if doubt is not None:
-        stage = max(stage, Stage.UNKNOWN if doubt[1] < cutoff else Stage.PENDING)
-    return times, stage
+            stage = _REJECTIONS.get(step.reason or ("ADDRESS" if kind == "BOUNCED" else ""), Stage.REJECTED_TECHNICAL)
+            doubts.pop(step.attempt, None)
+    return times, list(doubts.values()), Stage.NOT_SUBMITTED if times else stage

@@ -117,7 +117,7 @@ def cause_fr(stage: Stage, result: IndicatorResult) -> Cause:
 
 def summary_rows(results: Iterable[IndicatorResult]) -> list[tuple[str, ...]]:
     """One row of texts for each indicator, under `SUMMARY_COLUMNS`."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for result in results:
         first = max(result.blockers, key=lambda b: b.count, default=None)
         blocked = "–" if first is None else f"{cause_fr(first.stage, result).label} ({first.count})"
