@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from .._core.errors import Hl7Error, ModelError
 from .._core.findings import Finding, Report, Severity
@@ -330,7 +331,7 @@ class _AdtReader:
         if sex not in ("F", "M", "U"):
             raise _error("ADT_SEX", "PID-8", "the sex is missing or not of the table", "PID-8 is F, M or U",
                          "ask the sender to mend it", "Le sexe manque ou n'est pas lisible.")  # fmt: skip
-        values = {
+        values: dict[str, Any] = {
             "birth_name": name.value(1),
             "birth_given_names": listed or name.value(2),
             "first_given_name": name.value(2) or listed.split()[0],
@@ -339,7 +340,7 @@ class _AdtReader:
             "birth_place": cog or UNKNOWN_PLACE,
         }
         try:
-            traits = Traits.model_validate(values)
+            traits = Traits(**values)
         except ModelError as e:
             place = birth[0] if birth else 1
             trait = e.path.rpartition(".")[2]
@@ -398,7 +399,7 @@ class _AdtReader:
         """The INS of PID-3 (a NIR before a NIA). Only the type `INS` says it: a billing number bears the same OID."""
         found: list[tuple[Ins, str]] = []
         for number, cx in enumerate(pid.repetitions(3), 1):
-            if cx.value(5) != "INS" or cx.value(1) in ("", _DELETED):
+            if cx.value(5) != "INS" or not _filled(cx.value(1)):
                 continue
             place = f"PID-3[{number}]"
             try:
@@ -421,7 +422,7 @@ class _AdtReader:
     def _local_identifiers(self, pid: Segment) -> tuple[Identifier, ...]:
         taken: list[Identifier] = []
         for number, cx in enumerate(pid.repetitions(3), 1):
-            if cx.value(5) not in ("PI", "") or cx.value(1) in ("", _DELETED):
+            if cx.value(5) not in ("PI", "") or not _filled(cx.value(1)):
                 continue
             named = self._authority is not None and cx.value(4) != self._authority
             if (named or (self._authority is None and taken)) and not _has_oid(cx):
@@ -439,13 +440,13 @@ class _AdtReader:
         for number, xad in enumerate(pid.repetitions(11), 1):
             if xad.value(7) == "BDL" or not any(_filled(xad.value(n)) for n in (1, 2, 3, 5, 6)):
                 continue
-            values = {
+            values: dict[str, Any] = {
                 "street_name": _filled(xad.value(1)), "additional_locator": _filled(xad.value(2)),
                 "city": _filled(xad.value(3)), "postal_code": _filled(xad.value(5)), "country": _filled(xad.value(6)),
                 "use": _ADDRESS_USE.get(xad.value(7)),
             }  # fmt: skip
             try:
-                found.append(Address.model_validate(values))
+                found.append(Address(**values))
             except ModelError:
                 self._warn("ADT_ADDRESS", f"PID-11[{number}]")
         return tuple(found)
@@ -479,7 +480,9 @@ class _AdtReader:
                 discharged_at=discharged,
                 organization=self._organization,
                 stay_class=stay_class,
-                account=_identifier(account[0], "AN", self._oids.visits) if account and account[0].value() else None,
+                account=_identifier(account[0], "AN", self._oids.visits)
+                if account and _filled(account[0].value(1))
+                else None,
                 unit=(_filled(ward[0].value(10)) if ward else None) or _filled(pv1.value(3)),
                 unit_label=_filled(ward[0].value(1)) if ward else None,
             )

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from typing import Any
 
 from .._core.errors import InsError
 from ..model import Identity, IdentityAttribute, IdentityStatus, Ins, Traits
@@ -78,7 +79,7 @@ class FoundIdentity:
         first_given_name: where the user cuts the list of given names, needed when INSi gave no first given name and the
         local one does not start the list. Raises ModelError (`INS_FIRST_GIVEN_NAME` …).
         """
-        values = {
+        values: dict[str, Any] = {
             "birth_name": self.birth_name or local.birth_name,
             "birth_given_names": self.given_names or self.first_given_name or local.birth_given_names,
             "first_given_name": first_given_name or self.first_given_name or local.first_given_name,
@@ -86,7 +87,7 @@ class FoundIdentity:
             "sex": self.sex or local.sex,
             "birth_place": self.birth_place or local.birth_place,
         }
-        return Traits.model_validate(values)
+        return Traits(**values)
 
 
 def check_callable(identity: Identity) -> None:
