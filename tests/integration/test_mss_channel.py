@@ -345,3 +345,15 @@ def test_an_operator_that_takes_less_says_size(pki: TestPki) -> None:
     with FakeMss(pki, max_message_bytes=1000) as fake, client(fake) as mss:
         receipt = mss.send(mss.prepare(note(), DOCTOR))
     assert (receipt.code, receipt.reason) == ("552 5.3.4", ReasonClass.SIZE)
+
+
+# WeasyPrint leaves its colour profile open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_pdf_is_made_from_the_document(fake: FakeMss) -> None:
+    """Without `pdf=`, the document's own rendering goes beside the archive."""
+    pytest.importorskip("weasyprint")
+    with MssClient(samples.settings(mss=fake.settings())) as mss:
+        assert mss.send(mss.prepare(note(), DOCTOR)).outcome is Outcome.RELAYED
+    (pdf,) = fake.mailbox(PROFESSIONAL)[0].pdfs.values()
+    assert pdf.startswith(b"%PDF-1.4")
+    assert len(pdf) > 1000
