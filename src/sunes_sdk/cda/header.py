@@ -16,7 +16,7 @@ class II:
     extension: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class HeaderName:
     family: str
     given: str = ""

@@ -298,7 +298,7 @@ def header_xml(content: HeaderContent, header: CdaHeader, draft: Draft) -> str:
             dt.ii(content.set_id, tag="setId"),
             f'<versionNumber value="{content.version_number}"/>',
             _record_target(header.patient),
-            *[_author(a, written_at) for a in content.authors],
+            *[author_xml(a, written_at) for a in content.authors],
             _custodian(content.custodian),
             *[_recipient(r) for r in content.recipients],
             f"<legalAuthenticator>{dt.ts('time', written_at)}{_SIGNED}{signer_xml}</legalAuthenticator>",
@@ -371,7 +371,8 @@ def _entity(actor: Actor, tag: str, organization: str, *, class_code: str = "") 
     )
 
 
-def _author(actor: Actor, time: str) -> str:
+def author_xml(actor: Actor, time: str) -> str:
+    """author, of the document or of a section; `time` is written already."""
     function = dt.cd("functionCode", actor.function) if actor.function else ""
     entity = _entity(actor, "assignedAuthor", _organization(actor.organization), class_code="ASSIGNED")
     return f"<author>{function}{dt.ts('time', time)}{entity}</author>"

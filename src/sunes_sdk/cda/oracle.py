@@ -135,7 +135,8 @@ class Oracle:
             yield Finding(
                 code=f"KIT_{profile}",
                 message=mask_matricules(" ".join("".join(said.itertext()).split())) if said is not None else "",
-                path="/".join(name + position for name, position in _STEP.findall(element.get("location") or "")[1:]),
+                path="/".join(name + position for name, position in _STEP.findall(element.get("location") or "")[1:])
+                or "/",
                 severity=Severity.WARNING if role in _SOFT_ROLES else Severity.ERROR,
                 rule=element.get("test") or "",
                 source=f"ANS conformance kit, {profile}",

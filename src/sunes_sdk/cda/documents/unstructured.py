@@ -57,9 +57,9 @@ class UnstructuredDocument(ClinicalDocument):
         if not (self.title or self.default_title):
             raise invalid("CDA_TITLE", "the document has no title", rule="SMDS title 1..1", path="title",
                           hint="give title")  # fmt: skip
-        if self.performed_at and self.ended_at and self.ended_at < self.performed_at:
+        if self.performed_at and self.ended_at and self.ended_at <= self.performed_at:
             raise invalid("CDA_ACT_TIMES", "the act ends before it starts", rule="SMDS serviceEvent/effectiveTime",
-                          path="ended_at", hint="swap or mend the times")  # fmt: skip
+                          path="ended_at", hint="mend the times, or leave ended_at out")  # fmt: skip
         return self
 
     def _type_code(self) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 
 from lxml import etree
 
 from ..._core.findings import Severity
-from ..pdf_body import PdfFacts, pdf_facts
+from ..pdf_body import PdfFacts
 from ..reader import V3
 from .engine import SMDS, Problem, RuleSet, View, find, findall, text_of
 
@@ -20,25 +18,6 @@ _MEDIA_TYPES = frozenset({"application/pdf", "text/plain", "text/rtf", "image/jp
 _PDF_COPY = "1.2.250.1.213.1.1.2.243"
 
 
-def _decoded(element: etree._Element) -> bytes | None:
-    try:
-        return base64.b64decode("".join((element.text or "").split()), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-
-
-def _files(view: View) -> Iterator[tuple[etree._Element, bytes | None]]:
-    """Each embedded file and its bytes, None when they are not base64."""
-    for body in view.all("nonXMLBody"):
-        text = find(body, "text")
-        if text is not None:
-            yield text, _decoded(text)
-    for media in view.all("observationMedia"):
-        value = find(media, "value")
-        if value is not None:
-            yield value, _decoded(value)
-
-
 @rule(
     "CDA_H40",
     "the body's file is base64 of an allowed media type and says so; its bytes are of that type",
@@ -47,20 +26,19 @@ def _files(view: View) -> Iterator[tuple[etree._Element, bytes | None]]:
 )
 def _file(view: View) -> Iterator[Problem]:
     for body in view.all("nonXMLBody"):
-        text = find(body, "text")
-        if text is None:
+        if find(body, "text") is None:
             yield body, "there is no text"
+    for file in view.files:
+        if not file.is_body:
             continue
-        media_type = text.get("mediaType")
-        if media_type not in _MEDIA_TYPES:
-            yield text, "the media type is not in the list"
-        if text.get("representation") != "B64":
-            yield text, "representation is not B64"
-        data = _decoded(text)
-        if not data:
-            yield text, "the content is not base64, or is empty"
-        elif not _looks_like(media_type or "", data):
-            yield text, "the bytes are not of the media type that is claimed"
+        if file.media_type not in _MEDIA_TYPES:
+            yield file.element, "the media type is not in the list"
+        if file.element.get("representation") != "B64":
+            yield file.element, "representation is not B64"
+        if not file.data:
+            yield file.element, "the content is not base64, or is empty"
+        elif not _looks_like(file.media_type, file.data):
+            yield file.element, "the bytes are not of the media type that is claimed"
 
 
 _STARTS = {
@@ -77,9 +55,9 @@ def _looks_like(media_type: str, data: bytes) -> bool:
 
 
 def _pdfs(view: View) -> Iterator[tuple[etree._Element, PdfFacts]]:
-    for element, data in _files(view):
-        if element.get("mediaType") == "application/pdf":
-            yield element, pdf_facts(data or b"")
+    for file in view.files:
+        if file.pdf is not None:
+            yield file.element, file.pdf
 
 
 @rule(
@@ -119,10 +97,9 @@ def _pdf_active(view: View) -> Iterator[Problem]:
 
 @rule("CDA_MEDIA_BASE64", "an embedded image or file is base64", hint="encode the file's bytes in base64")
 def _media(view: View) -> Iterator[Problem]:
-    for element, data in _files(view):
-        parent = element.getparent()
-        if parent is not None and parent.tag == f"{V3}observationMedia" and not data:
-            yield element, "the content is not base64, or is empty"
+    for file in view.files:
+        if not file.is_body and not file.data:
+            yield file.element, "the content is not base64, or is empty"
 
 
 @rule(

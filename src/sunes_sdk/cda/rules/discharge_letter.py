@@ -86,7 +86,9 @@ def _sections(view: View) -> Iterator[Problem]:
 def _value_in(view: View, code: str, value_set: str) -> Iterator[Problem]:
     observation = _observations(view).get(code)
     value = find(observation, "value")
-    if observation is not None and (value is None or not lookup(value_set, value.get("code") or "")):
+    if observation is not None and (
+        value is None or not lookup(value_set, value.get("code") or "", value.get("codeSystem") or "")
+    ):
         yield observation, f"the value is not in {value_set}"
 
 
@@ -159,7 +161,7 @@ def _status(view: View) -> Iterator[Problem]:
     if _applies(view):
         for observation in view.templates.get("1.2.250.1.213.1.1.3.48.16.1", ()):
             value = find(observation, "value")
-            if value is None or not lookup("JDV_STATUT_DOC", value.get("code") or ""):
+            if value is None or not lookup("JDV_STATUT_DOC", value.get("code") or "", value.get("codeSystem") or ""):
                 yield observation, "the status is not in JDV_STATUT_DOC"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ from functools import cached_property
 from lxml import etree
 
 from ..._core.findings import Finding, Severity
+from ..pdf_body import PdfFacts, pdf_facts
 from ..reader import V3
 
 Problem = tuple[etree._Element | str, str]
@@ -19,6 +21,35 @@ LDL_SES = "CI-SIS volet LDL-SES 2022.01"
 EP_MED_DM = "CI-SIS volet eP-MED-DM 2024.01"
 CR_BIO = "CI-SIS volet CR-BIO 2024.01"
 CR_IMG = "CI-SIS volet IMG-CR-IMG 2024.01"
+
+
+def _decoded(element: etree._Element) -> bytes | None:
+    text = element.text or ""
+    try:
+        return binascii.a2b_base64("".join(text.split()), strict_mode=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+class EmbeddedFile:
+    """A file in the document; data is None when it is not base64."""
+
+    def __init__(self, element: etree._Element, data: bytes | None) -> None:
+        self.element = element
+        self.data = data
+
+    @property
+    def media_type(self) -> str:
+        return self.element.get("mediaType") or ""
+
+    @property
+    def is_body(self) -> bool:
+        return self.element.tag == f"{V3}text"
+
+    @cached_property
+    def pdf(self) -> PdfFacts | None:
+        """What it is as a PDF, None when it does not claim to be one."""
+        return pdf_facts(self.data or b"") if self.media_type == "application/pdf" else None
 
 
 class View:
@@ -65,6 +96,13 @@ class View:
     @cached_property
     def is_structured(self) -> bool:
         return bool(self.all("structuredBody"))
+
+    @cached_property
+    def files(self) -> list[EmbeddedFile]:
+        """The file of the body and those of the entries, decoded once."""
+        holders = [find(body, "text") for body in self.all("nonXMLBody")]
+        holders += [find(media, "value") for media in self.all("observationMedia")]
+        return [EmbeddedFile(e, _decoded(e)) for e in holders if e is not None]
 
     def sections(self, template: str) -> list[etree._Element]:
         """Sections that carry a templateId."""

@@ -31,6 +31,13 @@ _NULLS = frozenset({"UNK", "NASK", "ASKU", "NAV", "MSK"})
 _NULLS_SEEN = _NULLS | {"NA"}
 
 
+def _in(value_set: str, element: etree._Element | None) -> bool:
+    """Whether @code with @codeSystem is in the set."""
+    if element is None:
+        return False
+    return lookup(value_set, element.get("code") or "", element.get("codeSystem") or "") is not None
+
+
 def _many(view: View, name: str, low: int, high: int | None) -> Iterator[Problem]:
     count = len(view.children(name))
     if count < low or (high is not None and count > high):
@@ -99,8 +106,7 @@ def _unique(view: View) -> Iterator[Problem]:
 )
 def _type(view: View) -> Iterator[Problem]:
     for element in view.children("code"):
-        known = lookup("JDV_J07", element.get("code") or "")
-        if known is None or known.system != element.get("codeSystem"):
+        if not _in("JDV_J07", element):
             yield element, "the code and its system are not in JDV_J07"
         if not element.get("displayName"):
             yield element, "displayName is missing"
@@ -327,8 +333,7 @@ def _roles_known(view: View) -> Iterator[Problem]:
             code = find(entity, "code")
             if code is None or code.get("nullFlavor"):
                 continue
-            known = lookup("JDV_J01", code.get("code") or "")
-            if known is None or known.system != code.get("codeSystem") or not code.get("displayName"):
+            if not _in("JDV_J01", code) or not code.get("displayName"):
                 yield code, "the code and its system are not in JDV_J01, or displayName is missing"
 
 
@@ -460,7 +465,7 @@ def _function(view: View) -> Iterator[Problem]:
     for name in ("author", "participant"):
         for element in view.children(name):
             function = find(element, "functionCode")
-            if function is not None and lookup("JDV_J47", function.get("code") or "") is None:
+            if function is not None and not _in("JDV_J47", function):
                 yield function, "not in JDV_J47"
 
 
@@ -510,8 +515,7 @@ def _performer(view: View) -> Iterator[Problem]:
         if entity is None or len(findall(entity, "id")) != 1:
             yield performer, "not exactly one identifier"
         setting = find(entity, "representedOrganization", "standardIndustryClassCode")
-        known = lookup("JDV_J04", (setting.get("code") or "") if setting is not None else "")
-        if setting is None or known is None or known.system != setting.get("codeSystem"):
+        if not _in("JDV_J04", setting):
             yield performer, "standardIndustryClassCode is not in JDV_J04"
 
 
@@ -563,8 +567,7 @@ def _facility(view: View) -> Iterator[Problem]:
     if len(findall(encounter, "effectiveTime")) != 1:
         yield encounter, "not exactly one effectiveTime"
     code = find(encounter, "location", "healthCareFacility", "code")
-    known = lookup("JDV_J02", (code.get("code") or "") if code is not None else "")
-    if code is None or known is None or known.system != code.get("codeSystem") or not code.get("displayName"):
+    if code is None or not _in("JDV_J02", code) or not code.get("displayName"):
         yield encounter, "the facility's type is not in JDV_J02, or displayName is missing"
 
 

@@ -1,0 +1,702 @@
+"""*Compte rendu d'imagerie médicale* (volet IMG-CR-IMG 2024.01)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import AwareDatetime, field_validator, model_validator
+
+from ..._core.xml import escape_attribute
+from ...model import Actor, Code, Identifier, Model, Organization
+from ...model._base import invalid
+from ...model.code import Oid, Text
+from ...terminology import code as terminology_code
+from .. import datatypes as dt
+from ..datatypes import CCAM, LOINC, PS_ROOT, SNOMED_CT, NullFlavor, Ref, Translation
+from ..header import II, HeaderOrder
+from ..header_writer import Performer, ServiceEvent, author_xml
+from ..pdf_body import checked_pdf
+from ..sections import (
+    Draft,
+    Narrative,
+    SectionKind,
+    comment_relationship,
+    comment_section,
+    entry,
+    pdf_copy_section,
+    section,
+)
+from ._base import ClinicalDocument
+from .measures import Measure
+from .treatments import ATC, CIP
+
+DCM = "1.2.840.10008.2.16.4"
+"""DICOM controlled terminology."""
+_VOLET = "CI-SIS volet IMG-CR-IMG 2024.01"
+
+
+class PregnancyStatus(StrEnum):
+    """*Statut de grossesse* (JDV_StatutGrossesse). The volet wants one with each exposure, for a man too: `ABSENT`."""
+
+    ABSENT = "60001007"
+    PREGNANT = "77386006"
+    UNKNOWN = "261665006"
+
+
+class Instance(Model):
+    """A DICOM object that the report points at. uid 1..1: SOP Instance UID; sop_class 1..1: its SOP Class UID; url 0..1:
+    where to get it (WADO). Raises ModelError `TERMINOLOGY`."""
+
+    uid: Oid
+    sop_class: str
+    url: str | None = None
+
+    @field_validator("sop_class")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        terminology_code("JDV_SOP_CLASS", value)
+        return value
+
+
+class Series(Model):
+    """A DICOM series. uid 1..1: Series Instance UID; modality 1..1: DICOM code (`CT`, `MR`, `US` …); instance 1..1: one
+    object of it; performed_at 0..1: the act's time when not given.
+
+    The official validator takes exactly one series per study entry and one object per series, so each series is
+    written under a study entry of its own; the whole list of objects belongs to the KOS document.
+    """
+
+    uid: Oid
+    modality: str
+    instance: Instance
+    performed_at: AwareDatetime | None = None
+
+    @field_validator("modality")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        terminology_code("JDV_MODALITE_ACQUISITION", value)
+        return value
+
+
+class AdministeredProduct(Model):
+    """A contrast medium or a radiopharmaceutical. name 1..1; cip 0..1; atc 0..1: code and label; dose 0..1 (an activity
+    for a radiopharmaceutical); route 0..1: EDQM; lot 0..1; comment 0..1."""
+
+    name: Text
+    cip: str | None = None
+    atc: Code | None = None
+    dose: Measure | None = None
+    route: Code | None = None
+    lot: str | None = None
+    comment: str | None = None
+
+    @field_validator("cip")
+    @classmethod
+    def _digits(cls, value: str | None) -> str | None:
+        if value is not None and not (value.isascii() and value.isdigit() and len(value) in (7, 13)):
+            raise invalid("IMG_CIP", "a CIP code is 7 or 13 digits", rule="CIP", hint="give the digits only")
+        return value
+
+    @field_validator("atc")
+    @classmethod
+    def _of_atc(cls, value: Code | None) -> Code | None:
+        if value is not None and value.system != ATC:
+            raise invalid("IMG_ATC", "this code is not of ATC", rule="ATC", hint=f"system {ATC}")
+        return value
+
+
+class RadiationQuantity(Model):
+    """A dose. kind 1..1: DICOM code (`113813` dose length product, `113830` mean CTDIvol, `113839` effective dose …);
+    measure 1..1: `mGy.cm`, `mGy`, `mSv`; location 1..1: JDV_LocalisationAnatomique. Raises ModelError."""
+
+    kind: str
+    measure: Measure
+    location: str
+
+    @model_validator(mode="after")
+    def _known(self) -> RadiationQuantity:
+        terminology_code("JDV_QUANTITE_EXPOSITION", self.kind)
+        terminology_code("JDV_LOCALISATION_ANATOMIQUE", self.location)
+        return self
+
+
+class RadiationExposure(Model):
+    """*Exposition aux rayonnements*. pregnancy 1..1; authorised_by 0..1: who authorised the irradiation, the performer
+    of the act when not given; quantities 0..*; radiopharmaceuticals 0..*."""
+
+    pregnancy: PregnancyStatus
+    authorised_by: Actor | None = None
+    quantities: tuple[RadiationQuantity, ...] = ()
+    radiopharmaceuticals: tuple[AdministeredProduct, ...] = ()
+
+
+class ImagingAct(Model):
+    """*Acte d'imagerie*.
+
+    code 1..1: LOINC code of the act with its label; ccam 0..1: the same act in CCAM; modality 1..1: DICOM code (`CT`,
+    `MR`, `US`, `DX` …); region 1..1: JDV_RegionAnatomique (SNOMED CT: `774007` head and neck); location 1..1:
+    JDV_LocalisationAnatomique (`302548004` whole head); laterality 0..1: JDV_LateraliteTechniqueImagerie; study_uid
+    1..1: Study Instance UID; performed_at 1..1, ended_at 0..1; performer 0..1: the author when not given; description
+    0..1: *technique*, the act's label when not given; parameters 0..1: *autres paramètres* (device …); products 0..*:
+    contrast media; complications 0..1; exposure 0..1; series 0..*: object catalogue.
+    Raises ModelError (`IMG_ACT_CODE`, `IMG_TIMES`, `TERMINOLOGY`).
+    """
+
+    masked: ClassVar[frozenset[str]] = frozenset({"description", "parameters", "complications"})
+
+    code: Code
+    ccam: Code | None = None
+    modality: str
+    region: str
+    location: str
+    laterality: str | None = None
+    study_uid: Oid
+    performed_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    performer: Actor | None = None
+    description: str | None = None
+    parameters: str | None = None
+    products: tuple[AdministeredProduct, ...] = ()
+    complications: str | None = None
+    exposure: RadiationExposure | None = None
+    series: tuple[Series, ...] = ()
+
+    @field_validator("code")
+    @classmethod
+    def _loinc(cls, value: Code) -> Code:
+        if value.system != LOINC or not value.display:
+            raise invalid("IMG_ACT_CODE", "an imaging act has a LOINC code and its label", rule=_VOLET,
+                          hint="give the LOINC code here, and the CCAM one in ccam",
+                          hint_fr="L'acte d'imagerie doit avoir un code LOINC et son libellé.")  # fmt: skip
+        return value
+
+    @field_validator("ccam")
+    @classmethod
+    def _of_ccam(cls, value: Code | None) -> Code | None:
+        if value is not None and value.system != CCAM:
+            raise invalid("IMG_CCAM", "this code is not of CCAM", rule=_VOLET, hint=f"system {CCAM}")
+        return value
+
+    @model_validator(mode="after")
+    def _coherent(self) -> ImagingAct:
+        terminology_code("JDV_MODALITE_ACQUISITION", self.modality)
+        terminology_code("JDV_REGION_ANATOMIQUE", self.region)
+        terminology_code("JDV_LOCALISATION_ANATOMIQUE", self.location)
+        if self.laterality is not None:
+            terminology_code("JDV_LATERALITE", self.laterality)
+        if self.ended_at and self.ended_at <= self.performed_at:
+            raise invalid("IMG_TIMES", "the act does not end after it starts", rule=_VOLET, path="ended_at",
+                          hint="mend the times, or leave ended_at out",
+                          hint_fr="La fin de l'acte ne suit pas son début.")  # fmt: skip
+        return self
+
+
+class Contraindication(Model):
+    """*Contre-indication*. code 1..1: JDV_Contre_indications (`MED-1117` pacemaker …); comment 0..1."""
+
+    masked: ClassVar[frozenset[str]] = frozenset({"code", "comment"})
+
+    code: str
+    comment: str | None = None
+
+    @field_validator("code")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        terminology_code("JDV_CONTRE_INDICATIONS", value)
+        return value
+
+
+class ClinicalInformation(Model):
+    """*Informations cliniques*: the request and the history.
+
+    request_reason 1..1: *justification de la demande*; purpose 0..1: *finalité de l'examen*; medical_history /
+    surgical_history 0..1: *antécédents*; contraindications 0..*: None when they were not asked for, an empty tuple
+    when none is known. What is not given is written as not given: the volet wants all three.
+    """
+
+    masked: ClassVar[frozenset[str]] = frozenset(
+        {"request_reason", "purpose", "medical_history", "surgical_history", "contraindications"}
+    )
+
+    request_reason: Text
+    purpose: str | None = None
+    medical_history: str | None = None
+    surgical_history: str | None = None
+    contraindications: tuple[Contraindication, ...] | None = None
+
+
+class Addendum(Model):
+    """*Addendum*: text 1..1 added later by author 1..1 at 1..1."""
+
+    masked: ClassVar[frozenset[str]] = frozenset({"text"})
+
+    text: Text
+    author: Actor
+    at: AwareDatetime
+
+
+class ImagingOrder(Model):
+    """The request that the acts fulfil. order 1..1: *Order Placer Number*; accession 1..1: *Accession Number*."""
+
+    order: Identifier
+    accession: Identifier
+
+
+class ImagingReport(ClinicalDocument):
+    """*Compte rendu d'imagerie médicale* (18748-4, IMG-CR-IMG 2024.01).
+
+    acts 1..*; conclusion 1..1; orders 0..*; clinical_information 0..1; results 0..1; comparison 0..1: *examen
+    comparatif*; earlier_results 0..1: *résultats d'examens*; addendum 0..1; patient_information 0..1: *information du
+    patient*; comment 0..1; pdf_copy 0..1: the report as PDF, shown first by consumers. The title is free.
+    Raises ModelError (`IMG_EMPTY`), CdaError (`CDA_PDF_UNREADABLE`).
+    """
+
+    type_code = "18748-4"
+    template_ids = (
+        II("1.2.840.10008.9.1"), II("1.2.840.10008.9.20"), II("1.2.840.10008.9.21"),
+        II("1.2.250.1.213.1.1.1.45", "2024.01"),
+    )  # fmt: skip
+    default_title = "CR d'imagerie médicale"
+
+    masked: ClassVar[frozenset[str]] = frozenset(
+        {"conclusion", "results", "comparison", "earlier_results", "patient_information", "comment", "pdf_copy"}
+    )
+
+    acts: tuple[ImagingAct, ...]
+    conclusion: Text
+    orders: tuple[ImagingOrder, ...] = ()
+    clinical_information: ClinicalInformation | None = None
+    results: str | None = None
+    comparison: str | None = None
+    earlier_results: str | None = None
+    addendum: Addendum | None = None
+    patient_information: str | None = None
+    comment: str | None = None
+    pdf_copy: bytes | None = None
+
+    @field_validator("pdf_copy")
+    @classmethod
+    def _readable(cls, value: bytes | None) -> bytes | None:
+        return checked_pdf(value, "pdf_copy") if value is not None else None
+
+    @field_validator("acts")
+    @classmethod
+    def _not_empty(cls, value: tuple[ImagingAct, ...]) -> tuple[ImagingAct, ...]:
+        if not value:
+            raise invalid("IMG_EMPTY", "the report has no act", rule=_VOLET, hint="give one act at least",
+                          hint_fr="Le compte rendu ne comporte aucun acte d'imagerie.")  # fmt: skip
+        return value
+
+    # Header. ----------------------------------------------------------------------------------------------------
+
+    def _performer(self, act: ImagingAct) -> Actor:
+        return act.performer or self.author
+
+    def _facility(self) -> Organization:
+        return self._performer(self.acts[0]).organization
+
+    def _service_events(self, written_at: datetime) -> tuple[ServiceEvent, ...]:
+        return tuple(
+            ServiceEvent(
+                ids=(II(act.study_uid),),
+                code=act.code,
+                translations=_translations(act),
+                start=act.performed_at,
+                stop=act.ended_at,
+                performer=Performer(actor=self._performer(act)),
+            )
+            for act in self.acts
+        )
+
+    def _orders(self) -> tuple[HeaderOrder, ...]:
+        return tuple(
+            HeaderOrder(id=II(o.order.root, o.order.value), accession=II(o.accession.root, o.accession.value))
+            for o in self.orders
+        )
+
+    # Body. ------------------------------------------------------------------------------------------------------
+
+    def _body(self, draft: Draft) -> str:
+        texts = (
+            (_EARLIER, self.earlier_results), (_COMPARISON, self.comparison), (_RESULTS, self.results),
+            (_CONCLUSION, self.conclusion),
+        )  # fmt: skip
+        return "".join(
+            (
+                "<structuredBody>",
+                _addendum_section(draft, self.addendum) if self.addendum else "",
+                _clinical_section(draft, self.clinical_information) if self.clinical_information else "",
+                *[_act_section(draft, act, self._performer(act)) for act in self.acts],
+                *[section(draft, kind, text) for kind, text in texts if text],
+                comment_section(draft, self.comment) if self.comment else "",
+                _information_section(draft, self.patient_information) if self.patient_information else "",
+                pdf_copy_section(draft, self.pdf_copy) if self.pdf_copy else "",
+                "</structuredBody>",
+            )
+        )
+
+
+_MODALITY_NAME = Code(code="121139", system=DCM, display="Modalité d'imagerie", system_name="DCM")
+_REGION_NAME = Code(code="39111-0", system=LOINC, display="localisation anatomique", system_name="LOINC")
+_TOPOGRAPHY_NAME = Code(
+    code="106233006", system=SNOMED_CT, display="modificateur topographique", system_name="SNOMED CT"
+)  # fmt: skip
+
+
+def _translations(act: ImagingAct) -> tuple[Translation, ...]:
+    """The act in CCAM, its modality and its region: these feed eventCodeList of XDS."""
+    coded = (
+        Translation(code=terminology_code("JDV_MODALITE_ACQUISITION", act.modality), qualifier=_MODALITY_NAME),
+        Translation(code=terminology_code("JDV_REGION_ANATOMIQUE", act.region), qualifier=_REGION_NAME),
+    )
+    return (Translation(code=act.ccam), *coded) if act.ccam else coded
+
+
+# --- Sections ---------------------------------------------------------------------------------------------------------
+
+_SECTION = "1.2.250.1.213.1.1.2"
+_DOCSECT = ' classCode="DOCSECT" moodCode="EVN"'
+_ADDENDUM = SectionKind(
+    "1.2.840.10008.9.6", f"{_SECTION}.210", code=("55107-7", "Addendum", LOINC), title="Addendum"
+)  # fmt: skip
+_CLINICAL = SectionKind(
+    "1.2.840.10008.9.2",
+    f"{_SECTION}.205",
+    code=("55752-0", "Informations cliniques", LOINC),
+    title="Informations cliniques",
+)
+_REQUEST = SectionKind(
+    "1.2.840.10008.9.7",
+    f"{_SECTION}.211",
+    code=("55115-0", "Demande", LOINC),
+    title="Justification de la demande d'examen / Finalité de l'examen",
+)
+_HISTORY = SectionKind(
+    "2.16.840.1.113883.10.20.22.2.39",
+    f"{_SECTION}.213",
+    code=("11329-0", "Historique médical", LOINC),
+    title="Antécédents médicaux / Antécédents chirurgicaux / Contre-indications",
+)
+_ACT = SectionKind(
+    "1.2.840.10008.9.3",
+    f"{_SECTION}.206",
+    code=("55111-9", "Description de l'acte d'imagerie", LOINC),
+    title="Technique d'imagerie",
+)
+_COMPLICATIONS = SectionKind(
+    "2.16.840.1.113883.10.20.22.2.37",
+    f"{_SECTION}.214",
+    code=("55109-3", "Complications", LOINC),
+    title="Complications",
+)
+_EXPOSURE = SectionKind(
+    "1.2.840.10008.9.8",
+    f"{_SECTION}.215",
+    code=("73569-6", "Exposition aux rayonnements et informations de radioprotection", LOINC),
+    title="Exposition aux rayonnements et informations de radioprotection",
+)
+_CATALOGUE = SectionKind(
+    "2.16.840.1.113883.10.20.6.1.1",
+    f"{_SECTION}.217",
+    code=("121181", "Catalogue d'objets DICOM", DCM),
+    title="Catalogue d'objets DICOM",
+)
+_EARLIER = SectionKind(
+    "1.3.6.1.4.1.19376.1.5.3.1.3.27",
+    f"{_SECTION}.150",
+    code=("30954-2", "Résultats d'examens", LOINC),
+    title="Résultats d'examens antérieurs",
+)
+_COMPARISON = SectionKind(
+    "1.2.840.10008.9.4",
+    f"{_SECTION}.207",
+    code=("18834-2", "Examen de comparaison radiologique", LOINC),
+    title="Comparaisons avec des résultats antérieurs",
+)
+_RESULTS = SectionKind(
+    "2.16.840.1.113883.10.20.6.1.2",
+    f"{_SECTION}.208",
+    code=("59776-5", "Résultats", LOINC),
+    title="Résultats",
+)
+_CONCLUSION = SectionKind(
+    "1.2.840.10008.9.5", f"{_SECTION}.209", code=("19005-8", "Conclusions", LOINC), title="Conclusion"
+)  # fmt: skip
+_INFORMATION = SectionKind(
+    "1.3.6.1.4.1.19376.1.5.3.1.1.9.38",
+    "1.3.6.1.4.1.19376.1.5.3.1.1.9.39",
+    f"{_SECTION}.107",
+    code=("34895-3", "Education du patient", LOINC),
+    title="Information du patient",
+)
+_NO_SITE = dt.null("targetSiteCode", NullFlavor.NOT_APPLICABLE)
+_COMPLETED = '<statusCode code="completed"/>'
+_OBSERVATION = '<observation classCode="OBS" moodCode="EVN">' + dt.templates(
+    "2.16.840.1.113883.10.20.6.2.13", "1.2.250.1.213.1.1.3.150"
+)
+
+
+def _addendum_section(draft: Draft, addendum: Addendum) -> str:
+    author = author_xml(addendum.author, draft.ts(addendum.at))
+    return section(draft, _ADDENDUM, addendum.text, authors=author)
+
+
+def _observation(draft: Draft, code: str, ref: Ref, value: str) -> str:
+    return entry(f"{_OBSERVATION}{draft.id()}{code}{ref.text}{_COMPLETED}{value}{_NO_SITE}</observation>")
+
+
+def _clinical_section(draft: Draft, information: ClinicalInformation) -> str:
+    request = Narrative(draft)
+    request.item(information.request_reason, "Justification de la demande d'examen")
+    if information.purpose:
+        request.item(information.purpose, "Finalité de l'examen")
+    inner = section(draft, _REQUEST, request, attributes=_DOCSECT)
+    history = Narrative(draft)
+    entries = []
+    for code, label, text in (
+        (_MEDICAL_HISTORY, "Antécédents médicaux", information.medical_history),
+        (_SURGICAL_HISTORY, "Antécédents chirurgicaux", information.surgical_history),
+    ):
+        ref = history.item(text or "Non renseignés", label)
+        value = f'<value xsi:type="CD">{ref.original_text}</value>'
+        entries.append(_observation(draft, code, ref, value))
+    entries += _contraindications(draft, history, information.contraindications)
+    inner += section(draft, _HISTORY, history, *entries)
+    return section(draft, _CLINICAL, Narrative(draft), subsections=inner)
+
+
+_MEDICAL_HISTORY = dt.coded("code", "11348-0", "Antécédents médicaux", LOINC, "LOINC")
+_SURGICAL_HISTORY = dt.coded("code", "47519-4", "Antécédents chirurgicaux", LOINC, "LOINC")
+_CONTRAINDICATION = dt.coded("code", "64100-1", "Contre-indications", LOINC, "LOINC")
+
+
+def _contraindications(
+    draft: Draft, narrative: Narrative, found: tuple[Contraindication, ...] | None
+) -> Iterator[str]:  # fmt: skip
+    """The volet has no code for "none": the value is then a text."""
+    label = "Contre-indications"
+    if not found:
+        said = "Non renseignées" if found is None else "Aucune contre-indication connue"
+        yield _observation(draft, _CONTRAINDICATION, narrative.item(said, label), dt.string(said))
+        return
+    for each in found:
+        code = terminology_code("JDV_CONTRE_INDICATIONS", each.code)
+        ref = narrative.item(f"{code.display} ({each.comment})" if each.comment else code.display, label)
+        yield _observation(draft, _CONTRAINDICATION, ref, dt.cd("value", code, xsi_type="CD", original=ref))
+
+
+_ACT_COLUMNS = (
+    "Acte d'imagerie", "Description de l'acte", "Modalité d'imagerie", "Autres paramètres", "Localisation anatomique",
+)  # fmt: skip
+_PRODUCT_COLUMNS = ("Produit administré", "Dose", "Voie d'administration", "Numéro de lot", "Commentaire")
+_PROCEDURE = '<procedure classCode="PROC" moodCode="EVN">' + dt.templates(
+    "1.2.840.10008.9.14", "1.2.250.1.213.1.1.3.153"
+)
+
+
+def _act_section(draft: Draft, act: ImagingAct, performer: Actor) -> str:
+    modality = terminology_code("JDV_MODALITE_ACQUISITION", act.modality)
+    location = terminology_code("JDV_LOCALISATION_ANATOMIQUE", act.location)
+    narrative = Narrative(draft)
+    label = f"[LOINC : {act.code.code}] {act.code.display}"
+    if act.ccam:
+        label += f"\n[CCAM : {act.ccam.code}] {act.ccam.display}"
+    shown_site = location.display
+    if act.laterality:
+        shown_site += f"\n{terminology_code('JDV_LATERALITE', act.laterality).display}"
+    row = (label, act.description or act.code.display, modality.display, act.parameters or "", shown_site)
+    (ref,) = narrative.table(_ACT_COLUMNS, [row])
+    site = dt.cd("targetSiteCode", location, xsi_type="CD", original=ref, qualifiers=_side(act.laterality))
+    procedure = "".join(
+        (
+            _PROCEDURE,
+            draft.id(),
+            dt.cd("code", act.code, original=ref, translations=(act.ccam,) if act.ccam else ()),
+            ref.text,
+            dt.ts("effectiveTime", draft.ts(act.performed_at)),
+            dt.cd("methodCode", modality),
+            site,
+            comment_relationship(ref) if act.parameters else "",
+            "</procedure>",
+        )
+    )
+    entries = [entry(procedure), *_products(draft, narrative, act.products, _product)]
+    inner = section(draft, _COMPLICATIONS, act.complications, attributes=_DOCSECT) if act.complications else ""
+    if act.exposure:
+        inner += _exposure_section(draft, act, act.exposure, performer)
+    inner += _catalogue_section(draft, act)
+    return section(draft, _ACT, narrative, *entries, subsections=inner)
+
+
+def _side(laterality: str | None) -> str:
+    return dt.qualifier(_TOPOGRAPHY_NAME, terminology_code("JDV_LATERALITE", laterality)) if laterality else ""
+
+
+def _products(
+    draft: Draft,
+    narrative: Narrative,
+    products: tuple[AdministeredProduct, ...],
+    write: Callable[[Draft, Ref, AdministeredProduct], str],
+) -> Iterator[str]:
+    rows = [
+        (
+            p.name,
+            p.dose.text if p.dose else "",
+            (p.route.display or p.route.code) if p.route else "",
+            p.lot or "",
+            p.comment or "",
+        )
+        for p in products
+    ]
+    refs = narrative.table(_PRODUCT_COLUMNS, rows)
+    for ref, product in zip(refs, products, strict=True):
+        yield entry(write(draft, ref, product))
+
+
+def _product(draft: Draft, ref: Ref, product: AdministeredProduct) -> str:
+    """*FR-DICOM-Administration-de-produit-de-santé*."""
+    dose = ""
+    if product.dose:
+        dose = f"<doseQuantity>{dt.pq('low', product.dose.value, product.dose.unit)}</doseQuantity>"
+    return (
+        f"{_PRODUCT}{draft.id()}{ref.text}{_COMPLETED}{dt.cd('routeCode', product.route) if product.route else ''}"
+        f"{dose}{_material(ref, product)}</substanceAdministration>"
+    )
+
+
+def _radiopharmaceutical(draft: Draft, ref: Ref, product: AdministeredProduct) -> str:
+    """*FR-DICOM-Administration-de-produit-radiopharmaceutique*."""
+    dose = dt.pq("doseQuantity", product.dose.value, product.dose.unit) if product.dose else ""
+    return (
+        f"{_RADIOPHARMACEUTICAL}{dt.cd('routeCode', product.route) if product.route else ''}{dose}"
+        f"{_material(ref, product)}</substanceAdministration>"
+    )
+
+
+_PRODUCT = '<substanceAdministration classCode="SBADM" moodCode="EVN">' + dt.templates(
+    "1.2.840.10008.9.13", "1.2.250.1.213.1.1.3.151"
+)
+_RADIOPHARMACEUTICAL = (
+    '<substanceAdministration classCode="SBADM" moodCode="EVN">'
+    + dt.templates("1.2.250.1.213.1.1.3.173")
+    + dt.coded("code", "440252007", "administration de produits radiopharmaceutiques", SNOMED_CT, "SNOMED CT")
+)
+
+
+def _material(ref: Ref, product: AdministeredProduct) -> str:
+    translations = dt.coded("translation", product.cip, product.name, CIP, "CIP") if product.cip else ""
+    translations += dt.translation(product.atc) if product.atc else ""
+    lot = dt.element("lotNumberText", product.lot) if product.lot else ""
+    comment = comment_relationship(ref) if product.comment else ""
+    return (
+        '<consumable typeCode="CSM"><manufacturedProduct classCode="MANU"><manufacturedMaterial>'
+        f"<code>{ref.original_text}{translations}</code>{dt.element('name', product.name)}{lot}"
+        f"</manufacturedMaterial></manufacturedProduct></consumable>{comment}"
+    )
+
+
+_QUANTITY_COLUMNS = ("Mesure", "Localisation", "Quantité")
+_EXPOSED = (
+    '<procedure classCode="PROC" moodCode="EVN">'
+    + dt.templates("1.2.250.1.213.1.1.3.165")
+    + dt.coded("code", "121290", "Exposition du patient aux rayonnements ionisants", DCM, "DCM")
+    + '<participant typeCode="RESP"><participantRole>'
+)
+_AUTHORISED = dt.coded("code", "113850", "Autorisation d'irradiation", DCM, "DCM")
+_PREGNANCY = dt.coded("code", "364320009", "statut de grossesse", SNOMED_CT, "SNOMED CT")
+_QUANTITY = '<observation classCode="OBS" moodCode="EVN">' + dt.templates(
+    "2.16.840.1.113883.10.20.6.2.14", "1.2.250.1.213.1.1.3.154"
+)
+
+
+def _exposure_section(draft: Draft, act: ImagingAct, exposure: RadiationExposure, performer: Actor) -> str:
+    narrative = Narrative(draft)
+    person = (exposure.authorised_by or performer).professional
+    name = dt.person_name(person.family, person.given, person.civility or "", person.title or "")
+    pregnancy = terminology_code("JDV_STATUT_GROSSESSE", exposure.pregnancy.value)
+    entries = [
+        entry(
+            f"{_EXPOSED}{dt.ii(PS_ROOT, person.national_id)}{_AUTHORISED}<playingEntity>{name}</playingEntity>"
+            "</participantRole></participant></procedure>"
+        )
+    ]
+    ref = narrative.item(pregnancy.display, "Statut de grossesse")
+    entries.append(_observation(draft, _PREGNANCY, ref, dt.cd("value", pregnancy, xsi_type="CD", original=ref)))
+    kinds = [terminology_code("JDV_QUANTITE_EXPOSITION", q.kind) for q in exposure.quantities]
+    sites = [terminology_code("JDV_LOCALISATION_ANATOMIQUE", q.location) for q in exposure.quantities]
+    rows = [(k.display, s.display, q.measure.text) for k, s, q in zip(kinds, sites, exposure.quantities, strict=True)]
+    when = dt.ts("effectiveTime", draft.ts(act.performed_at))
+    for ref, kind, site, quantity in zip(
+        narrative.table(_QUANTITY_COLUMNS, rows), kinds, sites, exposure.quantities, strict=True
+    ):
+        entries.append(
+            entry(
+                f"{_QUANTITY}{draft.id()}{dt.cd('code', kind)}{ref.text}{_COMPLETED}{when}{quantity.measure.xml()}"
+                f"{dt.cd('targetSiteCode', site, xsi_type='CD', original=ref)}</observation>"
+            )
+        )
+    entries += _products(draft, narrative, exposure.radiopharmaceuticals, _radiopharmaceutical)
+    return section(draft, _EXPOSURE, narrative, *entries, attributes=_DOCSECT)
+
+
+_CATALOGUE_COLUMNS = ("Examen", "Série", "Modalité d'acquisition", "Objet")
+_STUDY = '<entry><act classCode="ACT" moodCode="EVN">' + dt.templates("1.2.840.10008.9.16", "1.2.250.1.213.1.1.3.155")
+_STUDY_CODE = dt.coded("code", "113014", "Examen", DCM, "DCM")
+_SERIES = '<entryRelationship typeCode="COMP"><act classCode="ACT" moodCode="EVN">' + dt.templates(
+    "1.2.840.10008.9.17", "1.2.250.1.213.1.1.3.156"
+)
+_INSTANCE = '<entryRelationship typeCode="COMP"><observation classCode="DGIMG" moodCode="EVN">' + dt.templates(
+    "1.2.840.10008.9.18", "1.2.250.1.213.1.1.3.157"
+)
+
+
+def _catalogue_section(draft: Draft, act: ImagingAct) -> str:
+    """The catalogue is mandatory: with no series it only says which study the images are in."""
+    narrative = Narrative(draft)
+    if not act.series:
+        narrative.content(f"Examen : {act.study_uid}")
+        return section(draft, _CATALOGUE, narrative, attributes=_DOCSECT)
+    modalities = [terminology_code("JDV_MODALITE_ACQUISITION", s.modality) for s in act.series]
+    rows = [
+        (act.study_uid, s.uid, m.display, s.instance.url or s.instance.uid)
+        for s, m in zip(act.series, modalities, strict=True)
+    ]
+    refs = narrative.table(_CATALOGUE_COLUMNS, rows)
+    entries = [_study_entry(draft, act, *each) for each in zip(act.series, modalities, refs, strict=True)]
+    return section(draft, _CATALOGUE, narrative, *entries, attributes=_DOCSECT)
+
+
+def _study_entry(draft: Draft, act: ImagingAct, series: Series, modality: Code, ref: Ref) -> str:
+    at = dt.ts("effectiveTime", draft.ts(act.performed_at))
+    acquired = dt.ts("effectiveTime", draft.ts(series.performed_at or act.performed_at))
+    instance = series.instance
+    sop_class = terminology_code("JDV_SOP_CLASS", instance.sop_class)
+    link = ""
+    if instance.url:
+        link = f'<text mediaType="application/dicom"><reference value="{escape_attribute(instance.url)}"/></text>'
+    series_code = dt.coded("code", "113015", "Séries", DCM, "DCM", content=dt.qualifier(_MODALITY_NAME, modality))
+    return (
+        f"{_STUDY}{dt.ii(act.study_uid)}{_STUDY_CODE}{at}"
+        f"{_SERIES}{dt.ii(series.uid)}{series_code}{acquired}"
+        f"{_INSTANCE}{dt.ii(instance.uid)}{dt.cd('code', sop_class, original=ref)}{link}{acquired}"
+        "</observation></entryRelationship></act></entryRelationship></act></entry>"
+    )
+
+
+_TOLD = (
+    '<entry typeCode="COMP"><observation classCode="OBS" moodCode="EVN">'
+    + dt.templates("1.3.6.1.4.1.19376.1.5.3.1.4.13", "1.2.250.1.213.1.1.3.48")
+)  # fmt: skip
+_TOLD_CODE = dt.coded("code", "99622-3", "Informations pour le patient", LOINC, "LOINC")
+
+
+def _information_section(draft: Draft, text: str) -> str:
+    """*FR-Éducation-du-patient*."""
+    narrative = Narrative(draft)
+    ref = narrative.content(text)
+    when = dt.ts("effectiveTime", draft.written_at)
+    told = f"{_TOLD}{draft.id()}{_TOLD_CODE}{ref.text}{_COMPLETED}{when}</observation></entry>"
+    return section(draft, _INFORMATION, narrative, told)

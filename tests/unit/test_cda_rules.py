@@ -1,0 +1,273 @@
+"""One rule, one code, one mutated document that it refuses. The unmutated documents give no finding."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sunes_sdk._core.clock import FixedClock
+from sunes_sdk._core.findings import Severity
+from sunes_sdk._core.ids import SeededIds
+from sunes_sdk.cda import (
+    Allergy,
+    CdaDocument,
+    DischargeLetter,
+    EntryMode,
+    ExitMode,
+    Issuer,
+    MedicationPrescription,
+    OperativeReport,
+    PrescribedTreatment,
+    Synthesis,
+    Treatment,
+    ccam,
+    check,
+)
+from sunes_sdk.cda.rules import RULES
+from sunes_sdk.testing import samples
+
+PDF_A = b"%PDF-1.4\n<x pdfaid:part='1'/>\nstartxref\n0\n%%EOF\n"
+JPEG = b"\xff\xd8\xff\xe0jpeg"
+
+
+def issuer() -> Issuer:
+    return Issuer(oid_root=samples.DOCUMENT_ROOT, ids=SeededIds(7), clock=FixedClock(samples.WRITTEN))
+
+
+def shared() -> dict[str, object]:
+    physician = samples.physician().at(samples.hospital())
+    return {
+        "patient": samples.patient(),
+        "author": physician,
+        "custodian": samples.hospital(),
+        "stay": samples.stay(responsible=physician),
+        "recipients": (samples.general_practitioner().at(samples.hospital(name="Cabinet médical")),),
+    }
+
+
+def letter(**changes: object) -> CdaDocument:
+    synthesis = Synthesis(
+        entry_mode=EntryMode.EMERGENCY,
+        exit_mode=ExitMode.HOME,
+        medical_summary="Évolution favorable.",
+        mdro_search=False,
+        transfusion=False,
+        blood_derivatives=False,
+    )
+    values: dict[str, object] = {
+        "reason": "Pneumopathie",
+        "synthesis": synthesis,
+        "discharge_treatments": (Treatment(name="LEPONEX 100 mg", cis="62552920", posology="1 comprimé par jour"),),
+        "exam_results": "Radiographie normale",
+        "allergies": (Allergy(substance="Pénicilline"),),
+        "pdf_copy": PDF_A,
+    }
+    return DischargeLetter(**shared() | values | changes).render(issuer())
+
+
+def prescription() -> CdaDocument:
+    line = PrescribedTreatment(
+        name="PARACETAMOL 500 mg",
+        cis="63107752",
+        posology="1 comprimé 3 fois par jour",
+        substitution_allowed=False,
+        no_substitution_reason="Marge thérapeutique étroite",
+    )
+    return MedicationPrescription(
+        **shared(),
+        treatments=(line,),
+        valid_until=samples.WRITTEN + timedelta(days=90),
+        pdf_copy=PDF_A,
+        barcode=JPEG,
+        barcode_media_type="image/jpeg",
+    ).render(issuer())
+
+
+def report() -> CdaDocument:
+    return OperativeReport(
+        **shared(), body=PDF_A, act=ccam("HHFA001", "Appendicectomie"), performed_at=samples.ADMITTED
+    ).render(issuer())
+
+
+def replacement() -> CdaDocument:
+    first = letter()
+    model = DischargeLetter(
+        **shared(),
+        reason="Pneumopathie",
+        synthesis=Synthesis(
+            entry_mode=EntryMode.PLANNED,
+            exit_mode=ExitMode.HOME,
+            medical_summary="x",
+            mdro_search=True,
+            transfusion=False,
+            blood_derivatives=False,
+        ),
+        discharge_treatments=(),
+    )
+    other = Issuer(oid_root=samples.DOCUMENT_ROOT, ids=SeededIds(8), clock=FixedClock(samples.WRITTEN))
+    return model.revise(first).render(other)
+
+
+DOCUMENTS: dict[str, Callable[[], CdaDocument]] = {
+    "letter": letter,
+    "prescription": prescription,
+    "report": report,
+    "replacement": replacement,
+}
+
+
+@pytest.fixture(scope="module")
+def rendered() -> dict[str, bytes]:
+    return {name: make().content for name, make in DOCUMENTS.items()}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_what_we_render_has_no_finding(name: str, rendered: dict[str, bytes]) -> None:
+    assert not check(rendered[name]).findings, str(check(rendered[name]))
+
+
+Mutation = tuple[str, str, str, str]
+"""Rule, document, pattern, replacement (of the first match)."""
+
+_OBS = r'<entry><observation classCode="OBS" moodCode="EVN">(?:(?!</entry>).)*?code="{}"(?:(?!</entry>).)*</entry>'
+
+MUTATIONS: list[Mutation] = [
+    ("CDA_H02", "letter", 'realmCode code="FR"', 'realmCode code="US"'),
+    ("CDA_H03", "letter", '<templateId root="1.2.250.1.213.1.1.1.1"/>', ""),
+    ("CDA_H04", "report", '<templateId root="1.3.6.1.4.1.19376.1.2.20"/>', '<templateId root="1.2.3"/>'),
+    ("CDA_H05", "letter", r"<setId [^>]*/>", ""),
+    ("CDA_H06", "letter", 'code="11490-0" displayName', 'code="11490-9" displayName'),
+    ("CDA_H07", "letter", r"<title>Lettre", "<title>" + "x" * 100 + "Lettre"),
+    ("CDA_H08", "letter", r'<effectiveTime value="\d+\+0100"', '<effectiveTime value="20260115"'),
+    ("CDA_H09", "letter", 'confidentialityCode code="N"', 'confidentialityCode code="U"'),
+    ("CDA_H10", "letter", 'languageCode code="fr-FR"', 'languageCode code="fr"'),
+    ("CDA_H11", "letter", 'versionNumber value="1"', 'versionNumber value="0"'),
+    ("CDA_H12", "letter", "<recordTarget>.*</recordTarget>", ""),
+    ("CDA_H13", "letter", r'(<id root="1.2.250.1.213.9.1.1" extension="\d+"/>)', r"\1\1"),
+    ("CDA_H14", "letter", r"<given>DOMINIQUE MARIE-LOUISE</given>", ""),
+    ("CDA_H15", "letter", 'family qualifier="BR"', 'family qualifier="SP"'),
+    ("CDA_H16", "letter", 'given qualifier="CL"', 'given qualifier="SP"'),
+    ("CDA_H17", "letter", 'administrativeGenderCode code="F"', 'administrativeGenderCode code="X"'),
+    ("CDA_H18", "letter", 'birthTime value="19790328"', 'birthTime value="19790231"'),
+    ("CDA_H19", "letter", "<county>51215</county>", "<county>PARIS</county>"),
+    ("CDA_H20", "letter", 'extension="279035121518989"', 'extension="279035121518988"'),
+    ("CDA_H21", "letter", r"(<author>)<time [^>]*/>", r"\1"),
+    ("CDA_H22", "letter", 'code="G15_10/SM27"', 'code="G15_10/SM99"'),
+    ("CDA_H23", "letter", "<given>Charles</given>", "<given>Charles</given><given>A</given>"),
+    ("CDA_H24", "letter", "<prefix>M</prefix>", "<prefix>Mr</prefix>"),
+    ("CDA_H25", "letter", r"(<assignedAuthor.*?)<addr nullFlavor=\"NAV\"/>", r"\1"),
+    ("CDA_H26", "letter", r"(<representedCustodianOrganization>)<id [^>]*/>", r"\1"),
+    ("CDA_H27", "letter", '<signatureCode code="S"/>', '<signatureCode code="X"/>'),
+    ("CDA_H28", "letter", "<documentationOf>", "<authenticator><assignedEntity/></authenticator><documentationOf>"),
+    ("CDA_H29", "letter", "<documentationOf>", '<participant typeCode="XX"/><documentationOf>'),
+    ("CDA_H30", "letter", r"(<author>)", r'\1<functionCode code="NONE" codeSystem="1.2.3"/>'),
+    ("CDA_H31", "letter", "<documentationOf>", "<inFulfillmentOf><order/></inFulfillmentOf><documentationOf>"),
+    ("CDA_H32", "letter", 'performer typeCode="PRF"', 'performer typeCode="SPRF"'),
+    ("CDA_H33", "letter", 'standardIndustryClassCode code="ETABLISSEMENT"', 'standardIndustryClassCode code="NONE"'),
+    ("CDA_H34", "replacement", r"<parentDocument><id [^>]*/>", "<parentDocument>"),
+    ("CDA_H35", "letter", '(healthCareFacility><code code=)"SA01"', r'\1"SA11"'),
+    ("CDA_H36", "letter", r'<high value="20260115100000\+0100"/>', '<high value="20260110090000+0100"/>'),
+    ("CDA_H37", "letter", r"(<responsibleParty><assignedEntity>)<id [^>]*/>", r"\1"),
+    ("CDA_H38", "letter", r'telecom value="tel:\+33144534551"', 'telecom value="tel:01 44 53 45 51"'),
+    ("CDA_H39", "letter", r'<addr use="H">', '<addr use="H"><streetAddressLine>x</streetAddressLine>'),
+    ("CDA_H40", "report", 'mediaType="application/pdf"', 'mediaType="application/msword"'),
+    ("CDA_H41", "letter", r'<low value="20260110090000\+0100"/>', '<low value="20260110090000"/>'),
+    ("CDA_H42", "letter", r'(<id root="1\.2\.250\.1\.213\.9\.2\.1\.\d+")/>', r'\1 extension="1"/>'),
+    ("CDA_H43", "letter", '<addr nullFlavor="NAV"/>', '<addr nullFlavor="NI"/>'),
+    ("CDA_PDF_UNREADABLE", "report", r'(B64">)[^<]*', r"\1JVBERi0xLjQK"),
+    ("CDA_PDF_NOT_PDFA", "report", r'(B64">)[^<]*', r"\1JVBERi0xLjQKc3RhcnR4cmVmCjAKJSVFT0YK"),
+    (
+        "CDA_PDF_ACTIVE",
+        "report",
+        r'(B64">)[^<]*',
+        r"\1JVBERi0xLjQKL0phdmFTY3JpcHQgKHgpCnN0YXJ0eHJlZgowCiUlRU9GCg==",
+    ),
+    ("CDA_MEDIA_BASE64", "prescription", r'(image/jpeg" representation="B64">)[^<]*', r"\1*not base64*"),
+    ("CDA_REF_DANGLING", "letter", r'<reference value="#t1"/>', '<reference value="t1"/>'),
+    ("CDA_ID_DUPLICATE", "letter", 'ID="t2"', 'ID="t1"'),
+    ("CDA_ENTRY_ID_DUPLICATE", "letter", r"", ""),  # written below
+    ("CDA_PDF_COPY", "prescription", "<title>Copie du document</title>", "<title>Copie</title>"),
+    ("CDA_L00", "letter", '<templateId root="1.2.250.1.213.1.1.1.29"', '<templateId root="1.2.250.1.213.1.1.1.28"'),
+    ("CDA_L01", "letter", 'code="11490-0" displayName', 'code="11488-4" displayName'),
+    ("CDA_L02", "letter", '<templateId root="1.3.6.1.4.1.19376.1.5.3.1.3.1"/>', ""),
+    ("CDA_L03", "letter", 'code="183452005"', 'code="160849004"'),
+    ("CDA_L04", "letter", 'code="MED-142"', 'code="MED-999"'),
+    ("CDA_L05", "letter", r"(Traitements à la sortie</title>.*?)<entry>.*?</entry>", r"\1"),
+    ("CDA_L06", "letter", r"(Radiographie normale</text>)", r"\1<entry><act/></entry>"),
+    ("CDA_L08", "letter", '<templateId root="1.3.6.1.4.1.19376.1.5.3.1.4.5.3"/>', ""),
+    ("CDA_L09", "letter", _OBS.format("MED-145"), ""),
+    ("CDA_L10", "letter", 'code="160849004"', 'code="183452005"'),
+    ("CDA_L11", "letter", 'code="9571008"', 'code="9571009"'),
+    ("CDA_L12", "letter", '(<serviceEvent><code code=)"IMP"', r'\1"AMB"'),
+    ("CDA_E01", "prescription", '<templateId root="1.3.6.1.4.1.19376.1.9.1.1.1"/>', ""),
+    ("CDA_E02", "prescription", r"(<patientRole.*?)<telecom [^>]*/>", r"\1"),
+    ("CDA_E03", "prescription", r"(<serviceEvent>.*?<low [^>]*/>)<high [^>]*/>", r"\1"),
+    ("CDA_E05", "prescription", '<templateId root="1.2.250.1.213.1.1.2.223"/>', ""),
+    ("CDA_E06", "prescription", '<templateId root="1.2.250.1.213.1.1.2.243"/>', ""),
+    ("CDA_E07", "prescription", '<templateId root="1.2.250.1.213.1.1.2.171"/>', ""),
+    ("CDA_E08", "prescription", 'code="MED-574"', 'code="MED-575"'),
+    ("CDA_E09", "prescription", r'(substitution permise"[^>]*>)<originalText>.*?</originalText>', r"\1"),
+    ("CDA_E10", "prescription", 'classCode="SBADM" moodCode="INT"', 'classCode="SBADM" moodCode="EVN"'),
+    ("CDA_E11", "prescription", r"(<representedOrganization>)<id [^>]*/>", r"\1"),
+]
+
+
+def mutate(document: bytes, mutation: Mutation) -> bytes:
+    code, _, pattern, replacement = mutation
+    text = document.decode()
+    if code == "CDA_ENTRY_ID_DUPLICATE":
+        ids = re.findall(r'<id root="([0-9a-f-]{36})"/><code code="(?:ORG|MED)-', text)
+        return text.replace(ids[0], ids[1]).encode()
+    mutated, count = re.subn(pattern, replacement, text, count=1, flags=re.DOTALL)
+    assert count == 1, f"{code}: the pattern is not in the document"
+    return mutated.encode()
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=[m[0] for m in MUTATIONS])
+def test_each_rule_refuses_its_mutation(mutation: Mutation, rendered: dict[str, bytes]) -> None:
+    code, document, *_ = mutation
+    findings = [f for f in check(mutate(rendered[document], mutation)) if f.code == code]
+    assert findings
+    for finding in findings:
+        assert finding.path
+        assert finding.rule
+        assert finding.source
+        assert finding.hint
+
+
+def test_every_rule_has_its_mutation_and_one_code() -> None:
+    codes = [r.code for r in RULES]
+    assert len(codes) == len(set(codes))
+    assert {m[0] for m in MUTATIONS} == set(codes)
+
+
+def test_findings_hold_no_personal_datum(rendered: dict[str, bytes]) -> None:
+    for mutation in MUTATIONS:
+        said = str(check(mutate(rendered[mutation[1]], mutation)))
+        for datum in ("PAT-TROIS", "DOMINIQUE", "27903512151898", "DUPONT", "DAVID"):
+            assert datum not in said, mutation[0]
+
+
+def test_bytes_that_are_not_cda_give_one_finding() -> None:
+    assert [f.code for f in check(b"<html/>")] == ["CDA_NOT_CDA"]
+    assert [f.code for f in check(b"<a>")] == ["XML_MALFORMED"]
+    assert [f.code for f in check(b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>')] == ["XML_DTD"]
+
+
+def test_a_document_checks_itself() -> None:
+    document = letter()
+    assert document.check() == check(document)
+    document.check().raise_for_errors()
+
+
+def test_a_warning_is_not_an_error() -> None:
+    report_ = check(letter(pdf_copy=PDF_A.replace(b"pdfaid:part='1'", b"pdfaid:part='3'")))
+    assert report_.ok
+    assert [f.severity for f in report_] == [Severity.WARNING]
+
+
+def test_times_of_another_zone_are_kept_apart_from_errors() -> None:
+    assert check(letter(written_at=datetime(2026, 7, 1, 12, tzinfo=UTC))).ok
