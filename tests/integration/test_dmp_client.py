@@ -92,6 +92,16 @@ def test_a_letter_arrives_byte_for_byte(client: DmpClient, dmp: FakeDmp) -> None
     assert dmp.requests[0].message_id == receipt.request_id
 
 
+def test_multipart_answers_are_read(pki: TestPki) -> None:
+    """Success, Failure and Fault in MTOM packages."""
+    with FakeDmp(pki, multipart=True) as fake, DmpClient(samples.settings(dmp=fake.settings()), actor=ACTOR) as client:
+        assert client.submit(letter()).code == "XDSUnknownPatientId"
+        fake.open_dmp(samples.ins())
+        assert client.submit(letter()).outcome is Outcome.ACCEPTED
+        fake.close_dmp(samples.ins())
+        assert client.submit(letter()).code == "DMPClosed"
+
+
 def test_warnings_are_kept_by_code(client: DmpClient, dmp: FakeDmp) -> None:
     dmp.warn_next("XDSExtraMetadataNotSaved")
     receipt = client.submit(letter())

@@ -87,6 +87,7 @@ class DmpClient:
             self._dmp.tls, timeout_seconds=self._dmp.timeout_seconds, clock=self._clock
         )
         self._user = user_of(actor, self._dmp)
+        self._user_json = self._user.to_json()
         self._author = author_of_actor(actor)
         base = self._dmp.base_url.rstrip("/")
         self._repository, self._registry, self._patients = (
@@ -214,7 +215,7 @@ class DmpClient:
             "ins": ins.cx,
             "mime_type": entry.mime_type,
             "replaces": document.replaces or "",
-            "user": self._user.to_json(),
+            "user": self._user_json,
         }
         return Prepared(
             channel=self.name,

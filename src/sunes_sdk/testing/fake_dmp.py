@@ -93,14 +93,21 @@ class _PlannedFailure:
 class FakeDmp:
     """A DMP in a test: `with FakeDmp(pki) as dmp: dmp.open_dmp(ins); DmpClient(settings(dmp=dmp.settings()))`.
 
-    structures: Struct_IdNat that the server knows, by default that of the certificates. A patient has no DMP until
+    structures: Struct_IdNat that the server knows, by default that of the certificates; multipart: answers of the
+    repository come as MTOM packages, Faults included, where the official answer is plain. A patient has no DMP until
     `open_dmp`. Thread-safe. A request outside the services it knows, or a fault of its own, fails at `close`.
     """
 
     def __init__(
-        self, pki: TestPki, *, structures: frozenset[str] = frozenset({STRUCTURE}), clock: Clock | None = None
+        self,
+        pki: TestPki,
+        *,
+        structures: frozenset[str] = frozenset({STRUCTURE}),
+        multipart: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         self._pki = pki
+        self._multipart = multipart
         self._clock = clock or SystemClock()
         self._structures = structures
         self._trusted = load_certificates(pki.ca_file)
@@ -228,11 +235,19 @@ class FakeDmp:
         except Refused as refusal:
             self._log(service, message_id, refusal.code, refusal.text)
             if refusal.as_fault or service == "patients":
-                return _fault(refusal, message_id)
+                return self._answer(service, 500, f"{WSA}/soap/fault", message_id, _fault(refusal))
             failure = _registry_answer("Failure", _error(refusal.code, refusal.text, "Error"), service == "registry")
-            return _answer(service, action, message_id, failure)
+            return self._answer(service, 200, f"{action}Response", message_id, failure)
         self._log(service, message_id, said, "")
-        return _answer(service, action, message_id, answer)
+        answered = "urn:hl7-org:v3:PRPA_IN201308UV02" if service == "patients" else f"{action}Response"
+        return self._answer(service, 200, answered, message_id, answer)
+
+    def _answer(self, service: str, status: int, action: str, message_id: str, body: str) -> Answer:
+        envelope = _envelope(action, message_id, body)
+        if not (self._multipart and service == "repository"):
+            return Answer(status, {"Content-Type": "application/soap+xml; charset=UTF-8"}, envelope)
+        content_type, package = mtom.encode(envelope, (), root_id="answer@fake")
+        return Answer(status, {"Content-Type": content_type}, package)
 
     def _log(self, service: str, message_id: str, answer: str, text: str) -> None:
         with self._lock:
@@ -513,20 +528,9 @@ def _envelope(action: str, message_id: str, body: str) -> bytes:
     ).encode()
 
 
-def _answer(service: str, action: str, message_id: str, body: str) -> Answer:
-    answered = "urn:hl7-org:v3:PRPA_IN201308UV02" if service == "patients" else f"{action}Response"
-    envelope = _envelope(answered, message_id, body)
-    if service != "repository":
-        return Answer(200, {"Content-Type": "application/soap+xml; charset=UTF-8"}, envelope)
-    content_type, package = mtom.encode(envelope, (), root_id="answer@fake")
-    return Answer(200, {"Content-Type": content_type}, package)
-
-
-def _fault(refusal: Refused, message_id: str) -> Answer:
-    fault = (
+def _fault(refusal: Refused) -> str:
+    return (
         "<soap:Fault><soap:Code><soap:Value>soap:Sender</soap:Value><soap:Subcode>"
         f"<soap:Value>soap:{refusal.code}</soap:Value></soap:Subcode></soap:Code><soap:Reason>"
         f'<soap:Text xml:lang="fr">{escape_text(refusal.text)}</soap:Text></soap:Reason></soap:Fault>'
     )
-    envelope = _envelope(f"{WSA}/soap/fault", message_id, fault)
-    return Answer(500, {"Content-Type": "application/soap+xml; charset=UTF-8"}, envelope)

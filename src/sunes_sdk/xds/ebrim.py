@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lxml import etree
 
@@ -114,8 +115,16 @@ def _class(scheme: str, code: Code | None, of: str, ids: _Ids) -> str:
         return ""
     return (
         f'<rim:Classification id="{ids.next("cla")}" classificationScheme="{SCHEMES[scheme]}" classifiedObject="{of}"'
-        f' nodeRepresentation="{escape_attribute(_checked(code.code, scheme))}">'
-        f"{_slot('codingScheme', (code.system,))}{_label('Name', code.display)}</rim:Classification>"
+        f"{_coded(scheme, code.code, code.system, code.display)}</rim:Classification>"
+    )
+
+
+@lru_cache(maxsize=2048)
+def _coded(scheme: str, code: str, system: str, label: str) -> str:
+    """The part of a coded Classification that is the same in every message. Value sets only: no personal data."""
+    return (
+        f' nodeRepresentation="{escape_attribute(_checked(code, scheme))}">'
+        f"{_slot('codingScheme', (system,))}{_label('Name', label)}"
     )
 
 
@@ -136,9 +145,11 @@ def _author(scheme: str, author: Author, of: str, ids: _Ids) -> str:
 def _identifier(scheme: str, value: str, of: str, ids: _Ids) -> str:
     return (
         f'<rim:ExternalIdentifier id="{ids.next("ei")}" identificationScheme="{SCHEMES[scheme]}" registryObject="{of}"'
-        f' value="{escape_attribute(_checked(value, scheme))}">{_label("Name", f"XDS{scheme}")}'
-        "</rim:ExternalIdentifier>"
+        f' value="{escape_attribute(_checked(value, scheme))}">{_IDENTIFIER_LABELS[scheme]}</rim:ExternalIdentifier>'
     )
+
+
+_IDENTIFIER_LABELS = {scheme: _label("Name", f"XDS{scheme}") for scheme in SCHEMES}
 
 
 def _description(text: str, profile: Profile) -> str:
