@@ -48,6 +48,8 @@ KIT_SETS = {
     "JDV_OBSERVATION_INTERPRETATION": "JDV_HL7_ObservationInterpretation_CISIS",
     "JDV_SPECIMEN_TYPE": "JDV_HL7_SpecimenType_CISIS",
     "JDV_SOP_CLASS": "JDV_SOPClass_CISIS",
+    "JDV_CONTRE_INDICATIONS": "JDV_Contre_indications_CISIS",
+    "JDV_LATERALITE": "JDV_LateraliteTechniqueImagerie_CISIS",
 }
 """Our name of a set to the kit's file name."""
 

@@ -6,6 +6,21 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from ..cda.datatypes import CCAM
+from ..cda.documents.imaging import (
+    Addendum,
+    AdministeredProduct,
+    ClinicalInformation,
+    Contraindication,
+    ImagingAct,
+    ImagingOrder,
+    ImagingReport,
+    Instance,
+    PregnancyStatus,
+    RadiationExposure,
+    RadiationQuantity,
+    Series,
+)
 from ..cda.documents.laboratory import (
     AWAITING_LOINC,
     BIOCHEMISTRY,
@@ -25,6 +40,7 @@ from ..cda.documents.laboratory import (
     Validation,
 )
 from ..cda.documents.measures import Interval, Measure
+from ..cda.documents.treatments import ATC, EDQM, Quantity
 from ..model import Actor, Address, Code, Identifier
 from . import samples
 
@@ -32,6 +48,11 @@ PDF = b"%PDF-1.4\n<x pdfaid:part='1'/>\nstartxref\n0\n%%EOF\n"
 """Starts and ends like a PDF; not one that a reader shows."""
 REQUEST_ROOT = "1.2.250.1.213.9.1.5"
 SPECIMEN_ROOT = "1.2.250.1.213.9.1.6"
+ACCESSION_ROOT = "1.2.250.1.213.9.1.7"
+STUDY_UID = "1.2.250.1.213.9.4.123.1876360"
+CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
+HEAD_AND_NECK = "774007"
+WHOLE_HEAD = "302548004"
 COLLECTED = datetime(2026, 1, 14, 7, 35, tzinfo=samples.PARIS_WINTER)
 RECEIVED = COLLECTED + timedelta(minutes=40)
 OBSERVED = COLLECTED + timedelta(hours=4)
@@ -214,3 +235,127 @@ def laboratory_report(**changes: Any) -> LaboratoryReport:
         "comment": "Résultats communiqués au service par téléphone.",
     }
     return _report(values, changes)
+
+
+def radiologist() -> Actor:
+    person = samples.physician(
+        rpps="01234560801", family="BIDEAULT", given="Jacques", specialty="SM44", mss_address=None
+    )  # fmt: skip
+    return person.at(samples.hospital())
+
+
+def head_ct(**changes: Any) -> ImagingAct:
+    values: dict[str, Any] = {
+        "code": samples.loinc("24727-0", "CT tête avec contraste IV"),
+        "modality": "CT",
+        "region": HEAD_AND_NECK,
+        "location": WHOLE_HEAD,
+        "study_uid": STUDY_UID,
+        "performed_at": COLLECTED,
+    }
+    return ImagingAct(**values | changes)
+
+
+def _imaging(values: dict[str, Any], changes: dict[str, Any]) -> ImagingReport:
+    shared: dict[str, Any] = {
+        "patient": samples.patient(),
+        "author": radiologist(),
+        "custodian": samples.hospital(),
+        "stay": samples.stay(),
+        "conclusion": "Pas d'anomalie décelable.",
+    }
+    return ImagingReport(**shared | values | changes)
+
+
+def minimal_imaging_report(**changes: Any) -> ImagingReport:
+    """One act, and nothing that may be left out."""
+    return _imaging({"acts": (head_ct(),)}, changes)
+
+
+def imaging_report(**changes: Any) -> ImagingReport:
+    """A CT of the head with contrast, its dose and two series, and an ultrasound of the neck."""
+    intravenous = Code(code="20045000", system=EDQM, display="Voie intraveineuse", system_name="EDQM")
+    ct = head_ct(
+        ccam=Code(
+            code="ACQH004",
+            system=CCAM,
+            display="Scanographie du crâne, de son contenu et du tronc, avec injection intraveineuse de produit de "
+            "contraste",
+            system_name="CCAM",
+        ),
+        ended_at=COLLECTED + timedelta(minutes=25),
+        description="Acquisition hélicoïdale après injection.",
+        parameters="Scanner de démonstration, 64 barrettes",
+        products=(
+            AdministeredProduct(
+                name="XENETIX 350",
+                cip="3400936915657",
+                atc=Code(code="V08AB11", system=ATC, display="Iobitridol", system_name="ATC"),
+                dose=Quantity(value=Decimal(150), unit="mL"),
+                route=intravenous,
+                lot="0002034",
+                comment="Bien toléré.",
+            ),
+        ),
+        complications="Aucune.",
+        exposure=RadiationExposure(
+            pregnancy=PregnancyStatus.ABSENT,
+            quantities=(
+                RadiationQuantity(
+                    kind="113813", measure=Measure(value=Decimal("1140.26"), unit="mGy.cm"), location=WHOLE_HEAD
+                ),
+                RadiationQuantity(
+                    kind="113830", measure=Measure(value=Decimal("13.64"), unit="mGy"), location=WHOLE_HEAD
+                ),
+            ),
+            radiopharmaceuticals=(
+                AdministeredProduct(name="Pentétate de technétium", dose=Quantity(value=Decimal(200), unit="MBq")),
+            ),
+        ),
+        series=tuple(
+            Series(
+                uid=f"{STUDY_UID}.{n}",
+                modality="CT",
+                instance=Instance(
+                    uid=f"{STUDY_UID}.{n}.1",
+                    sop_class=CT_IMAGE_STORAGE,
+                    url=f"https://pacs.example/wado?requestType=WADO&studyUID={STUDY_UID}&seriesUID={STUDY_UID}.{n}",
+                ),
+            )
+            for n in (1, 2)
+        ),
+    )
+    ultrasound = ImagingAct(
+        code=samples.loinc("24842-7", "Échographie cou"),
+        modality="US",
+        region=HEAD_AND_NECK,
+        location="302550007",
+        laterality="51440002",
+        study_uid="1.2.250.1.213.9.4.123.1876361",
+        performed_at=COLLECTED + timedelta(hours=1),
+    )
+    values: dict[str, Any] = {
+        "title": "CR d'imagerie médicale - Scanner du crâne",
+        "acts": (ct, ultrasound),
+        "orders": (
+            ImagingOrder(
+                order=Identifier(value="984375862", root=REQUEST_ROOT),
+                accession=Identifier(value="105234751", root=ACCESSION_ROOT),
+            ),
+        ),
+        "clinical_information": ClinicalInformation(
+            request_reason="Céphalées fébriles.",
+            purpose="Éliminer un abcès.",
+            medical_history="Hypertension artérielle.",
+            contraindications=(Contraindication(code="MED-1109", comment="Prémédication"),),
+        ),
+        "earlier_results": "Scanner de 2024 sans anomalie.",
+        "comparison": "Comparé au scanner du 01/12/2024.",
+        "results": "Pas de prise de contraste anormale.",
+        "addendum": Addendum(text="Relu le lendemain.", author=radiologist(), at=RELEASED),
+        "patient_information": "Ce compte rendu vous a été expliqué.",
+        "comment": "Images disponibles au service.",
+        "recipients": (general_practitioner(),),
+        "pdf_copy": PDF,
+    }
+    return _imaging(values, changes)

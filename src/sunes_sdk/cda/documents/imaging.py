@@ -30,11 +30,13 @@ from ..sections import (
     section,
 )
 from ._base import ClinicalDocument
-from .measures import Measure
-from .treatments import ATC, CIP
+from .measures import Measure, listed_unit
+from .treatments import ATC, CIP, Quantity
 
 DCM = "1.2.840.10008.2.16.4"
 """DICOM controlled terminology."""
+_ACTIVITIES = frozenset({"kBq", "MBq", "GBq"})
+"""Units that the official list lacks, though they are UCUM; the validator does not look at them in a dose."""
 _VOLET = "CI-SIS volet IMG-CR-IMG 2024.01"
 
 
@@ -47,8 +49,8 @@ class PregnancyStatus(StrEnum):
 
 
 class Instance(Model):
-    """A DICOM object that the report points at. uid 1..1: SOP Instance UID; sop_class 1..1: its SOP Class UID; url 0..1:
-    where to get it (WADO). Raises ModelError `TERMINOLOGY`."""
+    """A DICOM object that the report points at. uid 1..1: SOP Instance UID; sop_class 1..1: its SOP Class UID;
+    url 0..1: where to get it (WADO). Raises ModelError `TERMINOLOGY`."""
 
     uid: Oid
     sop_class: str
@@ -82,13 +84,13 @@ class Series(Model):
 
 
 class AdministeredProduct(Model):
-    """A contrast medium or a radiopharmaceutical. name 1..1; cip 0..1; atc 0..1: code and label; dose 0..1 (an activity
-    for a radiopharmaceutical); route 0..1: EDQM; lot 0..1; comment 0..1."""
+    """A contrast medium or a radiopharmaceutical. name 1..1; cip 0..1; atc 0..1: code and label; dose 0..1: `mL`, or
+    `MBq` for a radiopharmaceutical; route 0..1: EDQM; lot 0..1; comment 0..1. Raises ModelError (`CDA_UNIT`)."""
 
     name: Text
     cip: str | None = None
     atc: Code | None = None
-    dose: Measure | None = None
+    dose: Quantity | None = None
     route: Code | None = None
     lot: str | None = None
     comment: str | None = None
@@ -98,6 +100,13 @@ class AdministeredProduct(Model):
     def _digits(cls, value: str | None) -> str | None:
         if value is not None and not (value.isascii() and value.isdigit() and len(value) in (7, 13)):
             raise invalid("IMG_CIP", "a CIP code is 7 or 13 digits", rule="CIP", hint="give the digits only")
+        return value
+
+    @field_validator("dose")
+    @classmethod
+    def _measured(cls, value: Quantity | None) -> Quantity | None:
+        if value is not None and value.unit not in _ACTIVITIES:
+            listed_unit(value.unit)
         return value
 
     @field_validator("atc")
