@@ -1,0 +1,214 @@
+"""Official messages of GIE SESAM-Vitale read by our codecs, and our messages judged by the official schemas."""
+
+from __future__ import annotations
+
+import base64
+import email
+import email.policy
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from sunes_sdk import terminology, xds
+from sunes_sdk._core.xml import parse
+from sunes_sdk.cda import CdaDocument
+from sunes_sdk.dmp import INVISIBLE, MASKED, DmpClient, td02, td21, td31b
+from sunes_sdk.dmp.answers import read_response
+from sunes_sdk.model import Dmp, Prepared
+from sunes_sdk.settings import DmpPaths, DmpSettings, Settings
+from sunes_sdk.testing import samples as people
+from sunes_sdk.testing.fake_dmp import AUTHN_CONTEXT, DEVICE_OID
+from sunes_sdk.testing.pki import TestPki
+from sunes_sdk.transport import HttpResponse, soap
+
+XDSB = "{urn:ihe:iti:xds-b:2007}"
+
+
+class Answering:
+    """A transport that keeps the request and answers Success."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        self.sent: list[tuple[str, bytes, str]] = []
+
+    def post(self, url: str, body: bytes, headers: object) -> HttpResponse:
+        assert isinstance(headers, dict)
+        self.sent.append((url, body, headers["Content-Type"]))
+        return HttpResponse(200, {"content-type": "application/soap+xml"}, self.answer)
+
+    def close(self) -> None:
+        pass
+
+
+def settings(pki: TestPki) -> Settings:
+    return people.settings(
+        dmp=DmpSettings(
+            base_url="https://dmp.test/services/",
+            paths=DmpPaths(repository="repository", registry="registry", patients="patients"),
+            tls=pki.tls,
+            signing=pki.signing.signing(),
+            source_id=people.SOURCE_ID,
+            device_oid=DEVICE_OID,
+            authn_context=AUTHN_CONTEXT,
+        )
+    )
+
+
+def official(samples: Path, name: str) -> bytes:
+    return (samples / "dmp" / "gie" / name).read_bytes()
+
+
+@pytest.fixture
+def wire(pki: TestPki, samples: Path) -> tuple[Answering, DmpClient]:
+    transport = Answering(official(samples, "TD2.1_-_Alimentation_reponse.xml"))
+    client = DmpClient(settings(pki), actor=people.physician().at(people.hospital()), transport=transport)
+    return transport, client
+
+
+def sent(wire: tuple[Answering, DmpClient]) -> tuple[CdaDocument, Prepared, bytes, str]:
+    transport, client = wire
+    document = people.discharge_letter().render(people.issuer())
+    prepared = client.prepare(document, Dmp())
+    assert client.send(prepared).outcome.is_success
+    _, body, content_type = transport.sent[-1]
+    return document, prepared, body, content_type
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def test_reads_the_official_answer_to_td21(samples: Path) -> None:
+    answer = soap.parse(official(samples, "TD2.1_-_Alimentation_reponse.xml"), "application/soap+xml")
+    assert answer.action == f"{td21.ACTION}Response"
+    assert read_response(answer.body).ok
+
+
+def test_reads_the_official_answer_to_td02(samples: Path) -> None:
+    answer = soap.parse(official(samples, "TD0.2_-_Test_d_existence_reponse.xml"), "application/soap+xml")
+    assert td02.decode(answer.body) == td02.Existence(
+        found=True, is_open=True, authorization="VALIDE", attached_to_ens=False
+    )
+
+
+def test_a_terminated_record_is_not_open(samples: Path) -> None:
+    xml = official(samples, "TD0.2_-_Test_d_existence_reponse.xml").replace(b'code="active"', b'code="terminated"')
+    assert not td02.decode(soap.parse(xml, "application/soap+xml").body).is_open
+
+
+def test_reads_object_refs_and_leaf_class_answers(samples: Path) -> None:
+    answer = soap.parse(official(samples, "TD3.1_-_Recherche_de_document_reponse.xml"), "application/soap+xml")
+    assert read_response(answer.body).ok
+    assert td31b.decode(answer.body)[0] == "urn:uuid:7953af1a-ba1c-11eb-816f-0050569e422e"
+
+
+# --- our messages -----------------------------------------------------------------------------------------------------
+
+
+def test_the_package_is_what_the_standard_library_reads(wire: tuple[Answering, DmpClient]) -> None:
+    """MIME read by `email`, not by our decoder: root first, bytes untouched, hash, size and ids that agree."""
+    document, prepared, body, content_type = sent(wire)
+    message = email.message_from_bytes(
+        f"Content-Type: {content_type}\r\nMIME-Version: 1.0\r\n\r\n".encode() + body, policy=email.policy.HTTP
+    )
+    root, *parts = message.iter_parts()
+    assert message.get_param("start") == root["Content-ID"]
+    assert message.get_param("type") == root.get_content_type() == "application/xop+xml"
+    attached = {part["Content-ID"]: part.get_payload(decode=True) for part in parts}
+    envelope = parse(root.get_payload(decode=True))
+    assert envelope.tag == "{http://www.w3.org/2003/05/soap-envelope}Envelope"
+    contents = {
+        element.get("id"): attached[f"<{element[0].get('href', '').removeprefix('cid:')}>"]
+        for element in envelope.iter(f"{XDSB}Document")
+    }
+    assert contents == {"Document01": document.content, "Signature01": prepared.blobs["signature"]}
+    for entry in envelope.iter("{*}ExtrinsicObject"):
+        slots = {s.get("name"): [v.text for v in s.iter("{*}Value")] for s in entry.findall("{*}Slot")}
+        content = contents[entry.get("id")]
+        assert slots["hash"] == [hashlib.sha1(content).hexdigest()]
+        assert slots["size"] == [str(len(content))]
+
+
+def test_the_request_is_valid_against_the_official_schema(wire: tuple[Answering, DmpClient], samples: Path) -> None:
+    schema = etree.XMLSchema(
+        etree.parse(samples / "dmp" / "contract" / "schema" / "IHE" / "XDS.b_DocumentRepository.xsd")
+    )
+    _, _, body, content_type = sent(wire)
+    request = soap.parse(body, content_type).body
+    for element in request.iter(f"{XDSB}Document"):
+        element.text = base64.b64encode(b"content").decode()
+        element.remove(element[0])
+    tree = etree.fromstring(etree.tostring(request))
+    schema.assertValid(tree)
+    tree[-1].attrib.pop("id")
+    assert not schema.validate(tree)
+
+
+def test_the_query_is_valid_against_the_official_schema(samples: Path) -> None:
+    schema = etree.XMLSchema(etree.parse(samples / "dmp" / "contract" / "schema" / "ebRS" / "query.xsd"))
+    tree = etree.fromstring(td31b.body("1.2.3"))
+    schema.assertValid(tree)
+    tree[0].attrib["returnType"] = "Everything"
+    assert not schema.validate(tree)
+
+
+def test_td02_is_valid_against_the_official_schema(samples: Path) -> None:
+    folder = samples / "dmp" / "contract" / "schema" / "HL7V3" / "NE2009" / "multicacheschemas"
+    schema = etree.XMLSchema(etree.parse(folder / "PRPA_IN201307UV02.xsd"))
+    tree = etree.fromstring(
+        td02.body(
+            people.ins(),
+            device_oid=DEVICE_OID,
+            software="DPI & fils",
+            message_uuid="1633a409-3d61-4869-aed8-74d92ae20272",
+            query_uuid="87d5fd8f-72b2-43bf-938c-0402bf850d25",
+            at=datetime(2026, 1, 15, tzinfo=UTC),
+            production=False,
+        )
+    )
+    schema.assertValid(tree)
+    tree.remove(tree[0])
+    assert not schema.validate(tree)
+
+
+def test_td02_says_what_the_official_message_says(samples: Path) -> None:
+    """Same elements in the same order, ids and names apart."""
+    theirs = soap.parse(official(samples, "TD0.2_-_Test_d_existence_requete.xml"), "application/soap+xml").body
+    ours = parse(
+        td02.body(
+            people.ins(), device_oid="1.2", software="x", message_uuid="m", query_uuid="q",
+            at=datetime(2026, 1, 15, tzinfo=UTC), production=False,
+        )
+    )  # fmt: skip
+    assert shape(ours) == shape(theirs)
+
+
+def shape(element: etree._Element) -> list[object]:
+    """Names, fixed attributes and children."""
+    fixed = {k: v for k, v in element.attrib.items() if k not in ("root", "extension", "value")}
+    return [element.tag, fixed, [shape(child) for child in element if isinstance(child.tag, str)]]
+
+
+def test_the_signature_entry_says_what_the_official_one_says(wire: tuple[Answering, DmpClient], samples: Path) -> None:
+    whole = official(samples, "TD2.1_-_Alimentation_requete.xml")
+    start = whole.index(b"<soap:Envelope")
+    envelope = whole[start : whole.index(b"</soap:Envelope>")] + b"</soap:Envelope>"
+    theirs = xds.decode(envelope.decode("utf-8", errors="replace").encode()).entries[1]
+    _, _, body, content_type = sent(wire)
+    ours = xds.decode_element(soap.parse(body, content_type).body).entries[1]
+    for name in ("class_code", "type_code", "format_code"):
+        mine, other = getattr(ours, name), getattr(theirs, name)
+        assert (mine.code, mine.system, mine.display) == (other.code, other.system, other.display), name
+    assert [(c.code, c.system) for c in ours.event_codes] == [(c.code, c.system) for c in theirs.event_codes]
+    assert [c.code for c in ours.confidentiality] == [c.code for c in theirs.confidentiality]
+    assert (ours.title, ours.language, ours.mime_type) == (theirs.title, theirs.language, theirs.mime_type)
+    assert ours.creation_time == ours.service_start == ours.service_stop
+    assert ours.source_patient_info == theirs.source_patient_info == ()
+    assert ours.source_patient_id == ours.patient_id
+
+
+def test_labels_of_visibility_are_the_published_ones() -> None:
+    for code in (MASKED, INVISIBLE):
+        assert terminology.code("JDV_J58", code.code).display == code.display

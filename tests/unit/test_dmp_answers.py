@@ -1,0 +1,160 @@
+"""What the DMP answers, classified."""
+
+from __future__ import annotations
+
+import pytest
+
+from sunes_sdk._core.errors import DmpError, SoapFault
+from sunes_sdk._core.retry import RetryKind
+from sunes_sdk._core.xml import parse
+from sunes_sdk.dmp import answers, td02, td31b
+from sunes_sdk.dmp.answers import refusal_of, refusal_of_fault, ruling
+from sunes_sdk.model import ReasonClass
+from sunes_sdk.transport import soap
+
+RS = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
+SEVERITY = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:"
+
+
+def response(status: str, *errors: tuple[str, str, str]) -> answers.RegistryResponse:
+    rows = "".join(
+        f'<e:RegistryError errorCode="{code}" codeContext="{text}" severity="{SEVERITY}{severity}" location=""/>'
+        for code, text, severity in errors
+    )
+    rows = f"<e:RegistryErrorList>{rows}</e:RegistryErrorList>"
+    xml = f'<e:RegistryResponse xmlns:e="{RS}" status="{status}">{rows}</e:RegistryResponse>'
+    return answers.read_response(parse(xml.encode()))
+
+
+SUCCESS = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"
+FAILURE = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Failure"
+PARTIAL = "urn:ihe:iti:2007:ResponseStatusType:PartialSuccess"
+
+
+def test_success_may_carry_warnings() -> None:
+    answer = response(SUCCESS, ("XDSExtraMetadataNotSaved", "x", "Warning"))
+    assert answer.ok
+    assert answer.warnings == ("XDSExtraMetadataNotSaved",)
+
+
+def test_partial_success_and_an_absent_status_are_no_success() -> None:
+    assert not response(PARTIAL).ok
+    assert not response("").ok
+    assert refusal_of(response("")).code == "status absent"
+
+
+def test_the_first_error_wins_over_warnings() -> None:
+    answer = response(FAILURE, ("XDSExtraMetadataNotSaved", "", "Warning"), (" XDSRegistryBusy ", "", "Error"))
+    refusal = refusal_of(answer)
+    assert refusal.code == "XDSRegistryBusy"
+    assert refusal.ruling.retry.kind is RetryKind.AFTER
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "retry"),
+    [
+        ("XDSRepositoryBusy", ReasonClass.TRANSIENT, RetryKind.AFTER),
+        ("XDSRegistryNotAvailable", ReasonClass.TRANSIENT, RetryKind.AFTER),
+        ("XDSRepositoryOutOfResources", ReasonClass.TRANSIENT, RetryKind.AFTER),
+        ("XDSRepositoryMetadataError", ReasonClass.METADATA, RetryKind.NEVER),
+        ("XDSNonIdenticalHash", ReasonClass.DOCUMENT_INVALID, RetryKind.NEVER),
+        ("InvalidDocumentContent", ReasonClass.DOCUMENT_INVALID, RetryKind.NEVER),
+        ("XDSUnknownPatientId", ReasonClass.IDENTITY, RetryKind.NEVER),
+        ("XDSPatientIdDoesNotMatch", ReasonClass.IDENTITY, RetryKind.NEVER),
+        ("XDSDuplicateUniqueIdInRegistry", ReasonClass.DUPLICATE, RetryKind.NEVER),
+        ("DMPClosed", ReasonClass.CONSENT, RetryKind.NEVER),
+        ("DMPInvalidCertificate", ReasonClass.AUTH, RetryKind.NEVER),
+        ("XDSUnknownStoredQuery", ReasonClass.CONFIG, RetryKind.NEVER),
+        ("NeverHeardOf", ReasonClass.UNKNOWN, RetryKind.NEVER),
+    ],
+)
+def test_each_code_has_a_ruling(code: str, reason: ReasonClass, retry: RetryKind) -> None:
+    said = ruling(code)
+    assert (said.reason, said.retry.kind) == (reason, retry)
+
+
+def test_every_ruling_speaks_to_both_readers() -> None:
+    for code, said in answers.RULINGS.items():
+        assert said.hint, code
+        assert said.hint_fr, code
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Aucun AuthorInstitution ne correspond à l'utilisateur du VIHF", ReasonClass.AUTH),
+        ("Structure introuvable ou Inactive", ReasonClass.AUTH),
+        ("PS et Structure non liés", ReasonClass.AUTH),
+        ("Erreur d'authentification de la personne morale", ReasonClass.AUTH),
+        ("Aucune spécialité dans le vihf pour…", ReasonClass.AUTH),
+        ("Not a valid signature certificate", ReasonClass.AUTH),
+        (
+            "A required header representing a Message Addressing Property is not present",
+            ReasonClass.CONFIG,
+        ),
+    ],
+)
+def test_texts_of_the_server_say_more_than_the_code(text: str, reason: ReasonClass) -> None:
+    assert ruling("XDSRepositoryMetadataError", text).reason is reason
+
+
+def fault(code: str, subcode: str, detail: str = "") -> SoapFault:
+    body = (
+        f'<s:Envelope xmlns:s="{soap.SOAP12}"><s:Body><s:Fault><s:Code><s:Value>s:{code}</s:Value>'
+        f"<s:Subcode><s:Value>s:{subcode}</s:Value></s:Subcode></s:Code><s:Reason><s:Text>x</s:Text></s:Reason>"
+        f"{detail}</s:Fault></s:Body></s:Envelope>"
+    )
+    with pytest.raises(SoapFault) as caught:
+        soap.parse(body.encode(), "application/soap+xml")
+    return caught.value
+
+
+def test_a_fault_of_the_sender_is_sure() -> None:
+    refusal = refusal_of_fault(fault("Sender", "DMPInvalidCertificate"))
+    assert (refusal.code, refusal.sure) == ("DMPInvalidCertificate", True)
+    assert refusal.ruling.reason is ReasonClass.AUTH
+
+
+def test_a_fault_of_the_receiver_that_we_do_not_know_leaves_the_outcome_open() -> None:
+    assert not refusal_of_fault(fault("Receiver", "Whatever")).sure
+    assert refusal_of_fault(fault("Receiver", "XDSRepositoryBusy")).sure
+
+
+def test_an_xds_code_in_the_detail_of_a_fault_is_found() -> None:
+    detail = (
+        f'<s:Detail><e:RegistryError xmlns:e="{RS}" errorCode="XDSDocumentUniqueIdError" codeContext="y"/></s:Detail>'
+    )
+    assert refusal_of_fault(fault("Receiver", "x", detail)).code == "XDSDocumentUniqueIdError"
+
+
+def test_a_code_is_cut_to_what_a_code_is() -> None:
+    assert response(FAILURE, ("urn:x:Some Code" + "y" * 200, "", "Error")).errors[0].code == ("SomeCode" + "y" * 72)
+
+
+def test_the_query_quotes_its_parameter() -> None:
+    body = td31b.body("1.2'3")
+    assert b"('1.2''3')" in body
+    assert b'returnType="ObjectRef"' in body
+
+
+def test_a_search_answer_may_hold_nothing() -> None:
+    query = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"
+    assert td31b.decode(parse(f'<q:AdhocQueryResponse xmlns:q="{query}" status="{SUCCESS}"/>'.encode())) == ()
+
+
+HL7 = 'xmlns="urn:hl7-org:v3"'
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        f'<PRPA_IN201308UV02 {HL7}><acknowledgement typeCode="AE"/></PRPA_IN201308UV02>',
+        f"<PRPA_IN201308UV02 {HL7}/>",
+        f'<PRPA_IN201308UV02 {HL7}><acknowledgement typeCode="AA"/></PRPA_IN201308UV02>',
+        f"<other {HL7}/>",
+    ],
+)
+def test_td02_refusals(xml: str) -> None:
+    with pytest.raises(DmpError) as caught:
+        td02.decode(parse(xml.encode()))
+    assert caught.value.code == "DMP_TD02"
