@@ -16,6 +16,7 @@ rule = BODY.rule
 
 _MEDIA_TYPES = frozenset({"application/pdf", "text/plain", "text/rtf", "image/jpeg", "image/tiff"})
 _PDF_COPY = "1.2.250.1.213.1.1.2.243"
+_DICOM_STUDY = "1.2.840.10008.9.16"
 
 
 @rule(
@@ -166,6 +167,8 @@ def _unique_entries(view: View) -> Iterator[Problem]:
     seen: set[tuple[str, str, str]] = set()
     for tag in _ENTRY_TAGS:
         for element in view.all(tag):
+            if any(t.get("root") == _DICOM_STUDY for t in findall(element, "templateId")):
+                continue  # a study is named by its own UID, once for each of its series
             for identifier in findall(element, "id"):
                 root = identifier.get("root")
                 # The same act may be named in several entries: only one kind of element must not repeat it.
