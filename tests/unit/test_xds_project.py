@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from sunes_sdk import xds
+from sunes_sdk._core.errors import MetadataError, SunesError
 from sunes_sdk.cda.header import (
     II,
     CdaDocument,
@@ -287,3 +289,46 @@ def test_repr_hides_people() -> None:
     assert "DAVID" not in shown
     assert "279035121518989" not in shown
     assert "PAT-TROIS" not in shown
+
+
+def test_the_two_profiles_write_what_each_channel_wants() -> None:
+    good = submission()
+    entry = replace(good.entries[0], uri="DOC0001.XML", action="C", reference_ids=("1^^^&2&ISO^x",))
+    dmp, xdm = (xds.encode(replace(good, entries=(entry,)), profile) for profile in (xds.DMP, xds.XDM))
+    assert f"<rim:Value>{entry.hash}</rim:Value>" in dmp
+    assert f"<rim:Value>{entry.hash.upper()}</rim:Value>" in xdm
+    assert entry.hash != entry.hash.upper()
+    for only_xdm in ('name="URI"', 'name="urn:action:extraMetadataSlot"', "StatusType:Approved", "<rim:Description>"):
+        assert only_xdm in xdm
+        assert only_xdm not in dmp
+    assert "referenceIdList" in dmp
+    assert "referenceIdList" not in xdm
+    assert 'id="cla1"' in dmp
+    assert 'id="cla1"' not in xdm
+
+
+def test_every_id_of_a_message_is_its_own() -> None:
+    for profile in (xds.DMP, xds.XDM):
+        ids = re.findall(r' id="([^"]+)"', xds.encode(submission(), profile))
+        assert len(ids) == len(set(ids)) > 15
+
+
+def test_a_submission_without_a_set_is_not_written() -> None:
+    with pytest.raises(MetadataError) as caught:
+        xds.encode(xds.Submission(entries=submission().entries), xds.DMP)
+    assert caught.value.code == "XDS_NO_SET"
+
+
+@pytest.mark.parametrize(
+    ("xml", "code"),
+    [
+        (b'<x xmlns="urn:oasis:names:tc:ebxml-regrep:registry:xsd:2.1"/>', "XDS_OLD_EBXML"),
+        (b"<x/>", "XDS_NO_METADATA"),
+        (b"<!DOCTYPE x><x/>", "XML_DTD"),
+        (b"<x", "XML_MALFORMED"),
+    ],
+)
+def test_what_is_no_metadata_is_named(xml: bytes, code: str) -> None:
+    with pytest.raises(SunesError) as caught:
+        xds.decode(xml)
+    assert caught.value.code == code

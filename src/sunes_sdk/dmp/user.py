@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from .._core.errors import MetadataError
@@ -54,8 +55,8 @@ class VihfUser:
         return VihfRequest(
             subject=self.subject,
             structure_id=self.structure_id,
-            sector=Code(code=code, system=system, display=label),
-            roles=tuple(Code(code=c, system=s, display=d, system_name=n) for c, s, d, n in self.roles),
+            sector=_code(code, system, label, ""),
+            roles=tuple(_code(*role) for role in self.roles),
             subject_id=self.subject_id,
             authn_context=settings.authn_context,
             software_name=software.name,
@@ -67,6 +68,11 @@ class VihfUser:
             mode_attribute=settings.vihf_mode_attribute,
             issuer=settings.vihf_issuer,
         )
+
+
+@lru_cache(maxsize=256)
+def _code(code: str, system: str, display: str, system_name: str) -> Code:
+    return Code(code=code, system=system, display=display, system_name=system_name)
 
 
 def user_of(actor: Actor, settings: DmpSettings) -> VihfUser:

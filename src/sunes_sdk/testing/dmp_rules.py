@@ -297,9 +297,8 @@ def read_submission(request: etree._Element, contents: Mapping[str, bytes]) -> R
     if len(lists) != 1:
         raise bad("one lcm:SubmitObjectsRequest/rim:RegistryObjectList is needed")
     ids = [e.get("id", "") for e in lists[0].iter() if isinstance(e.tag, str) and e.get("id") is not None]
-    for identifier in ids:
-        if ids.count(identifier) > 1:
-            raise bad(f"the id {identifier} is used twice")
+    if len(set(ids)) < len(ids):
+        raise bad(f"the id {next(i for i in ids if ids.count(i) > 1)} is used twice")
     packages = [_object(e, "SubmissionSet", _SET_CLASSES, _SET_IDS) for e in lists[0].iter(f"{RIM}RegistryPackage")]
     if len(packages) != 1:
         raise bad("one RegistryPackage is needed")
@@ -551,8 +550,13 @@ def _check_links(received: Received) -> None:
         raise bad("the set holds no document")
 
 
-def check_signature(received: Received, trusted: Sequence[x509.Certificate], at: datetime) -> None:
-    """The XAdES document: its entry, its values, and a manifest that lists the set and each canonical document."""
+def check_signature(
+    received: Received, roots: Mapping[str, etree._Element], trusted: Sequence[x509.Certificate], at: datetime
+) -> None:
+    """The XAdES document: its entry, its values, and a manifest that lists the set and each canonical document.
+
+    roots: parsed documents by entry id.
+    """
     (entry,) = (e for e in received.entries if e.is_signature)
     expected = {
         "typeCode": ("E1762", "ASTM"),
@@ -565,36 +569,39 @@ def check_signature(received: Received, trusted: Sequence[x509.Certificate], at:
             raise bad(f"{entry.id}: {attribute} of a signature is {pair[0]} ({pair[1]})")
     if entry.slot("languageCode") != "art":
         raise bad(f"{entry.id}: languageCode of a signature is art")
-    documents = {e.identifiers["uniqueId"]: received.contents[e.id] for e in received.documents}
-    verified = xades.verify(received.contents[entry.id], documents=documents, trusted_roots=trusted, at=at)
+    # Digests of the documents are recomputed here, outside the signing code.
+    verified = xades.verify(received.contents[entry.id], trusted_roots=trusted, at=at)
     if not verified.ok:
         first = verified.report.errors[0]
         raise Refused("InvalidDocumentContent", f"XAdES: {first.message} ({first.code} {first.path})")
     if verified.submission_unique_id != received.submission_set.identifiers["uniqueId"]:
         raise Refused("InvalidDocumentContent", "XAdES: the manifest does not name this submission set")
-    for document in received.documents:
-        unique_id = document.identifiers["uniqueId"]
-        if verified.documents.get(unique_id) not in _canonical_digests(received.contents[document.id]):
+    by_id = {e.identifiers["uniqueId"]: roots[e.id] for e in received.documents}
+    if verified.documents.keys() != by_id.keys():
+        raise Refused("InvalidDocumentContent", "XAdES: the manifest does not list the documents of the set")
+    for unique_id, cda in by_id.items():
+        canonical = etree.tostring(cda.getroottree(), method="c14n", with_comments=True)
+        sha1 = hashlib.sha1(canonical, usedforsecurity=False).digest()
+        if verified.documents[unique_id] not in (sha1, hashlib.sha256(canonical).digest()):
             raise Refused("InvalidDocumentContent", f"XAdES: digest of {unique_id} is not that of the canonical CDA")
-
-
-def _canonical_digests(content: bytes) -> tuple[bytes, bytes]:
-    """Recomputed here, outside the signing code."""
-    canonical = etree.tostring(parse(content).getroottree(), method="c14n", with_comments=True)
-    return hashlib.sha1(canonical, usedforsecurity=False).digest(), hashlib.sha256(canonical).digest()
 
 
 # --- CDA against metadata ---------------------------------------------------------------------------------------------
 
 
-def check_cda(entry: Object, content: bytes, caller: Caller) -> str:
-    """The document says what its metadata say. Gives the uniqueId of the version it replaces, or an empty string."""
+def parse_document(entry: Object, content: bytes) -> etree._Element:
+    """The ClinicalDocument that an entry describes."""
     try:
         cda = parse(content)
     except SunesError as e:
         raise Refused("InvalidDocumentContent", f"{entry.id}: not XML that is taken ({e.code})") from None
     if cda.tag != f"{HL7}ClinicalDocument":
         raise Refused("InvalidDocumentContent", f"{entry.id}: not a CDA document")
+    return cda
+
+
+def check_cda(entry: Object, cda: etree._Element, caller: Caller) -> str:
+    """The document says what its metadata say. Gives the uniqueId of the version it replaces, or an empty string."""
     _check_cda_ids(entry, cda, caller)
     texts = {
         "title": (entry.title, (cda.findtext(f"{HL7}title") or "").strip()),

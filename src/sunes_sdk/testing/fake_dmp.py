@@ -94,8 +94,8 @@ class FakeDmp:
     """A DMP in a test: `with FakeDmp(pki) as dmp: dmp.open_dmp(ins); DmpClient(settings(dmp=dmp.settings()))`.
 
     structures: Struct_IdNat that the server knows, by default that of the certificates; multipart: answers of the
-    repository come as MTOM packages, Faults included, where the official answer is plain. A patient has no DMP until
-    `open_dmp`. Thread-safe. A request outside the services it knows, or a fault of its own, fails at `close`.
+    repository come as MTOM packages, Faults included, where the official answer is plain; keep_bytes: False for a long run, whose documents would
+    not fit in memory. A patient has no DMP until `open_dmp`. Thread-safe. A request outside the services it knows, or a fault of its own, fails at `close`.
     """
 
     def __init__(
@@ -104,10 +104,12 @@ class FakeDmp:
         *,
         structures: frozenset[str] = frozenset({STRUCTURE}),
         multipart: bool = False,
+        keep_bytes: bool = True,
         clock: Clock | None = None,
     ) -> None:
         self._pki = pki
         self._multipart = multipart
+        self._keep_bytes = keep_bytes
         self._clock = clock or SystemClock()
         self._structures = structures
         self._trusted = load_certificates(pki.ca_file)
@@ -310,8 +312,9 @@ class FakeDmp:
         need(body.tag == f"{rules.XDSB}ProvideAndRegisterDocumentSetRequest", "Sender", "unknown body", as_fault=True)
         received = rules.read_submission(body, _contents(body, parts))
         rules.check_submission(received, caller)
-        replaced = {e.id: rules.check_cda(e, received.contents[e.id], caller) for e in received.documents}
-        rules.check_signature(received, self._trusted, self._clock.now())
+        roots = {e.id: rules.parse_document(e, received.contents[e.id]) for e in received.documents}
+        replaced = {e.id: rules.check_cda(e, roots[e.id], caller) for e in received.documents}
+        rules.check_signature(received, roots, self._trusted, self._clock.now())
         metadata = etree.tostring(body[0])
         with self._lock:
             self._refuse_if_planned()
@@ -344,7 +347,7 @@ class FakeDmp:
 
     def _store(self, received: Received, caller: Caller, replaced: Mapping[str, str], metadata: bytes) -> None:
         links = {source: target for kind, source, target in received.associations if kind == rules.RPLC}
-        by_uuid = {d.entry_uuid: d for d in self._documents.values()}
+        by_uuid = {d.entry_uuid: d for d in self._documents.values()} if links else {}
         for entry in received.documents:
             self._check_replacement(links.get(entry.id, ""), replaced[entry.id], caller, by_uuid)
         (signature,) = (e for e in received.entries if e.is_signature)
@@ -361,9 +364,9 @@ class FakeDmp:
                 title=entry.title,
                 submission_set_id=received.submission_set.identifiers["uniqueId"],
                 ins=caller.ins,
-                content=received.contents[entry.id],
-                signature=received.contents[signature.id],
-                metadata=metadata,
+                content=received.contents[entry.id] if self._keep_bytes else b"",
+                signature=received.contents[signature.id] if self._keep_bytes else b"",
+                metadata=metadata if self._keep_bytes else b"",
                 replaces=old.unique_id if old else None,
             )
         self._used_ids.update(o.identifiers["uniqueId"] for o in (received.submission_set, *received.entries))
