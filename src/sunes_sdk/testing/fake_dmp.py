@@ -94,8 +94,9 @@ class FakeDmp:
     """A DMP in a test: `with FakeDmp(pki) as dmp: dmp.open_dmp(ins); DmpClient(settings(dmp=dmp.settings()))`.
 
     structures: Struct_IdNat that the server knows, by default that of the certificates; multipart: answers of the
-    repository come as MTOM packages, Faults included, where the official answer is plain; keep_bytes: False for a long run, whose documents would
-    not fit in memory. A patient has no DMP until `open_dmp`. Thread-safe. A request outside the services it knows, or a fault of its own, fails at `close`.
+    repository come as MTOM packages, Faults included, where the official answer is plain; keep_bytes: False for a
+    long run, whose documents would not fit in memory. A patient has no DMP until `open_dmp`. Thread-safe. A request
+    outside the services it knows, or a fault of its own, fails at `close`.
     """
 
     def __init__(
