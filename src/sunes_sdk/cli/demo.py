@@ -26,7 +26,7 @@ from ..cda import CdaDocument, Issuer
 from ..dmp import DmpClient
 from ..ins import DocumentKind, Evidence
 from ..insi import InsiClient
-from ..model import IdentityStatus, Patient, Stay
+from ..model import ChannelKind, IdentityStatus, Patient, Stay
 from ..mss import MssClient
 from ..outbox import Entry, Outbox, OutboxPolicy, State
 from ..settings import Settings
@@ -90,7 +90,9 @@ def _fresh(out: Path) -> Path:
 
 
 def _wait(fakes: Fakes, console: Console) -> None:
-    console.print(f"Fakes still up: {fakes.dmp.url}, {fakes.insi.url}, smtp://localhost:{fakes.mss.port}. Ctrl-C to end.")
+    console.print(
+        f"Fakes still up: {fakes.dmp.url}, {fakes.insi.url}, smtp://localhost:{fakes.mss.port}. Ctrl-C to end."
+    )
     try:
         threading.Event().wait()
     except KeyboardInterrupt:
@@ -131,13 +133,13 @@ class _Demo:
             admission = flows.admit(read_example("admission.hl7"), settings=settings, outbox=outbox)
             progress.advance(step)
             assert admission.stay is not None
-            stay = flows.discharge(
-                read_example("sortie.hl7"), stay=admission.stay, settings=settings, outbox=outbox
-            )
+            stay = flows.discharge(read_example("sortie.hl7"), stay=admission.stay, settings=settings, outbox=outbox)
             progress.advance(step)
 
             step = progress.add_task("Identity qualified with INSi", total=1)
-            seen = Evidence(document=DocumentKind.IDENTITY_CARD, checked_by="BE-0042", checked_on=stay.admitted_at.date())
+            seen = Evidence(
+                document=DocumentKind.IDENTITY_CARD, checked_by="BE-0042", checked_on=stay.admitted_at.date()
+            )
             patient, _ = insi.qualify(admission.patient, evidence=seen)
             progress.advance(step)
 
@@ -166,7 +168,7 @@ class _Demo:
             progress.advance(step)
             results = evaluate_all(
                 ledger, [load_profile(name) for name in PROFILES],
-                period=Period(stay.admitted_at.date(), stay.admitted_at.date() + timedelta(days=60)),
+                period=Period(stay.admitted_at.date(), self.clock.now().date()),
                 environment=settings.environment,
             )  # fmt: skip
             report = self.out / "report.html"
@@ -180,17 +182,18 @@ class _Demo:
             )  # fmt: skip
             progress.advance(step)
         self._tables(documents, entries, results)
-        reconciled = [e for e in entries if e.kind.value == "DMP" and e.receipt is not None and e.attempts == 1]
         checks = [
             Check(what="identity qualified", expected=IdentityStatus.QUALIFIEE, found=patient.status),
             Check(what="DMP open", expected=True, found=bool(existence and existence.is_open)),
             *self._holdings(documents, entries, patient),
             *self._counts(documents, results),
-            Check(what="every delivery done at the first attempt, the cut one by asking", expected=len(documents),
-                  found=len(reconciled)),
+            Check(what="one answer was lost, and asked after instead of sent again", expected=(1, len(documents)),
+                  found=(len([e for e in entries if _was_asked(e)]), sum(e.attempts for e in entries if _to_dmp(e)))),
         ]  # fmt: skip
         self.console.print(f"Report    {report}")
-        self.console.print(f"Documents {self.out / 'documents'}   Frames {self.out / 'sent'}   Ledger {self.out / 'ledger.db'}")
+        self.console.print(
+            f"Documents {self.out / 'documents'}   Frames {self.out / 'sent'}   Ledger {self.out / 'ledger.db'}"
+        )
         return checks
 
     # -- pieces
@@ -200,7 +203,9 @@ class _Demo:
 
     def _record_mail(self, message: bytes) -> None:
         self._sent += 1
-        (self.out / "sent" / "mss" / f"{self._sent:04d}-{hashlib.sha256(message).hexdigest()[:8]}.eml").write_bytes(message)
+        (self.out / "sent" / "mss" / f"{self._sent:04d}-{hashlib.sha256(message).hexdigest()[:8]}.eml").write_bytes(
+            message
+        )
 
     def _new_secret(self) -> Path:
         """The demonstration's ledger key: drawn anew, and useless to anyone."""
@@ -231,7 +236,7 @@ class _Demo:
         sent = sorted(d.content for d in documents)
 
         def mailbox(address: str) -> list[bytes]:
-            return sorted(content for mail in self.fakes.mss.mailbox(address) for content in mail.documents())
+            return sorted(content for mail in self.fakes.mss.mailbox(address) for content in mail.documents)
 
         assert patient.ins is not None
         mine = f"{patient.ins.value}@{self.settings.require_mss().patient_domain}"
@@ -258,23 +263,35 @@ class _Demo:
 
     def _tables(self, documents: list[CdaDocument], entries: list[Entry], results: Sequence[IndicatorResult]) -> None:
         table = Table(title="Deliveries", title_justify="left")
-        for column in ("Document", "Type", "Bytes", "DMP", "Professional", "Patient"):
-            table.add_column(column)
+        table.add_column("Document", no_wrap=True, max_width=26)
+        for column in ("Type", "DMP", "MSS pro", "MSS patient"):
+            table.add_column(column, no_wrap=True, min_width=7)
         for document in documents:
-            state = {
-                e.kind.value: f"{e.receipt.outcome.value if e.receipt else e.state.value}"
-                + (f" ({e.attempts} attempts)" if e.attempts > 1 else "")
-                for e in entries
-                if e.unique_id == document.unique_id
-            }
-            table.add_row(
-                document.title, document.type_code.code, str(document.size),
-                state.get("DMP", "–"), state.get("MSS_PRO", "–"), state.get("MSS_PATIENT", "–"),
-            )  # fmt: skip
+            said = {e.kind: _said(e) for e in entries if e.unique_id == document.unique_id}
+            cells = (said.get(kind, "–") for kind in (ChannelKind.DMP, ChannelKind.MSS_PRO, ChannelKind.MSS_PATIENT))
+            table.add_row(document.title, document.type_code.code, *cells)
         self.console.print(table)
         usage = Table(title="Usage", title_justify="left")
-        for column in SUMMARY_COLUMNS:
-            usage.add_column(column)
+        for column in _SHOWN:
+            usage.add_column(SUMMARY_COLUMNS[column])
         for row in summary_rows(results):
-            usage.add_row(*row)
+            usage.add_row(*(row[column] for column in _SHOWN))
         self.console.print(usage)
+
+
+_SHOWN = (0, 1, 2, 4)
+"""Columns of the summary that a terminal has room for; the report has them all."""
+
+
+def _to_dmp(entry: Entry) -> bool:
+    return entry.kind is ChannelKind.DMP
+
+
+def _was_asked(entry: Entry) -> bool:
+    """Only a reconciliation learns the entryUUID that the DMP gave."""
+    return _to_dmp(entry) and entry.receipt is not None and entry.receipt.entry_uuid is not None
+
+
+def _said(entry: Entry) -> str:
+    outcome = entry.receipt.outcome.value if entry.receipt else entry.state.value
+    return f"{outcome}, asked" if _was_asked(entry) else outcome

@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""The whole way of one LDL-SES against the hand-written floor, both measured now, on this machine.
+
+    pipeline.py [--documents N] [--json] [--profile]
+
+Per document: model → CDA bytes → native check → XDS metadata → XAdES → durable outbox (fsync) → VIHF → MTOM → mutual
+TLS to a process that only reads and answers → outbox done and its events (fsync) → usage ledger (fsync, in batches of 50
+as a forwarder makes them). The floor is bench/floor.py of the shared data (SUNES_FLOOR), run before and after: the
+ratio is to the lower of the two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing as mp
+import os
+import secrets
+import socket
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from sunes_sdk.cda import Allergy, CdaDocument, Issuer, Quantity, Treatment
+from sunes_sdk.dmp import DmpClient
+from sunes_sdk.model import Dmp
+from sunes_sdk.outbox import Outbox, State
+from sunes_sdk.settings import DmpPaths, DmpSettings, TlsSettings
+from sunes_sdk.testing import samples
+from sunes_sdk.testing.pki import TestPki
+from sunes_sdk.usage import Ledger
+
+FLOOR = Path(os.environ.get("SUNES_FLOOR", Path(__file__).resolve().parents[2] / "shared/bench/floor.py"))
+SUCCESS = (
+    b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing">'
+    b'<s:Header><a:Action s:mustUnderstand="true">urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-bResponse</a:Action>'
+    b'</s:Header><s:Body><r:RegistryResponse xmlns:r="urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0" '
+    b'status="urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"/></s:Body></s:Envelope>'
+)
+FORWARD_EVERY = 50
+
+
+def serve(tls: TlsSettings, certificate: Path, key: Path, ports: mp.Queue[int]) -> None:
+    """Reads whole requests and answers Success: the cost measured is the client's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(tls.ca_file)
+    context.verify_mode = ssl.CERT_REQUIRED
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml\r\nContent-Length: %d\r\n\r\n" % len(SUCCESS) + SUCCESS
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ports.put(listener.getsockname()[1])
+        while True:
+            raw, _ = listener.accept()
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with context.wrap_socket(raw, server_side=True) as connection:
+                while True:
+                    data = b""
+                    while b"\r\n\r\n" not in data:
+                        part = connection.recv(262144)
+                        if not part:
+                            break
+                        data += part
+                    if not data:
+                        break
+                    head, _, rest = data.partition(b"\r\n\r\n")
+                    length = next(
+                        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
+                    )
+                    left = length - len(rest)
+                    while left > 0:
+                        left -= len(connection.recv(min(left, 262144)))
+                    connection.sendall(answer)
+
+
+def letter(number: int) -> CdaDocument:
+    """An LDL-SES of about 31 KB, as the floor's: ten treatments, four allergies, a page of summary."""
+    day = samples.DISCHARGED.date()
+    synthesis = samples.discharge_letter().synthesis
+    lines = (
+        Treatment(
+            name=f"MEDICAMENT {n} 100 mg, comprimé", cis=f"6255{n:04d}", posology="1 comprimé matin et soir",
+            start=day, end=day + timedelta(days=30), dose=Quantity(value=1, unit="{tbl}"),
+            every=Quantity(value=12, unit="h"),
+        )
+        for n in range(10)
+    )  # fmt: skip
+    return samples.discharge_letter(
+        synthesis=synthesis.model_copy(update={"medical_summary": f"Séjour {number}. " + "Évolution favorable. " * 220}),
+        discharge_treatments=tuple(lines),
+        allergies=tuple(Allergy(substance=f"Substance {n}") for n in range(4)),
+    ).render(ISSUER)
+
+
+ISSUER = Issuer(oid_root=samples.DOCUMENT_ROOT)
+
+
+def floor(documents: int) -> float:
+    run = subprocess.run([sys.executable, FLOOR, "--json", "--documents", str(documents)], capture_output=True, text=True)
+    if run.returncode:
+        sys.exit(f"the floor cannot run: {run.stderr.strip().splitlines()[-1]}")
+    return float(json.loads(run.stdout)["floor_ms"])
+
+
+def pipeline(documents: int, *, profile: bool = False) -> tuple[float, int]:
+    folder = Path(tempfile.mkdtemp())
+    pki = TestPki(folder / "pki")
+    ports: mp.Queue[int] = mp.Queue()
+    server = mp.Process(target=serve, args=(pki.tls, pki.server.certificate, pki.server.key, ports), daemon=True)
+    server.start()
+    dmp = DmpSettings(
+        base_url=f"https://localhost:{ports.get(timeout=20)}/",
+        paths=DmpPaths(repository="repository", registry="registry", patients="patients"),
+        tls=pki.tls, signing=pki.signing.signing(), source_id=samples.SOURCE_ID, device_oid="1.2.250.1.213.9.4",
+        authn_context="urn:oasis:names:tc:SAML:2.0:ac:classes:Password",
+    )  # fmt: skip
+    size = 0
+    with (
+        DmpClient(samples.settings(dmp=dmp), actor=samples.physician().at(samples.hospital())) as client,
+        Outbox.open(f"sqlite:///{folder / 'outbox.db'}", {"dmp": client}) as outbox,
+        Ledger.open(folder / "ledger.db", secrets.token_bytes(32)) as ledger,
+    ):
+        worker = outbox.worker()
+
+        def one(number: int) -> None:
+            nonlocal size
+            document = letter(number)
+            size = document.size
+            document.check().raise_for_errors()
+            outbox.put(document, to=[Dmp()])
+            worker.run_once()
+            if number % FORWARD_EVERY == FORWARD_EVERY - 1:
+                outbox.forward(ledger.record)
+
+        for n in range(100):
+            one(n)
+        if profile:
+            import cProfile
+            import pstats
+
+            with cProfile.Profile() as profiler:
+                for n in range(documents):
+                    one(n)
+            pstats.Stats(profiler).sort_stats("tottime").print_stats(35)
+        batches = []
+        for _ in range(10):
+            start = time.perf_counter()
+            for n in range(documents // 10):
+                one(n)
+            batches.append((time.perf_counter() - start) / (documents // 10) * 1e3)
+        outbox.forward(ledger.record)
+        done = outbox.counts()[State.DONE]
+        assert done >= documents, f"{done} done"
+        assert ledger.head().count >= 3 * documents
+    server.terminate()
+    return statistics.median(batches), size
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--documents", type=int, default=1000)
+    arguments.add_argument("--json", action="store_true")
+    arguments.add_argument("--profile", action="store_true")
+    a = arguments.parse_args()
+    before = floor(a.documents)
+    ours, size = pipeline(a.documents, profile=a.profile)
+    lowest = min(before, floor(a.documents))
+    row = {
+        "pipeline_ms": round(ours, 3),
+        "floor_ms": round(lowest, 3),
+        "ratio": round(ours / lowest, 2),
+        "documents_per_second_per_core": round(1000 / ours),
+        "document_bytes": size,
+    }
+    print(json.dumps(row) if a.json else "\n".join(f"{k:32}{v}" for k, v in row.items()))
+
+
+if __name__ == "__main__":
+    main()
