@@ -105,7 +105,7 @@ def test_line_ends_and_mark_are_kept_and_told() -> None:
     data = b"\xef\xbb\xbf" + message("PID|1\r\nPV1|1\n\nZBE|x").replace(b"\r\n", b"\r\n")
     m = decode(data)
     assert encode(m) == data
-    assert (m.has_bom, m.is_terminated, m.line_ends) == (True, False, {"\r", "\r\n", "\n"})
+    assert (m.has_bom, m.is_terminated, m.line_ends) == (True, False, frozenset({"\r", "\r\n", "\n"}))
     assert [s.name for s in m.segments] == ["MSH", "PID", "PV1", "ZBE"]
 
 

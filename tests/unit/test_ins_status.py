@@ -56,7 +56,7 @@ def test_what_brings_an_identity_back() -> None:
     qualified = qualify(PROV, FOUND, evidence=SEEN)
     for attribute in (IdentityAttribute.DOUTEUSE, IdentityAttribute.FICTIVE):
         back = mark(qualified, attribute)
-        assert (back.status, back.ins, back.attributes) == (S.PROVISOIRE, None, {attribute})
+        assert (back.status, back.ins, back.attributes) == (S.PROVISOIRE, None, frozenset({attribute}))
         with pytest.raises(InsError, match="INS_CALL_FORBIDDEN"):
             recover(back, FOUND)
         with pytest.raises(InsError, match="INS_DOUBTFUL"):
@@ -78,7 +78,7 @@ def test_what_brings_an_identity_back() -> None:
 def test_every_combination_of_status_and_attributes() -> None:
     """The 32 states: an INS when recovered, PROV when doubtful or fictitious, FICT alone."""
     allowed = 0
-    for status, *flags in itertools.product(S, *([(False, True)] * 3)):
+    for status, flags in itertools.product(S, itertools.product((False, True), repeat=3)):
         attributes = frozenset(a for a, on in zip(IdentityAttribute, flags, strict=True) if on)
         blocked = attributes & {IdentityAttribute.DOUTEUSE, IdentityAttribute.FICTIVE}
         ins = made.ins() if status in (S.RECUPEREE, S.QUALIFIEE) else None

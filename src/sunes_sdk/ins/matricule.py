@@ -89,8 +89,10 @@ def check_matricule(text: str, *, certified: bool = False) -> Report:
     certified: the number is INSi's own answer: everything becomes a warning, since an official answer is never
     refused (an official CNDA answer carries a wrong key).
     """
-    if _ORDINARY.fullmatch(text) and text.isdigit() and key_of_number(int(text[:13])) == int(text[13:]):
-        return _NOTHING
+    if _ORDINARY.fullmatch(text):
+        corsican = text[6] in "AB"
+        if expected_key(text[:13]) == text[13:] if corsican else key_of_number(int(text[:13])) == int(text[13:]):
+            return _NOTHING
     value = canonical(text)
     if _ORDINARY.fullmatch(value) and expected_key(value[:13]) == value[13:]:
         return _NOTHING
