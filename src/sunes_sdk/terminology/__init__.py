@@ -159,6 +159,8 @@ def _unknown(values: ValueSet, code: str) -> ModelError:
     near = difflib.get_close_matches(code, values._meanings, _NEAR, 0.6)
     similar = difflib.get_close_matches(code.casefold(), labels, _NEAR, 0.5)
     near += [labels[text] for text in similar if labels[text] not in near]
+    if not near and code:
+        near = [c for text, c in labels.items() if code.casefold() in text][:_NEAR]
     if not near and len(values._meanings) <= 12:
         near = list(values._meanings)
     shown = ", ".join(f"{c} ({values._meanings[c][0][1]})" for c in near)

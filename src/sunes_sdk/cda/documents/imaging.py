@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import AwareDatetime, field_validator, model_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from ..._core.xml import escape_attribute
 from ...model import Actor, Code, Identifier, Model, Organization
@@ -30,6 +30,7 @@ from ..sections import (
     section,
 )
 from ._base import ClinicalDocument
+from .coded import in_set
 from .measures import Measure, listed_unit
 from .treatments import ATC, CIP, Quantity
 
@@ -38,6 +39,10 @@ DCM = "1.2.840.10008.2.16.4"
 _ACTIVITIES = frozenset({"kBq", "MBq", "GBq"})
 """Units that the official list lacks, though they are UCUM; the validator does not look at them in a dose."""
 _VOLET = "CI-SIS volet IMG-CR-IMG 2024.01"
+
+
+Modality = Annotated[str, in_set("JDV_MODALITE_ACQUISITION")]
+Location = Annotated[str, in_set("JDV_LOCALISATION_ANATOMIQUE")]
 
 
 class PregnancyStatus(StrEnum):
@@ -53,14 +58,8 @@ class Instance(Model):
     url 0..1: where to get it (WADO). Raises ModelError `TERMINOLOGY`."""
 
     uid: Oid
-    sop_class: str
-    url: str | None = None
-
-    @field_validator("sop_class")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        terminology_code("JDV_SOP_CLASS", value)
-        return value
+    sop_class: Annotated[str, in_set("JDV_SOP_CLASS")]
+    url: str | None = Field(default=None, pattern=r"^https?://\S+$")
 
 
 class Series(Model):
@@ -72,15 +71,9 @@ class Series(Model):
     """
 
     uid: Oid
-    modality: str
+    modality: Modality
     instance: Instance
     performed_at: AwareDatetime | None = None
-
-    @field_validator("modality")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        terminology_code("JDV_MODALITE_ACQUISITION", value)
-        return value
 
 
 class AdministeredProduct(Model):
@@ -121,15 +114,9 @@ class RadiationQuantity(Model):
     """A dose. kind 1..1: DICOM code (`113813` dose length product, `113830` mean CTDIvol, `113839` effective dose …);
     measure 1..1: `mGy.cm`, `mGy`, `mSv`; location 1..1: JDV_LocalisationAnatomique. Raises ModelError."""
 
-    kind: str
+    kind: Annotated[str, in_set("JDV_QUANTITE_EXPOSITION")]
     measure: Measure
-    location: str
-
-    @model_validator(mode="after")
-    def _known(self) -> RadiationQuantity:
-        terminology_code("JDV_QUANTITE_EXPOSITION", self.kind)
-        terminology_code("JDV_LOCALISATION_ANATOMIQUE", self.location)
-        return self
+    location: Location
 
 
 class RadiationExposure(Model):
@@ -158,10 +145,10 @@ class ImagingAct(Model):
 
     code: Code
     ccam: Code | None = None
-    modality: str
-    region: str
-    location: str
-    laterality: str | None = None
+    modality: Modality
+    region: Annotated[str, in_set("JDV_REGION_ANATOMIQUE")]
+    location: Location
+    laterality: Annotated[str, in_set("JDV_LATERALITE")] | None = None
     study_uid: Oid
     performed_at: AwareDatetime
     ended_at: AwareDatetime | None = None
@@ -191,11 +178,6 @@ class ImagingAct(Model):
 
     @model_validator(mode="after")
     def _coherent(self) -> ImagingAct:
-        terminology_code("JDV_MODALITE_ACQUISITION", self.modality)
-        terminology_code("JDV_REGION_ANATOMIQUE", self.region)
-        terminology_code("JDV_LOCALISATION_ANATOMIQUE", self.location)
-        if self.laterality is not None:
-            terminology_code("JDV_LATERALITE", self.laterality)
         if self.ended_at and self.ended_at <= self.performed_at:
             raise invalid("IMG_TIMES", "the act does not end after it starts", rule=_VOLET, path="ended_at",
                           hint="mend the times, or leave ended_at out",
@@ -208,14 +190,8 @@ class Contraindication(Model):
 
     masked: ClassVar[frozenset[str]] = frozenset({"code", "comment"})
 
-    code: str
+    code: Annotated[str, in_set("JDV_CONTRE_INDICATIONS")]
     comment: str | None = None
-
-    @field_validator("code")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        terminology_code("JDV_CONTRE_INDICATIONS", value)
-        return value
 
 
 class ClinicalInformation(Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, field_validator, model_validator
 
@@ -30,6 +30,7 @@ from ..sections import (
     section,
 )
 from ._base import ClinicalDocument
+from .coded import in_set
 from .measures import Interval, Measure, check_bounds, shown_day, shown_time
 
 AWAITING_LOINC = "1.2.250.1.213.1.1.5.130"
@@ -93,7 +94,7 @@ class LaboratoryResult(Model):
     label: str | None = None
     value: ResultValue | None = None
     status: Literal["completed", "aborted"] = "completed"
-    interpretation: str | None = None
+    interpretation: Annotated[str, in_set("JDV_OBSERVATION_INTERPRETATION")] | None = None
     reference: ReferenceRange | None = None
     observed_at: AwareDatetime | None = None
     method: Code | str | None = None
@@ -110,8 +111,6 @@ class LaboratoryResult(Model):
         if self.reference and not isinstance(self.value, Measure | Interval):
             raise invalid("BIO_REFERENCE", "a reference range needs a measured value", rule=_VOLET, path="reference",
                           hint="give the value as a Measure, or put the range into the comment")  # fmt: skip
-        if self.interpretation is not None:
-            terminology_code("JDV_OBSERVATION_INTERPRETATION", self.interpretation)
         return self
 
     @property
@@ -178,16 +177,10 @@ class Specimen(Model):
     """
 
     identifier: Identifier
-    specimen_type: str
+    specimen_type: Annotated[str, in_set("JDV_SPECIMEN_TYPE")]
     collected_at: AwareDatetime
     received_at: AwareDatetime | None = None
     act: Code | None = None
-
-    @field_validator("specimen_type")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        terminology_code("JDV_SPECIMEN_TYPE", value)
-        return value
 
     @model_validator(mode="after")
     def _ordered(self) -> Specimen:

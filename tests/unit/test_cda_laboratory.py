@@ -1,0 +1,295 @@
+"""Laboratory report: what it says, and every refusal with its code, place and fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from lxml import etree
+
+from sunes_sdk._core.clock import FixedClock
+from sunes_sdk._core.errors import CdaError, ModelError
+from sunes_sdk._core.ids import SeededIds
+from sunes_sdk._core.xml import parse
+from sunes_sdk.cda import Issuer, check, read_header
+from sunes_sdk.cda.documents.laboratory import (
+    AWAITING_LOINC,
+    BIOCHEMISTRY,
+    Battery,
+    Chapter,
+    Isolate,
+    LaboratoryResult,
+    ReferenceRange,
+    Specimen,
+    SubChapter,
+    Validation,
+)
+from sunes_sdk.cda.documents.measures import Interval, Measure
+from sunes_sdk.cda.header import II
+from sunes_sdk.model import Code, Identifier
+from sunes_sdk.testing import sample_reports as reports
+from sunes_sdk.testing import samples
+
+NS = {"c": "urn:hl7-org:v3", "lab": "urn:oid:1.3.6.1.4.1.19376.1.3.2"}
+XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+LOCAL = Code(code="X1", system=AWAITING_LOINC, display="Examen local")
+MG = Measure(value=Decimal("1.0"), unit="mg/L")
+
+
+def issuer(seed: int = 1) -> Issuer:
+    return Issuer(oid_root=samples.DOCUMENT_ROOT, ids=SeededIds(seed), clock=FixedClock(samples.WRITTEN))
+
+
+@pytest.fixture(scope="module")
+def full() -> etree._Element:
+    return parse(reports.laboratory_report().render(issuer()).content)
+
+
+def texts(root: etree._Element, path: str) -> list[str]:
+    return [str(found) for found in root.xpath(path, namespaces=NS)]
+
+
+def test_the_header_names_the_laboratory_and_its_people(full: etree._Element) -> None:
+    event = "/c:ClinicalDocument/c:documentationOf[1]/c:serviceEvent"
+    assert texts(full, f"{event}/c:code/@code") == ["18719-5"]
+    assert texts(full, "/c:ClinicalDocument/c:documentationOf/c:serviceEvent/c:code/@code") == [
+        "18719-5", "18723-7", "18725-2",
+    ]  # fmt: skip
+    assert texts(full, f"{event}/lab:statusCode/@code") == ["completed"]
+    assert texts(full, f"{event}/c:effectiveTime/c:low/@value") == ["20260114081500+0100"]
+    assert texts(full, f"{event}/c:performer/c:time/c:high/@value") == ["20260114153500+0100"]
+    assert texts(full, "//c:healthCareFacility/c:code/@code") == ["SA25"]
+    assert texts(full, "//c:responsibleParty//c:family/text()") == ["CAMPARINI"]
+    assert texts(full, "/c:ClinicalDocument/c:inFulfillmentOf/c:order/c:id/@extension") == ["2026123456"]
+    assert texts(full, "/c:ClinicalDocument/c:participant/@typeCode") == ["REF", "PRF", "INF"]
+    assert texts(full, "/c:ClinicalDocument/c:participant/c:functionCode/@code") == ["PRELV", "PCP"]
+    # One validation, made of two chapters by the same person at the same time, is written once.
+    assert texts(full, "/c:ClinicalDocument/c:authenticator/c:templateId/@root") == ["1.3.6.1.4.1.19376.1.3.3.1.5"]
+
+
+def test_the_header_reads_back_as_it_was_given() -> None:
+    document = reports.laboratory_report().render(issuer())
+    header = read_header(document.content)
+    assert header == document.header
+    assert header.orders[0].id == II(reports.REQUEST_ROOT, "2026123456")
+    assert document.format_code.code == "urn:ihe:lab:xd-lab:2008"
+    assert document.cda_level == 3
+
+
+def test_a_result_says_the_same_in_entry_and_narrative(full: etree._Element) -> None:
+    (tsh,) = full.xpath("//c:observation[c:code/@code='3016-3' and c:interpretationCode]", namespaces=NS)
+    value = tsh.find("c:value", NS)
+    assert (value.get("value"), value.get("unit")) == ("1.950", "m[IU]/L")
+    place = tsh.find("c:code/c:originalText/c:reference", NS).get("value")[1:]
+    (row,) = full.xpath(f"//c:tr[@ID='{place}']", namespaces=NS)
+    assert ["".join(cell.itertext()) for cell in row] == [
+        "Thyréostimuline (TSH)(ECL Modular)", "1,950 mUI/L", "0,270 - 4,200 mUI/L", "Normal", "2,1 mUI/L (16/10/2025)",
+    ]  # fmt: skip
+    assert texts(tsh, "c:referenceRange//c:low/@value") == ["0.270"]
+    assert texts(tsh, "c:entryRelationship[@typeCode='REFR']/c:observation/c:value/@value") == ["2.1"]
+
+
+def test_every_value_type_is_written_as_such(full: etree._Element) -> None:
+    below = full.xpath("//c:observation[c:code/c:translation/@code='CRP-US']/c:value", namespaces=NS)[0]
+    assert below.get(XSI_TYPE) == "IVL_PQ"
+    assert texts(below, "c:high/@value") == ["0.6"]
+    assert texts(below, "c:high/@inclusive") == ["false"]
+    text = full.xpath("//c:observation[c:code/@code='5767-9']/c:value", namespaces=NS)[0]
+    assert (text.get(XSI_TYPE), text.text) == ("ST", "clair")
+    aborted = full.xpath("//c:observation[c:code/@code='17849-1']", namespaces=NS)[0]
+    assert aborted.find("c:value", NS) is None
+    assert texts(aborted, "c:statusCode/@code") == ["aborted"]
+    coded = reports.tsh(value=Code(code="260385009", system="2.16.840.1.113883.6.96", display="négatif"))
+    report = reports.minimal_laboratory_report(chapters=(Chapter(code=BIOCHEMISTRY, results=(coded,)),))
+    root = parse(report.render(issuer()).content)
+    assert texts(root, "//c:observation/c:value[@code='260385009']/@displayName") == ["négatif"]
+    assert "négatif" in texts(root, "//c:td/text()")
+
+
+def test_microbiology_holds_its_isolate_specimen_and_validation(full: etree._Element) -> None:
+    act = full.xpath("//c:act[c:code/@code='18725-2']", namespaces=NS)[0]
+    assert texts(act, "c:participant[@typeCode='AUTHEN']//c:family/text()") == ["CAMPARINI"]
+    assert texts(act, ".//c:procedure//c:playingEntity/c:code/@displayName") == ["Urine"]
+    assert texts(act, ".//c:act[c:code/@code='SPRECEIVE']/c:effectiveTime/@value") == ["20260114081500+0100"]
+    assert texts(act, ".//c:organizer[@classCode='CLUSTER']//c:specimenPlayingEntity/c:code/@code") == ["112283007"]
+    assert texts(act, ".//c:organizer[@classCode='BATTERY']//c:interpretationCode/@code") == ["R"]
+    shown = "".join(full.xpath("//c:section[c:code/@code='18725-2']/c:text", namespaces=NS)[0].itertext())
+    assert "Isolat : Escherichia coli" in shown
+    assert "≥ 0,512 µg/mL" in shown
+    assert "Résultats validés par Marcel CAMPARINI le 14/01/2026 à 15:35" in shown
+
+
+def test_sub_chapters_keep_their_own_results_and_the_chapter_has_no_text(full: etree._Element) -> None:
+    chapter = full.xpath("//c:structuredBody/c:component[1]/c:section", namespaces=NS)[0]
+    assert chapter.find("c:text", NS) is None
+    assert texts(chapter, "c:component/c:section/c:title/text()") == ["Bilan thyroïdien", "Inflammation"]
+    assert texts(chapter, "c:component/c:section/c:entry/@typeCode") == ["DRIV", "DRIV"]
+
+
+def test_results_to_come_make_the_report_partial() -> None:
+    chapter = Chapter(code=BIOCHEMISTRY, results=(reports.tsh(),), status="active")
+    root = parse(reports.minimal_laboratory_report(chapters=(chapter,)).render(issuer()).content)
+    assert texts(root, "//lab:statusCode/@code") == ["active"]
+    assert not reports.minimal_laboratory_report().is_partial
+    inner = SubChapter(code=BIOCHEMISTRY, results=(reports.tsh(),), status="active")
+    nested = Chapter(code=BIOCHEMISTRY, sub_chapters=(inner,))
+    assert reports.minimal_laboratory_report(chapters=(nested,)).is_partial
+
+
+def test_the_same_report_gives_the_same_bytes_and_a_revision_replaces() -> None:
+    report = reports.laboratory_report()
+    first = report.render(issuer())
+    assert report.render(issuer()).content == first.content
+    second = report.revise(first, comment="Corrigé.").render(issuer(2))
+    assert (second.set_id, second.version_number, second.replaces) == (first.set_id, 2, first.unique_id)
+    assert second.unique_id != first.unique_id
+
+
+def test_what_was_measured_does_not_show_in_repr() -> None:
+    text = repr(reports.laboratory_report())
+    for secret in ("1.950", "Escherichia", "À contrôler", "téléphone", "%PDF"):
+        assert secret not in text
+    assert "1.950" not in repr(reports.tsh())
+
+
+Build = Callable[[], object]
+REFUSED: list[tuple[str, Build, str, str]] = [
+    ("unit spelt in French", lambda: Measure(value=1, unit="mUI/l"), "CDA_UNIT", "m[IU]/L"),
+    ("unit with a micro sign", lambda: Measure(value=1, unit="µg/ml"), "CDA_UNIT", "ug/mL"),
+    ("giga per litre", lambda: Measure(value=1, unit="G/L"), "CDA_UNIT", "10*9/L"),
+    ("unit of nowhere", lambda: Measure(value=1, unit="zorg"), "CDA_UNIT", "UCUM"),
+    ("no unit", lambda: Measure(value=1), "MODEL_MISSING", "give this field"),
+    ("empty unit", lambda: Measure(value=1, unit=""), "MODEL_STRING_TOO_SHORT", ""),
+    ("not a number", lambda: Measure(value="NaN", unit="g/L"), "MODEL_FINITE_NUMBER", ""),
+    ("interval without a bound", lambda: Interval(unit="g/L"), "CDA_INTERVAL", "low, high"),
+    ("bounds swapped", lambda: ReferenceRange(low=2, high=1), "CDA_INTERVAL", "swap"),
+    ("no code", lambda: LaboratoryResult(value=MG), "BIO_RESULT_CODE", "LOINC"),
+    ("local code as LOINC", lambda: LaboratoryResult(code=LOCAL, value=MG), "BIO_RESULT_CODE", "local_code"),
+    ("LOINC code without label", lambda: reports.tsh(code=samples.loinc("3016-3", "")), "BIO_RESULT_CODE", ""),
+    ("local code without label", lambda: reports.tsh(local_code=Code(code="X", system="1.2")), "BIO_RESULT_CODE", ""),
+    ("no value", lambda: reports.tsh(value=None), "BIO_VALUE", "aborted"),
+    ("empty value", lambda: reports.tsh(value=""), "BIO_VALUE", "aborted"),
+    ("range of a text", lambda: reports.tsh(value="x", reference=ReferenceRange(low=1)), "BIO_REFERENCE", "Measure"),
+    ("unknown interpretation", lambda: reports.tsh(interpretation="Haut"), "TERMINOLOGY", "H"),
+    ("status of nowhere", lambda: reports.tsh(status="active"), "MODEL_LITERAL_ERROR", ""),
+    ("empty battery", lambda: Battery(title="NFS", results=()), "BIO_EMPTY", "results"),
+    (
+        "germ not in SNOMED CT",
+        lambda: Isolate(organism="E. coli", code=LOCAL, identified_at=reports.OBSERVED),
+        "BIO_ORGANISM",
+        "SNOMED",
+    ),
+    (
+        "germ not in NCBI",
+        lambda: Isolate(organism="E. coli", ncbi=LOCAL, identified_at=reports.OBSERVED),
+        "BIO_ORGANISM",
+        "2.16.840.1.113883.3.9471",
+    ),
+    (
+        "unknown specimen",
+        lambda: Specimen(
+            identifier=Identifier(value="1", root="1.2"), specimen_type="urine", collected_at=reports.COLLECTED
+        ),
+        "TERMINOLOGY",
+        "UR",
+    ),
+    (
+        "specimen received first",
+        lambda: Specimen(
+            identifier=Identifier(value="1", root="1.2"),
+            specimen_type="UR",
+            collected_at=reports.RECEIVED,
+            received_at=reports.COLLECTED,
+        ),
+        "BIO_TIMES",
+        "swap",
+    ),
+    ("empty chapter", lambda: Chapter(code=BIOCHEMISTRY), "BIO_EMPTY", "leave"),
+    ("chapter not in LOINC", lambda: Chapter(code=LOCAL, results=(reports.tsh(),)), "BIO_CHAPTER_CODE", "18719-5"),
+    (
+        "results beside sub-chapters",
+        lambda: Chapter(
+            code=BIOCHEMISTRY,
+            results=(reports.tsh(),),
+            sub_chapters=(SubChapter(code=BIOCHEMISTRY, results=(reports.tsh(),)),),
+        ),
+        "BIO_CHAPTER",
+        "sub-chapters",
+    ),
+    (
+        "validation beside sub-chapters",
+        lambda: Chapter(
+            code=BIOCHEMISTRY,
+            validation=Validation(biologist=reports.biologist(), at=reports.RELEASED),
+            sub_chapters=(SubChapter(code=BIOCHEMISTRY, results=(reports.tsh(),)),),
+        ),
+        "BIO_CHAPTER",
+        "sub-chapters",
+    ),
+    ("free title", lambda: reports.minimal_laboratory_report(title="Biologie"), "BIO_TITLE", "leave"),
+    ("no chapter", lambda: reports.minimal_laboratory_report(chapters=()), "BIO_EMPTY", "chapter"),
+    (
+        "released first",
+        lambda: reports.minimal_laboratory_report(released_at=reports.COLLECTED),
+        "BIO_TIMES",
+        "swap",
+    ),
+    (
+        "naive time",
+        lambda: reports.minimal_laboratory_report(received_at=reports.RECEIVED.replace(tzinfo=None)),
+        "MODEL_TIMEZONE_AWARE",
+        "",
+    ),
+]
+
+
+@pytest.mark.parametrize(("build", "code", "hint"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED])
+def test_what_cannot_be_is_refused_with_its_place_and_fix(build: Build, code: str, hint: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        build()
+    assert caught.value.code == code
+    assert caught.value.path
+    assert hint in caught.value.hint
+
+
+def test_an_unreadable_pdf_copy_is_refused() -> None:
+    with pytest.raises(CdaError) as caught:
+        reports.minimal_laboratory_report(pdf_copy=b"%PDF-1.4 cut")
+    assert caught.value.code == "CDA_PDF_UNREADABLE"
+    with pytest.raises(ModelError, match="pdf_copy"):
+        reports.minimal_laboratory_report(pdf_copy=None)
+
+
+@pytest.mark.parametrize(
+    ("measured", "shown"),
+    [
+        (Measure(value=Decimal("1.950"), unit="m[IU]/L"), "1,950 mUI/L"),
+        (Measure(value=Decimal("245"), unit="10*9/L"), "245 10^9/L"),
+        (Measure(value=Decimal("3"), unit="ug/L"), "3 µg/L"),
+        (Measure(value=Decimal("3"), unit="umol/L"), "3 µmol/L"),
+        (Measure(value=Decimal("120"), unit="mm[Hg]"), "120 mmHg"),
+        (Measure(value=Decimal("2.5"), unit="{inr}"), "2,5 inr"),
+        (Measure(value=Decimal("7.40"), unit="[pH]"), "7,40"),
+        (Measure(value=Decimal("1E+3"), unit="/mL"), "1000 /mL"),
+        (Interval(high=Decimal("0.6"), unit="mg/L", high_inclusive=False), "< 0,6 mg/L"),
+        (Interval(high=Decimal("0.6"), unit="mg/L"), "≤ 0,6 mg/L"),
+        (Interval(low=Decimal("5"), unit="mg/L", low_inclusive=False), "> 5 mg/L"),
+        (Interval(low=Decimal("5"), high=Decimal("7"), unit="mg/L"), "5 - 7 mg/L"),
+    ],
+)
+def test_values_are_shown_as_a_french_reader_expects(measured: Measure | Interval, shown: str) -> None:
+    assert measured.text == shown
+
+
+def test_the_native_check_agrees() -> None:
+    for report in (reports.minimal_laboratory_report(), reports.laboratory_report()):
+        assert check(report.render(issuer())).ok
+
+
+def test_the_release_is_the_time_of_writing_when_not_given() -> None:
+    late = samples.WRITTEN + timedelta(hours=1)
+    root = parse(reports.minimal_laboratory_report(written_at=late).render(issuer()).content)
+    assert texts(root, "//c:documentationOf//c:performer/c:time/c:high/@value") == ["20260115113000+0100"]
+    assert texts(root, "//c:observation[c:code/@code='3016-3']/c:effectiveTime/@value") == ["20260115113000+0100"]
