@@ -121,3 +121,10 @@ def test_the_pseudonym_is_a_plain_hmac() -> None:
     by_hand = hashlib.sha256(bytes(b ^ 0x5C for b in block) + inner).digest()
     assert pseudonym(SECRET, "document", "", "1.2.3") == by_hand == hmac.new(SECRET, text.encode(), "sha256").digest()
     assert json.loads(canonical({"k": by_hand.hex()})) == {"k": by_hand.hex()}
+
+
+@pytest.mark.parametrize("length", [32, 63, 64, 65, 200])
+def test_a_secret_of_any_length_gives_the_standard_hmac(length: int) -> None:
+    secret = bytes(range(length))
+    text = "sunes-usage/v1\x1fstay\x1f690000001\x1fÉ1"
+    assert pseudonym(secret, "stay", "690000001", " é1 ") == hmac.new(secret, text.encode(), "sha256").digest()

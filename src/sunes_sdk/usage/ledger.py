@@ -6,6 +6,7 @@ one call, so any number of threads and processes of one host may record at once 
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import re
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any, NamedTuple, Self, get_args, get_type_hints
 
@@ -24,13 +26,15 @@ from .._core.clock import Clock, SystemClock
 from .._core.errors import ConfigurationError, SunesError
 from .._core.redaction import mask_matricules
 from ..model import Event, Identifier
-from .chain import GENESIS, link
+from .chain import GENESIS
 from .period import from_micros, to_micros
-from .pseudonyms import MIN_SECRET_BYTES, STORED_BYTES, Domain, pseudonym
+from .pseudonyms import MIN_SECRET_BYTES, STORED_BYTES, Domain, Pseudonyms
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 30
 """How long a writer waits for another before giving up."""
+CACHE_KIB = 64 * 1024
+"""Keys are random: without room for their index, each event costs a page read."""
 _LOOKUP = 500
 
 
@@ -162,7 +166,8 @@ class Ledger:
     def __init__(self, engine: sa.Engine, *, secret: bytes, tenant: str, clock: Clock) -> None:
         self._engine = engine
         self._writer = engine.execution_options(ledger_write=True)
-        self._secret = secret
+        self._pseudonyms = Pseudonyms(secret)
+        self._key_check = hmac.digest(secret, b"sunes-usage/v1 key check", "sha256").hex()
         self._clock = clock
         self.tenant = tenant
         self._codes: set[str] = set()
@@ -237,7 +242,7 @@ class Ledger:
                         raise _conflict(old, row, index)
                     continue
                 seq += 1
-                last = link(last, _payload(seq, row, now, self.tenant))
+                last = hashlib.sha256(last + _canonical(seq, row, now, self.tenant)).digest()
                 fresh.append((seq, *row, now, last))
             if fresh:
                 connection.exec_driver_sql(_INSERT, fresh)
@@ -319,7 +324,7 @@ class Ledger:
     def _key(self, domain: Domain, scope: str, value: str | None) -> bytes | None:
         if value is None:
             return None
-        full = pseudonym(self._secret, domain, scope, value)
+        full = self._pseudonyms.key(domain, scope, value)
         return None if full is None else full[:STORED_BYTES]
 
     def stay_key(self, stay: Identifier) -> bytes | None:
@@ -374,7 +379,7 @@ class Ledger:
         limit = (upto or self.head()).count
         with self._engine.begin() as connection:
             found = connection.exec_driver_sql(f"SELECT {_FIELDS} FROM event WHERE seq <= ? ORDER BY seq", (limit,))  # noqa: S608
-            return list(map(Row._make, found))
+            return list(map(Row._make, found.all()))
 
     def verify_chain(self, expected: LedgerHead | None = None) -> LedgerHead:
         """Recompute every hash and return the head.
@@ -389,7 +394,7 @@ class Ledger:
                 count += 1
                 if seq != count:
                     raise _tampered(count, "an event is missing")
-                last = link(last, _payload(seq, Row._make(content), recorded, self.tenant))
+                last = hashlib.sha256(last + _canonical(seq, content, recorded, self.tenant)).digest()
                 if last != kept:
                     raise _tampered(seq, "the content does not match its hash")
                 recorded_at = recorded
@@ -402,8 +407,7 @@ class Ledger:
     # -- opening
 
     def _prepare(self) -> None:
-        check = hmac.digest(self._secret, b"sunes-usage/v1 key check", "sha256").hex()
-        mine = {"schema": str(SCHEMA_VERSION), "tenant": self.tenant, "key_check": check}
+        mine = {"schema": str(SCHEMA_VERSION), "tenant": self.tenant, "key_check": self._key_check}
         with self._writing() as connection:
             _metadata.create_all(connection)
             for trigger in _APPEND_ONLY:
@@ -449,7 +453,7 @@ def _engine(url_or_path: str | os.PathLike[str]) -> sa.Engine:
     def _connect(connection: Any, _: object) -> None:
         # The driver would begin transactions on its own, too late for BEGIN IMMEDIATE.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"cache_size=-{CACHE_KIB}"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @sa.event.listens_for(engine, "begin")
@@ -461,15 +465,26 @@ def _engine(url_or_path: str | os.PathLike[str]) -> sa.Engine:
     return engine
 
 
-def _payload(seq: int, row: Row, recorded_at: int, tenant: str) -> dict[str, object]:
-    """What the hash of an event covers: every column that is not empty, keys in hexadecimal."""
-    payload: dict[str, object] = {
-        name: value.hex() if isinstance(value, bytes) else value
-        for name, value in zip(Row._fields, row, strict=True)
-        if value is not None
-    }
-    payload.update(seq=seq, recorded_at=recorded_at, tenant=tenant)
-    return payload
+_PAYLOAD = (*Row._fields, "seq", "recorded_at", "tenant")
+_PLACES = tuple((_PAYLOAD.index(name), f'"{name}":') for name in sorted(_PAYLOAD))
+
+
+def _canonical(seq: int, row: Sequence[bytes | int | str | None], recorded_at: int, tenant: str) -> bytes:
+    """What the hash of an event covers, as `chain.canonical` would write it (a test compares the two), in less than
+    half the time: every column that is not empty, keys in hexadecimal."""
+    values = (*row, seq, recorded_at, tenant)
+    parts = []
+    for place, name in _PLACES:
+        value = values[place]
+        if value is None:
+            continue
+        if isinstance(value, str):
+            parts.append(name + encode_basestring(value))
+        elif isinstance(value, int):
+            parts.append(name + str(value))
+        else:
+            parts.append(f'{name}"{value.hex()}"')
+    return f"{{{','.join(parts)}}}".encode()
 
 
 def _conflict(old: Row, new: Row, index: int) -> LedgerConflictError:
