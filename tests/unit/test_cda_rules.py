@@ -27,7 +27,7 @@ from sunes_sdk.cda import (
     check,
 )
 from sunes_sdk.cda.rules import RULES
-from sunes_sdk.testing import samples
+from sunes_sdk.testing import sample_reports, samples
 
 PDF_A = b"%PDF-1.4\n<x pdfaid:part='1'/>\nstartxref\n0\n%%EOF\n"
 JPEG = b"\xff\xd8\xff\xe0jpeg"
@@ -111,11 +111,21 @@ def replacement() -> CdaDocument:
     return model.revise(first).render(other)
 
 
+def laboratory() -> CdaDocument:
+    return sample_reports.laboratory_report().render(issuer())
+
+
+def imaging() -> CdaDocument:
+    return sample_reports.imaging_report().render(issuer())
+
+
 DOCUMENTS: dict[str, Callable[[], CdaDocument]] = {
     "letter": letter,
     "prescription": prescription,
     "report": report,
     "replacement": replacement,
+    "laboratory": laboratory,
+    "imaging": imaging,
 }
 
 
@@ -212,6 +222,33 @@ MUTATIONS: list[Mutation] = [
     ("CDA_E09", "prescription", r'(substitution permise"[^>]*>)<originalText>.*?</originalText>', r"\1"),
     ("CDA_E10", "prescription", 'classCode="SBADM" moodCode="INT"', 'classCode="SBADM" moodCode="EVN"'),
     ("CDA_E11", "prescription", r"(<representedOrganization>)<id [^>]*/>", r"\1"),
+    ("CDA_UNIT", "laboratory", r'unit="m\[IU\]/L"', 'unit="mUI/L"'),
+    ("CDA_B00", "laboratory", '<templateId root="1.2.250.1.213.1.1.1.55"', '<templateId root="1.2.250.1.213.1.1.1.56"'),
+    ("CDA_B01", "laboratory", "<title>Compte rendu d'examens biologiques", "<title>Compte rendu de biologie"),
+    ("CDA_B05", "laboratory", r'(<performer typeCode="PRF">.*?)<time>.*?</time>', r"\1"),
+    ("CDA_B06", "laboratory", "<responsibleParty>.*</responsibleParty>", ""),
+    ("CDA_B07", "laboratory", r'<templateId root="1.3.6.1.4.1.19376.1.4.1.2.16"/>', ""),
+    ("CDA_B08", "laboratory", '<templateId root="1.2.250.1.213.1.1.2.243"/>', ""),
+    ("CDA_B09", "laboratory", r"(19376\.1\.3\.3\.2\.1\"/>.*?</title>)(<component>)", r"\1<text>x</text>\2"),
+    ("CDA_B12", "laboratory", r"(19376\.1\.3\.1\.6\"/>.*?)<originalText>.*?</originalText>", r"\1"),
+    ("CDA_B13", "laboratory", r'classCode="SPEC"', 'classCode="PAT"'),
+    ("CDA_B17", "laboratory", r'(value xsi:type="PQ" value="[^"]*") unit="[^"]*"', r"\1"),
+    ("CDA_B18", "laboratory", r'(<act classCode="ACT" moodCode="EVN"><code .*?)<statusCode [^>]*/>', r"\1"),
+    ("CDA_I00", "imaging", '<templateId root="1.2.250.1.213.1.1.1.45"', '<templateId root="1.2.250.1.213.1.1.1.46"'),
+    ("CDA_I01", "imaging", '<templateId root="1.2.840.10008.9.20"/>', ""),
+    ("CDA_I02", "imaging", r"<ps3-20:accessionNumber [^>]*/>", ""),
+    ("CDA_I03", "imaging", 'name code="121139"', 'name code="121138"'),
+    ("CDA_I04", "imaging", 'name code="39111-0"', 'name code="39112-0"'),
+    ("CDA_I05", "imaging", r'(<serviceEvent><id root="[^"]*")', r'\1 extension="1"'),
+    ("CDA_I06", "imaging", '<templateId root="1.2.250.1.213.1.1.2.217"/>', ""),
+    ("CDA_I07", "imaging", '<templateId root="1.2.250.1.213.1.1.2.209"/>', ""),
+    ("CDA_I08", "imaging", 'targetSiteCode xsi:type="CD" code="302548004"', 'targetSiteCode xsi:type="CD" code="1"'),
+    (
+        "CDA_I09",
+        "imaging",
+        r'(10008\.9\.17"/>.*?)(<entryRelationship typeCode="COMP"><observation.*?</entryRelationship>)',
+        r"\1\2\2",
+    ),
 ]
 
 

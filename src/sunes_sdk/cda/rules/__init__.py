@@ -14,9 +14,13 @@ from .body import BODY
 from .discharge_letter import DISCHARGE_LETTER
 from .engine import Rule, View
 from .header import HEADER
+from .imaging import IMAGING
+from .laboratory import LABORATORY
 from .prescription import PRESCRIPTION
 
-RULES: tuple[Rule, ...] = (*HEADER.rules, *BODY.rules, *DISCHARGE_LETTER.rules, *PRESCRIPTION.rules)
+RULES: tuple[Rule, ...] = (
+    *HEADER.rules, *BODY.rules, *DISCHARGE_LETTER.rules, *PRESCRIPTION.rules, *LABORATORY.rules, *IMAGING.rules,
+)  # fmt: skip
 """The catalogue: one rule, one code."""
 
 

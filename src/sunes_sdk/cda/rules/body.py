@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from ..._core.findings import Severity
+from ...terminology import unit_is_listed
 from ..pdf_body import PdfFacts
 from ..reader import V3
 from .engine import SMDS, Problem, RuleSet, View, find, findall, text_of
@@ -192,3 +193,28 @@ def _pdf_copy(view: View) -> Iterator[Problem]:
         values = [find(m, "value") for m in section.iter(f"{V3}observationMedia")]
         if [v.get("mediaType") for v in values if v is not None] != ["application/pdf"]:
             yield section, "not exactly one PDF"
+
+
+# The official profile looks at these, and not at a doseQuantity that is a single value.
+_QUANTITIES = ("value", "low", "high")
+_QUANTITY_PARENTS = frozenset(V3 + t for t in ("value", "doseQuantity", "rateQuantity"))
+
+
+@rule(
+    "CDA_UNIT",
+    "the unit of a measure, or of the bounds of a dose, is of the finite UCUM list (after its annotations)",
+    hint="write m[IU]/L, not mUI/L; 10*9/L, not G/L",
+    fr="Une unité de mesure n'appartient pas à la liste UCUM.",
+    source="ANS conformance kit, profile terminologies",
+)
+def _units(view: View) -> Iterator[Problem]:
+    for tag in _QUANTITIES:
+        for element in view.all(tag):
+            unit = element.get("unit")
+            if unit is None:
+                continue
+            parent = element.getparent()
+            if tag in ("low", "high") and (parent is None or parent.tag not in _QUANTITY_PARENTS):
+                continue
+            if not unit_is_listed(unit):
+                yield element, "this unit is not in the list"
