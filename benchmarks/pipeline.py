@@ -4,9 +4,9 @@
     pipeline.py [--documents N] [--json] [--profile]
 
 Per document: model → CDA bytes → native check → XDS metadata → XAdES → durable outbox (fsync) → VIHF → MTOM → mutual
-TLS to a process that only reads and answers → outbox done and its events (fsync) → usage ledger (fsync, in batches of 50
-as a forwarder makes them). The floor is bench/floor.py of the shared data (SUNES_FLOOR), run before and after: the
-ratio is to the lower of the two.
+TLS to a process that only reads and answers → outbox done and its events (fsync) → usage ledger (fsync, in batches of
+50, as a forwarder makes them). The floor is bench/floor.py of the shared data (SUNES_FLOOR), run before and after:
+the ratio is to the lower of the two.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def serve(tls: TlsSettings, certificate: Path, key: Path, ports: mp.Queue[int]) 
     context.load_cert_chain(certificate, key)
     context.load_verify_locations(tls.ca_file)
     context.verify_mode = ssl.CERT_REQUIRED
-    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml\r\nContent-Length: %d\r\n\r\n" % len(SUCCESS) + SUCCESS
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml\r\nContent-Length: %d\r\n\r\n"
+    answer = head % len(SUCCESS) + SUCCESS
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ports.put(listener.getsockname()[1])
         while True:
@@ -67,10 +68,11 @@ def serve(tls: TlsSettings, certificate: Path, key: Path, ports: mp.Queue[int]) 
                         data += part
                     if not data:
                         break
-                    head, _, rest = data.partition(b"\r\n\r\n")
-                    length = next(
-                        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
-                    )
+                    request_head, _, rest = data.partition(b"\r\n\r\n")
+                    lengths = [
+                        line for line in request_head.split(b"\r\n") if line.lower().startswith(b"content-length:")
+                    ]
+                    length = int(lengths[0].split(b":")[1])
                     left = length - len(rest)
                     while left > 0:
                         left -= len(connection.recv(min(left, 262144)))
@@ -89,8 +91,9 @@ def letter(number: int) -> CdaDocument:
         )
         for n in range(10)
     )  # fmt: skip
+    summary = f"Séjour {number}. " + "Évolution favorable. " * 90
     return samples.discharge_letter(
-        synthesis=synthesis.model_copy(update={"medical_summary": f"Séjour {number}. " + "Évolution favorable. " * 220}),
+        synthesis=synthesis.model_copy(update={"medical_summary": summary}),
         discharge_treatments=tuple(lines),
         allergies=tuple(Allergy(substance=f"Substance {n}") for n in range(4)),
     ).render(ISSUER)
@@ -100,7 +103,8 @@ ISSUER = Issuer(oid_root=samples.DOCUMENT_ROOT)
 
 
 def floor(documents: int) -> float:
-    run = subprocess.run([sys.executable, FLOOR, "--json", "--documents", str(documents)], capture_output=True, text=True)
+    command = [sys.executable, FLOOR, "--json", "--documents", str(documents)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
         sys.exit(f"the floor cannot run: {run.stderr.strip().splitlines()[-1]}")
     return float(json.loads(run.stdout)["floor_ms"])

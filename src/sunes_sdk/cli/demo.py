@@ -255,17 +255,22 @@ class _Demo:
         counted = {r.profile.profile_id: (r.num, r.den) for r in results}
         return [
             Check(what="stays counted (sunes.v1.d1)", expected=(1, 1), found=counted["sunes.v1.d1"]),
-            Check(what="biology counted (sunes.v1.d2)", expected=(of_type["11502-2"],) * 2, found=counted["sunes.v1.d2"]),
-            Check(what="imaging counted (sunes.v1.d3)", expected=(of_type["18748-4"],) * 2, found=counted["sunes.v1.d3"]),
+            Check(what="biology counted (sunes.v1.d2)", expected=(of_type["11502-2"],) * 2,
+                  found=counted["sunes.v1.d2"]),
+            Check(what="imaging counted (sunes.v1.d3)", expected=(of_type["18748-4"],) * 2,
+                  found=counted["sunes.v1.d3"]),
+            Check(what="mail to professionals counted (sunes.v2.pro)", expected=3, found=counted["sunes.v2.pro"][0]),
+            Check(what="mail to the patient counted (sunes.v2.citoyen)", expected=(1, 1),
+                  found=counted["sunes.v2.citoyen"]),
             Check(what="INS qualified on every document (sunes.v3.ins)", expected=(len(documents),) * 2,
                   found=counted["sunes.v3.ins"]),
         ]  # fmt: skip
 
     def _tables(self, documents: list[CdaDocument], entries: list[Entry], results: Sequence[IndicatorResult]) -> None:
         table = Table(title="Deliveries", title_justify="left")
-        table.add_column("Document", no_wrap=True, max_width=26)
-        for column in ("Type", "DMP", "MSS pro", "MSS patient"):
-            table.add_column(column, no_wrap=True, min_width=7)
+        table.add_column("Document", no_wrap=True, max_width=24)
+        for title in ("Type", "DMP", "MSS pro", "Patient"):
+            table.add_column(title, no_wrap=True)
         for document in documents:
             said = {e.kind: _said(e) for e in entries if e.unique_id == document.unique_id}
             cells = (said.get(kind, "–") for kind in (ChannelKind.DMP, ChannelKind.MSS_PRO, ChannelKind.MSS_PATIENT))
@@ -294,4 +299,4 @@ def _was_asked(entry: Entry) -> bool:
 
 def _said(entry: Entry) -> str:
     outcome = entry.receipt.outcome.value if entry.receipt else entry.state.value
-    return f"{outcome}, asked" if _was_asked(entry) else outcome
+    return f"{outcome} (asked)" if _was_asked(entry) else outcome

@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""The official XSD and Schematron over the five documents of the demonstration. Fails when the kit is absent.
+
+    conformance.py [KIT_DIR]        (default: SUNES_ANS_KIT, else ../shared/ans-kit)
+
+Also proves that the judge judges: a document with a code out of its value set must be refused.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from sunes_sdk.cda import Issuer
+from sunes_sdk.cda.oracle import Oracle
+from sunes_sdk.testing import samples
+from sunes_sdk.testing.demo import discharge_documents
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> int:
+    given = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("SUNES_ANS_KIT")
+    kit = Path(given) if given else ROOT.parent / "shared" / "ans-kit"
+    if not kit.is_dir():
+        print(f"The ANS conformance kit is not at {kit}. Set SUNES_ANS_KIT to its folder.")
+        return 2
+    author = samples.physician().at(samples.hospital())
+    drafts = discharge_documents(
+        samples.patient(), samples.stay(), author=author, recipient=samples.general_practitioner()
+    )
+    failed = 0
+    oracle = Oracle(kit)
+    documents = [draft.render(Issuer(oid_root=samples.DOCUMENT_ROOT)) for draft in drafts]
+    for document in documents:
+        report = oracle.check(document.content)
+        failed += not report.ok
+        print(f"{document.type_code.code:8} {document.title[:60]:60} {len(report.errors)} errors")
+        for finding in report.errors:
+            print(f"         {finding}")
+    spoiled = documents[0].content.replace(b'code="11490-0"', b'code="11490-9"')
+    if oracle.check(spoiled).ok:
+        print("The oracle accepted a document whose type code does not exist: it judges nothing.")
+        return 1
+    print(f"{len(documents) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
