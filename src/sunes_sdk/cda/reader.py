@@ -179,12 +179,14 @@ def header_of(document: etree._Element) -> CdaHeader:
         set_id=_ii(first("setId")) or document_id,
         version_number=int(version) if version.isascii() and version.isdigit() else 1,
         patient=_patient(_find(first("recordTarget"), "patientRole")),
-        authors=tuple(_party(a, a.find(f"{V3}assignedAuthor")) for a in parts.get(f"{V3}author", ())),
+        authors=tuple(_party(a, _find(a, "assignedAuthor")) for a in parts.get(f"{V3}author", ())),
         custodian=_organization(_find(first("custodian"), "assignedCustodian", "representedCustodianOrganization"))
         or HeaderOrganization(id=None),
         legal_authenticator=_party(first("legalAuthenticator"), _find(first("legalAuthenticator"), "assignedEntity")),
         service_events=tuple(
-            _service_event(e) for d in parts.get(f"{V3}documentationOf", ()) for e in d.findall(f"{V3}serviceEvent")
+            _service_event(e)
+            for d in parts.get(f"{V3}documentationOf", ())
+            for e in d.iterchildren(f"{V3}serviceEvent")
         ),
         encounter=_encounter(_find(first("componentOf"), "encompassingEncounter")),
         orders=tuple(_orders(parts.get(f"{V3}inFulfillmentOf", ()))),
@@ -197,7 +199,7 @@ def _find(element: etree._Element | None, *names: str) -> etree._Element | None:
     for name in names:
         if element is None:
             return None
-        element = element.find(V3 + name)
+        element = next(element.iterchildren(V3 + name), None)  # five times faster than .find()
     return element
 
 
@@ -237,32 +239,32 @@ def _code(element: etree._Element | None) -> Code | None:
 def _organization(element: etree._Element | None) -> HeaderOrganization | None:
     if element is None:
         return None
-    return HeaderOrganization(id=_ii(element.find(f"{V3}id")), name=_text(element.find(f"{V3}name")))
+    return HeaderOrganization(id=_ii(_find(element, "id")), name=_text(_find(element, "name")))
 
 
 def _party(holder: etree._Element | None, entity: etree._Element | None) -> HeaderParty:
     """An author, a legal authenticator or a performer; `holder` has its time and function."""
     if holder is None or entity is None:
         return HeaderParty(time="", ids=())
-    time = holder.find(f"{V3}time")
+    time = _find(holder, "time")
     name = _find(entity, "assignedPerson", "name")
-    device = entity.find(f"{V3}assignedAuthoringDevice")
+    device = _find(entity, "assignedAuthoringDevice")
     return HeaderParty(
         time=_value(time) or _value(_find(time, "high")) or _value(_find(time, "low")),
-        ids=tuple(_iis(entity.iterfind(f"{V3}id"))),
-        code=_code(entity.find(f"{V3}code")),
-        function=_code(holder.find(f"{V3}functionCode")),
+        ids=tuple(_iis(entity.iterchildren(f"{V3}id"))),
+        code=_code(_find(entity, "code")),
+        function=_code(_find(holder, "functionCode")),
         name=HeaderName(
-            family=_text(name.find(f"{V3}family")),
-            given=_text(name.find(f"{V3}given")),
-            prefix=_text(name.find(f"{V3}prefix")),
-            suffix=_text(name.find(f"{V3}suffix")),
+            family=_text(_find(name, "family")),
+            given=_text(_find(name, "given")),
+            prefix=_text(_find(name, "prefix")),
+            suffix=_text(_find(name, "suffix")),
         )
         if name is not None
         else None,
         device_model=_text(_find(device, "manufacturerModelName")),
         device_software=_text(_find(device, "softwareName")),
-        organization=_organization(entity.find(f"{V3}representedOrganization")),
+        organization=_organization(_find(entity, "representedOrganization")),
     )
 
 
@@ -270,7 +272,7 @@ def _patient(role: etree._Element | None) -> HeaderPatient:
     if role is None:
         return HeaderPatient(ids=())
     names = {"family": "", "family BR": "", "family CL": "", "given": "", "given BR": "", "given CL": ""}
-    patient = role.find(f"{V3}patient")
+    patient = _find(role, "patient")
     name = _find(patient, "name")
     for part in name if name is not None else ():
         if isinstance(part.tag, str):
@@ -280,7 +282,7 @@ def _patient(role: etree._Element | None) -> HeaderPatient:
     gender = _find(patient, "administrativeGenderCode")
     place = _find(patient, "birthplace", "place", "addr")
     return HeaderPatient(
-        ids=tuple(_iis(role.iterfind(f"{V3}id"))),
+        ids=tuple(_iis(role.iterchildren(f"{V3}id"))),
         birth_family=names["family BR"] or names["family"],
         birth_givens=names["given"],
         first_given=names["given BR"],
@@ -314,7 +316,7 @@ def _use(element: etree._Element) -> Any:
 
 
 def _addresses(role: etree._Element) -> Iterator[Address]:
-    for element in role.iterfind(f"{V3}addr"):
+    for element in role.iterchildren(f"{V3}addr"):
         values: dict[str, str] = {}
         lines = []
         for part in element:
@@ -337,7 +339,7 @@ def _addresses(role: etree._Element) -> Iterator[Address]:
 
 
 def _telecoms(role: etree._Element) -> Iterator[Telecom]:
-    for element in role.iterfind(f"{V3}telecom"):
+    for element in role.iterchildren(f"{V3}telecom"):
         try:
             yield Telecom(value=element.get("value") or "", use=_use(element))
         except ModelError:
@@ -352,13 +354,13 @@ def _bounds(element: etree._Element | None) -> tuple[str, str]:
 
 
 def _service_event(event: etree._Element) -> HeaderServiceEvent:
-    code = event.find(f"{V3}code")
-    performer = event.find(f"{V3}performer")
+    code = _find(event, "code")
+    performer = _find(event, "performer")
     entity = _find(performer, "assignedEntity")
-    start, stop = _bounds(event.find(f"{V3}effectiveTime"))
-    translations = (_code(t) for t in code.iterfind(f"{V3}translation")) if code is not None else ()
+    start, stop = _bounds(_find(event, "effectiveTime"))
+    translations = (_code(t) for t in code.iterchildren(f"{V3}translation")) if code is not None else ()
     return HeaderServiceEvent(
-        ids=tuple(_iis(event.iterfind(f"{V3}id"))),
+        ids=tuple(_iis(event.iterchildren(f"{V3}id"))),
         code=_code(code),
         translations=tuple(t for t in translations if t),
         start=start,
@@ -371,10 +373,10 @@ def _service_event(event: etree._Element) -> HeaderServiceEvent:
 def _encounter(encounter: etree._Element | None) -> HeaderEncounter:
     if encounter is None:
         return HeaderEncounter()
-    start, stop = _bounds(encounter.find(f"{V3}effectiveTime"))
+    start, stop = _bounds(_find(encounter, "effectiveTime"))
     return HeaderEncounter(
-        ids=tuple(_iis(encounter.iterfind(f"{V3}id"))),
-        code=_code(encounter.find(f"{V3}code")),
+        ids=tuple(_iis(encounter.iterchildren(f"{V3}id"))),
+        code=_code(_find(encounter, "code")),
         start=start,
         stop=stop,
         facility=_code(_find(encounter, "location", "healthCareFacility", "code")),
@@ -383,7 +385,7 @@ def _encounter(encounter: etree._Element | None) -> HeaderEncounter:
 
 def _orders(elements: Iterable[etree._Element]) -> Iterator[HeaderOrder]:
     for element in elements:
-        order = element.find(f"{V3}order")
+        order = _find(element, "order")
         found = _ii(_find(order, "id"))
         if order is not None and found:
             yield HeaderOrder(id=found, accession=_ii(order.find(f"{PS3_20}accessionNumber")))

@@ -10,7 +10,7 @@ from ..._core.findings import Severity
 from ...terminology import unit_is_listed
 from ..pdf_body import PdfFacts
 from ..reader import V3
-from .engine import SMDS, Problem, RuleSet, View, find, findall, text_of
+from .engine import SMDS, Problem, RuleSet, View, find, text_of
 
 BODY = RuleSet(SMDS)
 rule = BODY.rule
@@ -155,7 +155,9 @@ def _unique_ids(view: View) -> Iterator[Problem]:
         seen.add(value)
 
 
-_ENTRY_TAGS = ("section", "act", "observation", "substanceAdministration", "organizer", "procedure", "supply")
+_ENTRY_TAGS = frozenset(
+    V3 + t for t in ("section", "act", "observation", "substanceAdministration", "organizer", "procedure", "supply")
+)
 
 
 @rule(
@@ -165,18 +167,19 @@ _ENTRY_TAGS = ("section", "act", "observation", "substanceAdministration", "orga
     source="CDA R2; the official validator does not look",
 )
 def _unique_entries(view: View) -> Iterator[Problem]:
-    seen: set[tuple[str, str, str]] = set()
-    for tag in _ENTRY_TAGS:
-        for element in view.all(tag):
-            if any(t.get("root") == _DICOM_STUDY for t in findall(element, "templateId")):
-                continue  # a study is named by its own UID, once for each of its series
-            for identifier in findall(element, "id"):
-                root = identifier.get("root")
-                # The same act may be named in several entries: only one kind of element must not repeat it.
-                key = (tag, root or "", identifier.get("extension") or "")
-                if root and key in seen:
-                    yield identifier, "this identifier is there twice"
-                seen.add(key)
+    seen: set[tuple[object, str, str]] = set()
+    # A study is named by its own UID, once for each of its series.
+    studies = view.templates.get(_DICOM_STUDY, ())
+    for identifier in view.all("id"):
+        owner = identifier.getparent()
+        root = identifier.get("root")
+        if owner is None or owner.tag not in _ENTRY_TAGS or not root or owner in studies:
+            continue
+        # The same thing may be named in several places: only one kind of element must not repeat it.
+        key = (owner.tag, root, identifier.get("extension") or "")
+        if key in seen:
+            yield identifier, "this identifier is there twice"
+        seen.add(key)
 
 
 @rule(

@@ -337,34 +337,24 @@ def _roles_known(view: View) -> Iterator[Problem]:
                 yield code, "the code and its system are not in JDV_J01, or displayName is missing"
 
 
-_PERSONS = ("assignedPerson", "associatedPerson", "informationRecipient", "relatedPerson")
-
-
-def _person_names(view: View) -> Iterator[etree._Element]:
-    for kind in _PERSONS:
-        for person in view.all(kind):
-            yield from findall(person, "name")
-
-
 @rule(
     "CDA_H23",
     "a person's name has one family, at most one given, one prefix, one suffix",
     hint="join several given names in one element",
 )
 def _person(view: View) -> Iterator[Problem]:
-    for name in _person_names(view):
-        families, *others = (len(findall(name, part)) for part in ("family", "given", "prefix", "suffix"))
-        if families != 1 or any(n > 1 for n in others):
+    for name in view.person_names:
+        parts = [child.tag for child in name.iterchildren(etree.Element)]
+        if parts.count(f"{V3}family") != 1 or len(parts) != len(set(parts)):
             yield name, "more or fewer parts than the header allows"
 
 
 @rule("CDA_H24", "prefix is M or MME, suffix one of DR MC MG PC PG PR", hint="write codes, not labels")
 def _titles(view: View) -> Iterator[Problem]:
-    for name in _person_names(view):
-        for part, value_set in (("prefix", "JDV_J245"), ("suffix", "JDV_J246")):
-            for element in findall(name, part):
-                if lookup(value_set, text_of(element)) is None:
-                    yield element, f"not in {value_set}"
+    for part, value_set in (("prefix", "JDV_J245"), ("suffix", "JDV_J246")):
+        for element in view.all(part):
+            if element.getparent() in view.person_names and lookup(value_set, text_of(element)) is None:
+                yield element, f"not in {value_set}"
 
 
 @rule(
@@ -632,16 +622,18 @@ def _telecom(view: View) -> Iterator[Problem]:
 )
 def _address(view: View) -> Iterator[Problem]:
     for element in view.all("addr"):
-        tags = {child.tag for child in element}
+        parts = list(element.iterchildren(etree.Element))
         if element.get("nullFlavor") is not None:
-            if tags or text_of(element):
+            if parts or text_of(element):
                 yield element, "a null address has content"
-        elif not text_of(element):
-            yield element, "the address is empty"
-        elif (element.text or "").strip() or any((c.tail or "").strip() for c in element):
+        elif (element.text or "").strip() or any((p.tail or "").strip() for p in parts):
             yield element, "text stands beside elements"
-        elif f"{V3}streetAddressLine" in tags and len(tags) > 1:
-            yield element, "address lines are mixed with parts"
+        elif not any((p.text or "").strip() for p in parts):
+            yield element, "the address is empty"
+        else:
+            tags = {p.tag for p in parts}
+            if f"{V3}streetAddressLine" in tags and len(tags) > 1:
+                yield element, "address lines are mixed with parts"
 
 
 _TIME_TAGS = ("effectiveTime", "time", "birthTime", "low", "high", "center")
@@ -692,15 +684,9 @@ def _document_ids(view: View) -> Iterator[Problem]:
     hint="say why the value is missing with one of these, and write nothing else",
 )
 def _null_flavors(view: View) -> Iterator[Problem]:
-    for child in view.root.iterchildren(etree.Element):
-        if child.tag == f"{V3}component":
-            continue
-        for element in child.iter(etree.Element):
-            null = element.get("nullFlavor")
-            if null is None:
-                continue
-            allowed = _NULLS_SEEN if element.tag == f"{V3}time" else _NULLS
-            if null not in allowed:
-                yield element, "this nullFlavor is not allowed here"
-            elif len(element.attrib) > 1 or len(element):
-                yield element, "a null element has other attributes or content"
+    for element in view.null_of_header:
+        allowed = _NULLS_SEEN if element.tag == f"{V3}time" else _NULLS
+        if element.get("nullFlavor") not in allowed:
+            yield element, "this nullFlavor is not allowed here"
+        elif len(element.attrib) > 1 or len(element):
+            yield element, "a null element has other attributes or content"
