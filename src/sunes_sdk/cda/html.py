@@ -425,7 +425,7 @@ header th { font-weight: normal; color: #555; width: 32mm }
 table { border-collapse: collapse; width: 100%; margin: 1mm 0 }
 th, td { border: .4pt solid #9aa7b4; padding: .8mm 1.5mm; text-align: left; vertical-align: top;
          overflow-wrap: break-word }
-table { table-layout: fixed } .tight { font-size: 7.5pt } .tighter { font-size: 6.3pt }
+table { table-layout: fixed } .tight { font-size: 7.5pt } .tighter { font-size: 6.3pt; hyphens: auto }
 .tight th, .tight td, .tighter th, .tighter td { padding: .6mm .6mm }
 thead { display: table-header-group }
 thead th { background: #e8eef4 }

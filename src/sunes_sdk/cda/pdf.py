@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import threading
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any, Final
 
 from lxml import etree
@@ -24,6 +25,7 @@ from .reader import V3, clinical_document
 
 _MAX_PIXELS: Final = 50_000_000
 _OPAQUE: Final = frozenset({"L", "RGB"})
+_INTENT: Final = "sunes-srgb"
 _local = threading.local()
 
 
@@ -96,6 +98,7 @@ class _Tools:
     fonts: Any
     fetcher: Any
     style: Any
+    srgb: Any
 
 
 def write_pdf(page: str, *, title: str, producer_of: str = "") -> bytes:
@@ -112,7 +115,8 @@ def write_pdf(page: str, *, title: str, producer_of: str = "") -> bytes:
     rdf = _rdf(title, producer_of, f"WeasyPrint {weasyprint.__version__}").encode()
     # WeasyPrint declares pdfaid on rdf:RDF, where PDFBox does not see it: the same metadata, spelled out.
     metadata.generate_rdf_metadata = lambda *_: rdf
-    data: bytes = rendered.write_pdf(pdf_variant="pdf/a-1b")
+    rendered.color_profiles[_INTENT] = tools.srgb
+    data: bytes = rendered.write_pdf(pdf_variant="pdf/a-1b", output_intent=_INTENT)
     return data
 
 
@@ -136,6 +140,7 @@ def _weasyprint() -> tuple[Any, _Tools]:
     call hosts)."""
     try:
         import weasyprint
+        from weasyprint.css import ColorProfile
         from weasyprint.text.fonts import FontConfiguration
         from weasyprint.urls import URLFetcher
     except (ImportError, OSError) as e:
@@ -148,7 +153,10 @@ def _weasyprint() -> tuple[Any, _Tools]:
     if getattr(_local, "tools", None) is None:
         fonts = FontConfiguration()
         style = weasyprint.CSS(string=html.STYLE, font_config=fonts)
-        _local.tools = _Tools(fonts, URLFetcher(allowed_protocols={"data"}), style)
+        # WeasyPrint 70 opens its sRGB profile for each document and leaves the closing to the garbage collector.
+        with (files("weasyprint.pdf") / "sRGB2014.icc").open("rb") as icc:
+            srgb = ColorProfile(icc, "sRGB2014.icc", "relative-colorimetric", (["r"], ["g"], ["b"]))
+        _local.tools = _Tools(fonts, URLFetcher(allowed_protocols={"data"}), style, srgb)
     return weasyprint, _local.tools
 
 
