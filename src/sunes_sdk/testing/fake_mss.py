@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import email.utils
 import hashlib
 import io
 import logging
@@ -21,7 +22,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from functools import cached_property
 from typing import Any, Self, cast
 
@@ -409,7 +410,7 @@ def check_message(
     head, _, _ = content.partition(b"\r\n\r\n")
     if not head.isascii() or max(map(len, content.split(b"\r\n"))) > 998:
         raise Refused("550 5.6.0 Headers are not ASCII, or a line is over 998 characters")
-    message = email.message_from_bytes(content, policy=email.policy.default)
+    message = email.message_from_bytes(content)  # the plain policy: the modern one parses a header at each look
     for part in message.walk():
         part.get_payload(decode=True)  # defects of the encoding show when it is undone
         if part.defects:
@@ -441,17 +442,14 @@ def check_message(
 
 
 def _check_headers(
-    message: EmailMessage, head: bytes, sender: str, recipients: list[str], mailbox_type: str, *, to_patient: bool
+    message: Message, head: bytes, sender: str, recipients: list[str], mailbox_type: str, *, to_patient: bool
 ) -> None:
     for name in ("From", "To", "Date", "Message-ID", "Subject", "X-MSS-NIL", "MIME-Version"):
         if len(message.get_all(name, [])) != 1:
             raise Refused(f"550 5.7.1 {name} is absent or repeated")
-    addresses = [a.addr_spec.lower() for a in message["From"].addresses]
-    if addresses != [sender.lower()]:
+    if _addresses(message, "From") != [sender.lower()]:
         raise Refused("550 5.7.1 From is not the mailbox of the envelope")
-    fields = [message[name] for name in ("To", "Cc") if message[name]]
-    shown = sorted(a.addr_spec.lower() for each in fields for a in each.addresses)
-    if shown != sorted(r.lower() for r in recipients):
+    if sorted(_addresses(message, "To", "Cc")) != sorted(r.lower() for r in recipients):
         raise Refused("550 5.7.1 To is not the recipients of the envelope")
     if not re.fullmatch(r"<[^<>@\s]+@[^<>@\s]+>", _raw(head, "Message-ID")):
         raise Refused("550 5.7.1 Message-ID is malformed")
@@ -504,7 +502,7 @@ def _check_archive(data: bytes) -> tuple[list[tuple[str, str]], set[str]]:
     return documents, ids
 
 
-def _check_patient(message: EmailMessage, patient_ids: set[str], patient_box: str) -> None:
+def _check_patient(message: Message, patient_ids: set[str], patient_box: str) -> None:
     if len(patient_ids) != 1:
         raise Refused("554 5.6.0 The message is about more than one patient, or none")
     value, _, rest = patient_ids.pop().partition("^^^&")
@@ -559,7 +557,12 @@ def _raw(head: bytes, name: str) -> str:
     return ""
 
 
-def _attachments(message: EmailMessage) -> list[tuple[str, bytes]]:
+def _addresses(message: Message, *names: str) -> list[str]:
+    values = [str(value) for name in names for value in message.get_all(name, [])]
+    return [address.lower() for _, address in email.utils.getaddresses(values)]
+
+
+def _attachments(message: Message) -> list[tuple[str, bytes]]:
     return [
         (part.get_filename() or "", cast(bytes, part.get_payload(decode=True)))
         for part in message.walk()
