@@ -171,6 +171,8 @@ REFUSED: list[tuple[str, Build, str, str]] = [
     ("local code without label", lambda: reports.tsh(local_code=Code(code="X", system="1.2")), "BIO_RESULT_CODE", ""),
     ("no value", lambda: reports.tsh(value=None), "BIO_VALUE", "aborted"),
     ("empty value", lambda: reports.tsh(value=""), "BIO_VALUE", "aborted"),
+    ("bare number", lambda: reports.tsh(value=1.95), "BIO_VALUE", "Measure"),
+    ("measure without a unit", lambda: reports.tsh(value={"value": "1.95"}), "MODEL_MISSING", "give this field"),
     ("range of a text", lambda: reports.tsh(value="x", reference=ReferenceRange(low=1)), "BIO_REFERENCE", "Measure"),
     ("unknown interpretation", lambda: reports.tsh(interpretation="Haut"), "TERMINOLOGY", "H"),
     ("status of nowhere", lambda: reports.tsh(status="active"), "MODEL_LITERAL_ERROR", ""),
@@ -293,3 +295,10 @@ def test_the_release_is_the_time_of_writing_when_not_given() -> None:
     root = parse(reports.minimal_laboratory_report(written_at=late).render(issuer()).content)
     assert texts(root, "//c:documentationOf//c:performer/c:time/c:high/@value") == ["20260115113000+0100"]
     assert texts(root, "//c:observation[c:code/@code='3016-3']/c:effectiveTime/@value") == ["20260115113000+0100"]
+
+
+def test_values_may_come_as_plain_data() -> None:
+    assert reports.tsh(value={"value": "1.950", "unit": "m[IU]/L"}).value == reports.tsh().value
+    assert reports.tsh(value={"high": "2", "unit": "mg/L"}).value == Interval(high=Decimal(2), unit="mg/L")
+    coded = {"code": "260385009", "system": "2.16.840.1.113883.6.96", "display": "négatif"}
+    assert reports.tsh(value=coded).value == Code(**coded)

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AwareDatetime, field_validator, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Discriminator, Tag, field_validator, model_validator
 
 from ..._core.xml import escape_text
 from ...model import Actor, Code, Identifier, Model, Organization
@@ -40,7 +40,34 @@ NCBI_TAXONOMY = "2.16.840.1.113883.3.9471"
 
 _VOLET = "CI-SIS volet CR-BIO 2024.01"
 _TITLE = "Compte rendu d'examens biologiques"
+
+
+def _value_kind(value: object) -> str | None:
+    if isinstance(value, dict):
+        return "code" if "system" in value else "interval" if {"low", "high"} & value.keys() else "measure"
+    kinds: tuple[tuple[type, str], ...] = (
+        (str, "text"), (Measure, "measure"), (Interval, "interval"), (Code, "code"),
+    )  # fmt: skip
+    return next((name for kind, name in kinds if isinstance(value, kind)), None)
+
+
+def _of_known_kind(value: object) -> object:
+    if _value_kind(value) is None:
+        raise invalid("BIO_VALUE", "a value is a Measure, an Interval, a Code or a text", rule=_VOLET,
+                      hint="give a number with its unit: Measure(value=…, unit=…)")  # fmt: skip
+    return value
+
+
 ResultValue = Measure | Interval | Code | str
+# Told apart by their kind, so that an error is about the kind that was meant.
+_OneValue = Annotated[
+    Annotated[Measure, Tag("measure")]
+    | Annotated[Interval, Tag("interval")]
+    | Annotated[Code, Tag("code")]
+    | Annotated[str, Tag("text")],
+    Discriminator(_value_kind),
+    BeforeValidator(_of_known_kind),
+]
 
 
 class Validation(Model):
@@ -72,7 +99,7 @@ class PreviousResult(Model):
 
     masked: ClassVar[frozenset[str]] = frozenset({"value"})
 
-    value: ResultValue
+    value: _OneValue
     observed_at: AwareDatetime
 
 
@@ -92,12 +119,12 @@ class LaboratoryResult(Model):
     code: Code | None = None
     local_code: Code | None = None
     label: str | None = None
-    value: ResultValue | None = None
+    value: _OneValue | None = None
     status: Literal["completed", "aborted"] = "completed"
     interpretation: Annotated[str, in_set("JDV_OBSERVATION_INTERPRETATION")] | None = None
     reference: ReferenceRange | None = None
     observed_at: AwareDatetime | None = None
-    method: Code | str | None = None
+    method: str | Code | None = None
     comment: str | None = None
     previous: tuple[PreviousResult, ...] = ()
 

@@ -287,6 +287,8 @@ def write_prescribed(draft: Draft, narrative: Narrative, line: PrescribedTreatme
         filter(None, (f"du {_french(line.start)}" if line.start else "", f"au {_french(line.end)}" if line.end else ""))
     )
     ref = narrative.paragraph(f"{line.name} : {line.posology}{f' ({when})' if when else ''}")
+    if line.comment:
+        narrative.item(line.comment, "Commentaire")
     if line.substitution_allowed:
         substitution = dt.coded("code", "G", _GENERIC_TEXT, SUBSTITUTION)
         narrative.item(_GENERIC_TEXT, "Substitution")
