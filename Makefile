@@ -2,19 +2,22 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PY := .venv/bin/python
-STAMP := .venv/.ready
+DEMO := .venv/.ready-demo
+STAMP := .venv/.ready-test
+
+$(DEMO): pyproject.toml scripts/setup.sh
+	bash scripts/setup.sh demo
 
 $(STAMP): pyproject.toml scripts/setup.sh
-	bash scripts/setup.sh
-	touch $(STAMP)
+	bash scripts/setup.sh test
 
-setup: $(STAMP) ## make .venv with every extra and the Debian packages the tests use
+setup: $(STAMP) ## make .venv with every extra, and the Debian packages that the tests use
 
-demo: $(STAMP) ## the main job on embedded defaults: one stay, five documents, DMP, MSSanté, usage report
+demo: $(DEMO) ## the main job on embedded defaults: one stay, five documents, DMP, MSSanté, usage report
 	.venv/bin/sunes demo --out demo-out
 
 test: $(STAMP) ## the whole suite, short form
-	$(PY) -m pytest -n 2 -q
+	$(PY) -m pytest -n 2 -q --durations=10
 
 lint: $(STAMP) ## mypy --strict and ruff
 	$(PY) -m mypy

@@ -1,45 +1,53 @@
 #!/usr/bin/env bash
-# Makes .venv with every extra. Installs the Debian packages that the tests and the PDF writer use when it may,
-# else prints the one command to run. Nothing outside .venv is touched unless run as root or with sudo -n.
+# setup.sh demo|test: makes .venv with what the demonstration, or the whole suite, uses. Installs the Debian packages
+# they need when it may, else prints the one command to run. Nothing else outside .venv is touched.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+what=${1:-test}
 
-# python3-venv makes .venv; pango renders PDF/A-1; xmlsec1, Java and PDFBox Preflight judge our output in tests.
-PACKAGES=(python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core
-          xmlsec1 default-jre-headless libpdfbox2-java unzip)
+# python3-venv makes .venv; pango and a font render PDF/A-1.
+packages=(python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core)
+extra=all
+if [ "$what" = test ]; then
+  # Judges that we did not write: signatures, PDF/A, mail, archives.
+  packages+=(xmlsec1 libpdfbox2-java postfix libxml2-utils ripmime unzip)
+  command -v java >/dev/null || packages+=(default-jre-headless)
+  extra=dev
+fi
 
 missing=()
 if command -v dpkg-query >/dev/null; then
-  for p in "${PACKAGES[@]}"; do
+  for p in "${packages[@]}"; do
     dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p")
   done
-  # A Java from elsewhere does as well.
-  if command -v java >/dev/null; then missing=("${missing[@]/default-jre-headless/}"); fi
-  missing=($(printf '%s\n' "${missing[@]+"${missing[@]}"}" | grep . || true))
 fi
 if [ "${#missing[@]}" -gt 0 ]; then
-  if [ "$(id -u)" = 0 ]; then SUDO=""; elif sudo -n true 2>/dev/null; then SUDO="sudo -n"; else SUDO="none"; fi
-  if [ "$SUDO" = none ]; then
+  if [ "$(id -u)" = 0 ]; then sudo=(); elif sudo -n true 2>/dev/null; then sudo=(sudo -n); else sudo=(no); fi
+  if [ "${sudo[*]-}" = no ]; then
     echo "These Debian packages are missing: ${missing[*]}"
-    echo "Run: sudo apt-get install -y ${missing[*]}"
+    echo "Run: sudo apt-get install -y --no-install-recommends ${missing[*]}"
     echo "Going on without them: what needs them says so and is skipped."
   else
     echo "Installing ${missing[*]}"
     export DEBIAN_FRONTEND=noninteractive
-    { $SUDO apt-get update -qq && $SUDO apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; } ||
-      echo "apt-get failed: going on; run 'apt-get install -y ${missing[*]}' to have every test"
+    { "${sudo[@]}" apt-get update -qq &&
+      "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; } ||
+      echo "apt-get failed; going on. Run: apt-get install -y --no-install-recommends ${missing[*]}"
   fi
 fi
 
-PYTHON=${PYTHON:-}
-if [ -z "$PYTHON" ]; then
+python=${PYTHON:-}
+if [ -z "$python" ]; then
   for candidate in python3.11 python3.12 python3.13 python3; do
-    if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-      PYTHON=$candidate
+    if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+    then
+      python=$candidate
       break
     fi
   done
 fi
-[ -n "$PYTHON" ] || { echo "Python 3.11 or later is needed: apt-get install -y python3 python3-venv"; exit 1; }
-[ -x .venv/bin/python ] || "$PYTHON" -m venv .venv
-.venv/bin/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+[ -n "$python" ] || { echo "Python 3.11 or later is needed: apt-get install -y python3 python3-venv"; exit 1; }
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+.venv/bin/python -m pip install -q --disable-pip-version-check -e ".[$extra]"
+touch ".venv/.ready-$what"
+[ "$what" = demo ] || touch .venv/.ready-demo

@@ -190,10 +190,8 @@ class _Demo:
             Check(what="one answer was lost, and asked after instead of sent again", expected=(1, len(documents)),
                   found=(len([e for e in entries if _was_asked(e)]), sum(e.attempts for e in entries if _to_dmp(e)))),
         ]  # fmt: skip
-        self.console.print(f"Report    {report}")
-        self.console.print(
-            f"Documents {self.out / 'documents'}   Frames {self.out / 'sent'}   Ledger {self.out / 'ledger.db'}"
-        )
+        for name in ("report.html", "documents", "sent", "ledger.db"):
+            self.console.print(f"{name:12}{self.out / name}", soft_wrap=True)
         return checks
 
     # -- pieces
