@@ -155,9 +155,13 @@ def prescription() -> CdaDocument:
         every=Quantity(value=1, unit="d"),
         route=TREATMENT.route,
     )
+    route_only = PrescribedTreatment(
+        name="Collyre", posology="1 goutte le soir", route=TREATMENT.route, comment="Froid"
+    )
+    everything = PrescribedTreatment(**dict(TREATMENT) | {"posology": "1 comprimé par jour"})
     return MedicationPrescription(
         **shared(),
-        treatments=(full, structured),
+        treatments=(full, structured, route_only, everything),
         valid_until=samples.WRITTEN + timedelta(days=90),
         pdf_copy=PDF,
         barcode=b"\xff\xd8\xff\xe0",

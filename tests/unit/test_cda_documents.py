@@ -31,7 +31,8 @@ from sunes_sdk.cda import (
     read,
     read_header,
 )
-from sunes_sdk.model import Identity, IdentityStatus, StayClass
+from sunes_sdk.cda.documents.treatments import EDQM
+from sunes_sdk.model import Code, Identifier, Identity, IdentityStatus, StayClass
 from sunes_sdk.testing import samples
 
 NS = {"c": "urn:hl7-org:v3"}
@@ -305,6 +306,33 @@ def test_a_revision_is_written_now() -> None:
     assert old.revise(old.render(issuer())).render(issuer(2)).created_at == samples.WRITTEN
 
 
+def test_a_revision_is_of_the_same_type_and_patient() -> None:
+    first = letter().render(issuer())
+    with pytest.raises(CdaError) as caught:
+        prescription().revise(first)
+    assert caught.value.code == "CDA_REVISE_TYPE"
+    stranger = samples.patient(
+        identity=Identity(traits=samples.traits(), status=IdentityStatus.PROVISOIRE),
+        identifiers=(Identifier(value="other", root=samples.IPP_ROOT),),
+    )
+    with pytest.raises(CdaError) as caught:
+        letter(patient=stranger).revise(first)
+    assert caught.value.code == "CDA_REVISE_PATIENT"
+    # An identity qualified in between is the same patient: the IPP says so.
+    before = letter(patient=with_status(IdentityStatus.PROVISOIRE)).render(issuer())
+    assert letter().revise(before).replaces == before.unique_id
+
+
+def test_an_act_with_an_end_has_a_start() -> None:
+    values = shared() | {"title": "Consultation", "document_type": "11488-4", "body": PDF}
+    with pytest.raises(ModelError) as caught:
+        UnstructuredDocument(**values, ended_at=samples.DISCHARGED)
+    assert caught.value.path == "UnstructuredDocument.performed_at"
+    with pytest.raises(ModelError) as caught:
+        operative_report(ended_at=samples.ADMITTED)
+    assert caught.value.code == "CDA_ACT_TIMES"
+
+
 def test_a_first_version_replaces_nothing() -> None:
     assert texts(letter().render(issuer()), "//c:relatedDocument") == []
 
@@ -342,7 +370,9 @@ def test_the_narrative_says_what_the_entries_say() -> None:
         expected = {"true": "Oui", "false": "Non"}.get(value.get("value") or "", value.get("displayName") or value.text)
         assert said.lower() == str(expected).lower()
     row = root.xpath("//c:section[c:code/@code='10183-2']//c:tr[@ID]/c:td/text()", namespaces=NS)
-    assert row == ["LEPONEX 100 mg", "1 comprimé(s) tous les 1 jour(s)", "15/01/2026", "15/02/2026"]
+    assert row == [
+        "LEPONEX 100 mg", "1 comprimé", "une prise par période de 1 jour", "15/01/2026", "15/02/2026",
+    ]  # fmt: skip
 
 
 def test_a_structured_posology_says_so() -> None:
@@ -352,6 +382,41 @@ def test_a_structured_posology_says_so() -> None:
     assert structured.encode() not in plain.content
     assert structured.encode() in dosed.content
     assert texts(dosed, "//c:doseQuantity/c:low/@value") == ["0.5"]
+
+
+def test_no_part_of_a_dosage_is_lost() -> None:
+    """Each part is in the entry and in the text, of a letter and of a prescription alike."""
+    dosage: dict[str, object] = {
+        "dose": Quantity(value="1.5", unit="{tbl}"),
+        "every": Quantity(value=8, unit="h"),
+        "rate": Quantity(value=100, unit="mg/d"),
+        "max_dose": Quantity(value=3, unit="g"),
+        "route": Code(code="20053000", system=EDQM, display="Voie orale"),
+        "comment": "Avec un repas",
+    }
+    written = {
+        "dose": "//c:doseQuantity/c:low[@value='1.5']",
+        "every": "//c:period[@value='8']",
+        "rate": "//c:rateQuantity/c:low[@value='100']",
+        "max_dose": "//c:maxDoseQuantity/c:numerator[@value='3']",
+        "route": "//c:routeCode[@code='20053000']",
+    }
+    said = {
+        "dose": "1,5 comprimé",
+        "every": "8 heures",
+        "rate": "100 mg/d",
+        "max_dose": "3 g par période de 1 jour",
+        "route": "Voie orale",
+        "comment": "Avec un repas",
+    }
+    for part, value in dosage.items():
+        for document in (
+            letter(discharge_treatments=(Treatment(name="X", **{part: value}),)).render(issuer()),
+            prescription(treatments=(line(**{part: value}),)).render(issuer()),
+        ):
+            assert said[part] in "".join(texts(document, "//c:text//text()")), part
+            if part in written:
+                assert len(xml(document).xpath(written[part], namespaces=NS)) == 1, part
 
 
 def test_a_refused_substitution_needs_its_reason() -> None:

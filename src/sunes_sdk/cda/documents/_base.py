@@ -7,13 +7,22 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, Field, field_validator
 
+from ..._core.errors import CdaError
 from ...model import Actor, Code, Model, Organization, Patient, Stay
 from ...model._base import invalid
 from ...model.code import Oid
 from ...terminology import code as terminology_code
 from ...terminology import format_code
 from ..header import II, CdaDocument, HeaderOrder
-from ..header_writer import Authenticator, HeaderContent, Participant, ServiceEvent, header_data, header_xml
+from ..header_writer import (
+    Authenticator,
+    HeaderContent,
+    Participant,
+    ServiceEvent,
+    header_data,
+    header_xml,
+    patient_ids,
+)
 from ..issuer import Issuer
 from ..sections import Draft
 
@@ -66,12 +75,27 @@ class ClinicalDocument(Model):
 
         of: what `render` gave for the version to replace; changes: fields that differ. The time of writing is the
         clock's unless given again.
+        Raises CdaError (`CDA_REVISE_TYPE`, `CDA_REVISE_PATIENT`) when `of` is of another type, or of a patient with
+        whom this one shares no identifier.
         """
         values = {name: getattr(self, name) for name in type(self).model_fields}
         values |= {
             "written_at": None, "set_id": of.set_id, "version_number": of.version_number + 1, "replaces": of.unique_id,
         }  # fmt: skip
-        return type(self)(**values | changes)
+        revised = type(self)(**values | changes)
+        if revised._type_code() != of.type_code.code:
+            raise CdaError(
+                "the document to replace is of another type", code="CDA_REVISE_TYPE", path="of.type_code",
+                rule="SMDS 3.5.5: the versions of a set are one document", hint="replace it by one of its own type",
+            )  # fmt: skip
+        if not set(patient_ids(revised.patient)) & set(of.header.patient.ids):
+            raise CdaError(
+                "the document to replace is of another patient", code="CDA_REVISE_PATIENT", path="of.header.patient",
+                rule="SMDS 3.5.5: the versions of a set are one document",
+                hint="check the patient; a document put in the wrong record is removed, not replaced",
+                hint_fr="Le document à remplacer concerne un autre patient.",
+            )  # fmt: skip
+        return revised
 
     def render(self, issuer: Issuer) -> CdaDocument:
         """The bytes and what identifies them. Pure but for the issuer: same ids and clock, same bytes.

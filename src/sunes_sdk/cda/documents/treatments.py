@@ -32,10 +32,19 @@ class Quantity(Model):
 
     @property
     def text(self) -> str:
-        return f"{dt.number(self.value)} {_UNIT_TEXT.get(self.unit, self.unit)}".strip().replace(".", ",")
+        """As French people read it: `1,5 comprimé`, `2 jours`."""
+        one, many = _UNIT_TEXTS.get(self.unit, (self.unit, self.unit))
+        return f"{dt.number(self.value)} {many if abs(self.value) >= 2 else one}".strip().replace(".", ",")
 
 
-_UNIT_TEXT = {"{tbl}": "comprimé(s)", "d": "jour(s)", "h": "heure(s)", "wk": "semaine(s)", "mo": "mois"}
+_UNIT_TEXTS = {
+    "{tbl}": ("comprimé", "comprimés"),
+    "min": ("minute", "minutes"),
+    "h": ("heure", "heures"),
+    "d": ("jour", "jours"),
+    "wk": ("semaine", "semaines"),
+    "mo": ("mois", "mois"),
+}
 
 
 class Medicine(Model):
@@ -92,11 +101,25 @@ class Treatment(Medicine):
         return self
 
     @property
-    def posology_text(self) -> str:
-        if self.posology:
-            return self.posology
-        every = f" tous les {self.every.text}" if self.every else ""
-        return f"{self.dose.text}{every}" if self.dose else ""
+    def is_structured(self) -> bool:
+        """Whether the dosage is written as data, beside the text."""
+        return any((self.dose, self.every, self.rate, self.max_dose, self.route))
+
+    @property
+    def dosage_texts(self) -> dict[str, str]:
+        """Each part of the dosage that is written as data, as people read it: the narrative says what entries say."""
+        texts = {}
+        if self.dose:
+            texts["Dose"] = self.dose.text
+        if self.every:
+            texts["Fréquence"] = f"une prise par période de {self.every.text}"
+        if self.rate:
+            texts["Rythme"] = self.rate.text
+        if self.max_dose:
+            texts["Dose maximale"] = f"{self.max_dose.text} par période de {self.max_dose_period.text}"
+        if self.route:
+            texts["Voie d'administration"] = self.route.display or self.route.code
+        return texts
 
     def _times(self) -> str:
         return period_xml(self.start, self.end)
@@ -157,7 +180,10 @@ _PRODUCT = (
     + "<manufacturedMaterial>"
 )
 _PRODUCT_END = "</manufacturedMaterial></manufacturedProduct></consumable>"
-_COLUMNS = ("Médicament", "Posologie", "Début", "Fin", "Voie d'administration", "Commentaire")
+_COLUMNS = (
+    "Médicament", "Posologie", "Dose", "Fréquence", "Rythme", "Dose maximale", "Voie d'administration", "Début", "Fin",
+    "Commentaire",
+)  # fmt: skip
 
 
 def write_treatments(
@@ -178,17 +204,18 @@ def write_treatments(
             )
         ]
     rows = [
-        (
-            t.name,
-            t.posology_text,
-            _french(t.start),
-            _french(t.end),
-            (t.route.display or t.route.code) if t.route else "",
-            t.comment or "",
-        )
+        {
+            "Médicament": t.name,
+            "Posologie": t.posology or "",
+            **t.dosage_texts,
+            "Début": _french(t.start),
+            "Fin": _french(t.end),
+            "Commentaire": t.comment or "",
+        }
         for t in treatments
     ]
-    refs = narrative.table(_COLUMNS, rows)
+    columns = [c for c in _COLUMNS if any(row.get(c) for row in rows)]
+    refs = narrative.table(columns, [[row.get(c, "") for c in columns] for row in rows])
     return [_treatment_entry(draft, ref, t) for ref, t in zip(refs, treatments, strict=True)]
 
 
@@ -206,7 +233,8 @@ def _treatment_entry(draft: Draft, ref: Ref, treatment: Treatment) -> str:
 class PrescribedTreatment(Treatment):
     """*FR-Traitement-prescrit*: one line of a prescription, dosing mode "normal".
 
-    posology 1..1: as people read it. It is written as structured too when `dose` is given. repeats: number of
+    posology 1..1: as people read it. It is written as structured too when a dose, a period, a rate, a maximum or a
+    route is given. repeats: number of
     renewals; substitution_allowed: by a generic, else no_substitution_reason is mandatory; chronic_disease: *en
     rapport avec une ALD*; work_accident: *accident du travail ou maladie professionnelle*; not_reimbursable;
     off_label: *hors AMM*; prevention 0..1; patient_instructions 0..1; dispenser_instructions 0..1; boxes 0..1.
@@ -287,6 +315,8 @@ def write_prescribed(draft: Draft, narrative: Narrative, line: PrescribedTreatme
         filter(None, (f"du {_french(line.start)}" if line.start else "", f"au {_french(line.end)}" if line.end else ""))
     )
     ref = narrative.paragraph(f"{line.name} : {line.posology}{f' ({when})' if when else ''}")
+    for label, dosed in line.dosage_texts.items():
+        narrative.item(dosed, label)
     if line.comment:
         narrative.item(line.comment, "Commentaire")
     if line.substitution_allowed:
@@ -320,7 +350,7 @@ def write_prescribed(draft: Draft, narrative: Narrative, line: PrescribedTreatme
         narrative.item(f"{line.boxes} boîte(s)", "Quantité")
         quantity = dt.pq("quantity", line.boxes, EDQM_BOX)
         before.append(entry_relationship(f'{_SUPPLY}<independentInd value="false"/>{quantity}</supply>'))
-    structured = line.dose is not None
+    structured = line.is_structured
     dosage = (
         f'{frequency_xml(line.every)}<repeatNumber value="{line.repeats}"/>{route_xml(line.route)}{dose_xml(line)}'
         if structured

@@ -57,6 +57,9 @@ class UnstructuredDocument(ClinicalDocument):
         if not (self.title or self.default_title):
             raise invalid("CDA_TITLE", "the document has no title", rule="SMDS title 1..1", path="title",
                           hint="give title")  # fmt: skip
+        if self.ended_at and not self.performed_at:
+            raise invalid("CDA_ACT_TIMES", "the act has an end and no start", rule="SMDS serviceEvent/effectiveTime",
+                          path="performed_at", hint="give performed_at")  # fmt: skip
         if self.performed_at and self.ended_at and self.ended_at <= self.performed_at:
             raise invalid("CDA_ACT_TIMES", "the act ends before it starts", rule="SMDS serviceEvent/effectiveTime",
                           path="ended_at", hint="mend the times, or leave ended_at out")  # fmt: skip
