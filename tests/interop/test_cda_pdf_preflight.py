@@ -7,6 +7,7 @@ import io
 import shutil
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,14 +46,15 @@ def preflight(tmp_path_factory: pytest.TempPathFactory) -> Judge:
         folder = tmp_path_factory.mktemp("preflight")
         for name, data in files.items():
             (folder / f"{name}.pdf").write_bytes(data)
+        done = subprocess.run(
+            [java, "-cp", ":".join(map(str, jars)), "org.apache.pdfbox.preflight.Validator_A1b", "batch", str(folder)],
+            capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
         verdicts = {}
-        for name in files:
-            done = subprocess.run(
-                [java, "-cp", ":".join(map(str, jars)), "org.apache.pdfbox.preflight.Validator_A1b", f"{name}.pdf"],
-                cwd=folder, capture_output=True, text=True, timeout=120,
-            )  # fmt: skip
-            assert "is a valid PDF/A-1b" in done.stdout or "is not a valid" in done.stdout, done.stdout + done.stderr
-            verdicts[name] = "" if "is a valid PDF/A-1b" in done.stdout else done.stdout
+        for verdict in done.stdout.split("The file ")[1:]:
+            name, _, said = verdict.partition(".pdf is ")
+            verdicts[name] = "" if said.startswith("a valid PDF/A-1b file") else said
+        assert verdicts.keys() == files.keys(), done.stdout + done.stderr
         return verdicts
 
     return judge
@@ -203,6 +205,13 @@ def test_metadata_and_repeatability(documents: dict[str, CdaDocument]) -> None:
     assert to_pdf(letter) == data
     info = pypdf.PdfReader(io.BytesIO(data)).metadata
     assert (info.title, info.author) == (letter.title, "Hôpital de démonstration")
+
+
+def test_threads_write_the_same_bytes(documents: dict[str, CdaDocument]) -> None:
+    letter = documents["DischargeLetter"]
+    with ThreadPoolExecutor(4) as pool:
+        written = list(pool.map(lambda _: to_pdf(letter), range(8)))
+    assert set(written) == {to_pdf(letter)}
 
 
 def test_level_1_gives_the_pdf_inside(documents: dict[str, CdaDocument]) -> None:

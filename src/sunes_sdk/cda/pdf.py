@@ -8,9 +8,10 @@ Needs the `pdf` extra (WeasyPrint, pango).
 from __future__ import annotations
 
 import io
+import pkgutil
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, Final
 
 from lxml import etree
@@ -98,7 +99,7 @@ class _Tools:
     fonts: Any
     fetcher: Any
     style: Any
-    srgb: Any
+    srgb: Callable[[], Any]
 
 
 def write_pdf(page: str, *, title: str, producer_of: str = "") -> bytes:
@@ -115,7 +116,7 @@ def write_pdf(page: str, *, title: str, producer_of: str = "") -> bytes:
     rdf = _rdf(title, producer_of, f"WeasyPrint {weasyprint.__version__}").encode()
     # WeasyPrint declares pdfaid on rdf:RDF, where PDFBox does not see it: the same metadata, spelled out.
     metadata.generate_rdf_metadata = lambda *_: rdf
-    rendered.color_profiles[_INTENT] = tools.srgb
+    rendered.color_profiles[_INTENT] = tools.srgb()
     data: bytes = rendered.write_pdf(pdf_variant="pdf/a-1b", output_intent=_INTENT)
     return data
 
@@ -153,9 +154,13 @@ def _weasyprint() -> tuple[Any, _Tools]:
     if getattr(_local, "tools", None) is None:
         fonts = FontConfiguration()
         style = weasyprint.CSS(string=html.STYLE, font_config=fonts)
-        # WeasyPrint 70 opens its sRGB profile for each document and leaves the closing to the garbage collector.
-        with (files("weasyprint.pdf") / "sRGB2014.icc").open("rb") as icc:
-            srgb = ColorProfile(icc, "sRGB2014.icc", "relative-colorimetric", (["r"], ["g"], ["b"]))
+        icc = pkgutil.get_data("weasyprint.pdf", "sRGB2014.icc")
+
+        def srgb() -> Any:
+            # Afresh for each document: a profile that was read once is written in other bytes. Ours rather than
+            # WeasyPrint's own, which opens the file each time and leaves the closing to the garbage collector.
+            return ColorProfile(io.BytesIO(icc), "sRGB2014.icc", "relative-colorimetric", (["r"], ["g"], ["b"]))
+
         _local.tools = _Tools(fonts, URLFetcher(allowed_protocols={"data"}), style, srgb)
     return weasyprint, _local.tools
 
