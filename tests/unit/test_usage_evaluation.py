@@ -133,6 +133,14 @@ def test_withdrawing_a_replaced_version_changes_nothing() -> None:
     assert only_stage(kept) == "DONE"
 
 
+def test_what_the_peer_withdrew_it_had() -> None:
+    """A version of unknown outcome that was then withdrawn had arrived, and had replaced the first one."""
+    second = {"number": "2", "chain_id": "1.8.1"}
+    events = [*stay(), doc(), sent("DMP_ACCEPTED"), sent("DMP_UNKNOWN", at(6, 12), **second)]
+    assert only_stage(count(events)) == "DONE"
+    assert only_stage(count([*events, sent("DMP_WITHDRAWN", at(6, 13), **second)])) == "WITHDRAWN"
+
+
 def test_a_refused_replacement_leaves_the_first_version() -> None:
     events = [*stay(), doc(), sent("DMP_ACCEPTED"), sent("DMP_REJECTED", at(6, 12), "2", chain_id="1.8.1")]
     assert only_stage(count(events)) == "DONE"
@@ -335,6 +343,20 @@ def test_merged_stays_are_one() -> None:
     assert (result.num, result.den) == (1, 1)
     assert [(u.unit, u.den) for u in result.by_unit] == [("U1", 1)]
     assert count([*events, letters[1], letters[3]]).num == 1
+
+
+def test_a_merged_stay_only_fills_the_gaps_of_the_one_that_goes_on() -> None:
+    merge = ev("STAY_MERGED", at(6, 12), stay=visit("1"), merged_stay=visit("2"))
+    events = [*stay("1", unit="KEPT", activity=None), *stay("2", at(6, 11), unit="MERGED", activity="HAD"), merge]
+    result = count(events, population__activities=["HAD"], period=Period(date(2024, 6, 10), date(2024, 6, 10)))
+    assert [(u.unit, u.den) for u in result.by_unit] == [("KEPT", 1)]
+    assert result.notices == {}
+
+
+def test_of_two_facts_of_one_instant_the_order_of_recording_does_not_choose() -> None:
+    moves = [ev("STAY_UPDATED", at(6, 12), stay=visit("1"), unit=f"U{n}") for n in range(8)]
+    found = {count([*stay(), *order]).by_unit[0].unit for order in (moves, moves[::-1], moves[3:] + moves[:3])}
+    assert len(found) == 1
 
 
 def test_stays_merged_in_a_circle_are_one() -> None:
