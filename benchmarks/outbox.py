@@ -66,27 +66,30 @@ def document() -> Document:
     )
 
 
-def raw(folder: Path, documents: int) -> tuple[list[float], list[float]]:
+class Raw:
     """The same work by hand: three tables, the indexes it needs and no more."""
-    db = sqlite3.connect(folder / "raw.db", isolation_level=None)
-    db.executescript(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-        "CREATE TABLE entry(id INTEGER PRIMARY KEY, delivery TEXT UNIQUE, state TEXT, due INTEGER, token INTEGER,"
-        " facts TEXT); CREATE INDEX due ON entry(due, id) WHERE due IS NOT NULL;"
-        "CREATE TABLE payload(id INTEGER PRIMARY KEY, data BLOB);"
-        "CREATE TABLE event(seq INTEGER PRIMARY KEY, id TEXT UNIQUE, body TEXT)"
-    )
-    data, facts = b"x" * _SIZE, "f" * 500
 
-    def put(n: int) -> None:
-        key = _IDS.uuid().hex
+    def __init__(self, folder: Path) -> None:
+        self._db = sqlite3.connect(folder / "raw.db", isolation_level=None)
+        self._db.executescript(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+            "CREATE TABLE entry(id INTEGER PRIMARY KEY, delivery TEXT UNIQUE, state TEXT, due INTEGER, token INTEGER,"
+            " facts TEXT); CREATE INDEX due ON entry(due, id) WHERE due IS NOT NULL;"
+            "CREATE TABLE payload(id INTEGER PRIMARY KEY, data BLOB);"
+            "CREATE TABLE event(seq INTEGER PRIMARY KEY, id TEXT UNIQUE, body TEXT)"
+        )
+        self._data, self._facts = b"x" * _SIZE, "f" * 500
+
+    def put(self) -> None:
+        db, key = self._db, _IDS.uuid().hex
         db.execute("BEGIN IMMEDIATE")
-        row = db.execute("INSERT INTO entry VALUES(NULL,?,'READY',1,0,?)", (key, facts)).lastrowid
-        db.execute("INSERT INTO payload VALUES(?,?)", (row, data))
-        db.execute("INSERT INTO event VALUES(NULL,?,?)", (f"{key}:DOC_PRODUCED", facts))
+        row = db.execute("INSERT INTO entry VALUES(NULL,?,'READY',1,0,?)", (key, self._facts)).lastrowid
+        db.execute("INSERT INTO payload VALUES(?,?)", (row, self._data))
+        db.execute("INSERT INTO event VALUES(NULL,?,?)", (f"{key}:DOC_PRODUCED", self._facts))
         db.execute("COMMIT")
 
-    def work(n: int) -> None:
+    def work(self) -> None:
+        db = self._db
         db.execute("BEGIN IMMEDIATE")
         row, token, key, _ = db.execute(
             "UPDATE entry SET state='LEASED', due=9, token=token+1 WHERE id="
@@ -96,32 +99,29 @@ def raw(folder: Path, documents: int) -> tuple[list[float], list[float]]:
         db.execute("COMMIT")
         db.execute("BEGIN IMMEDIATE")
         db.execute("UPDATE entry SET state='DONE', due=NULL WHERE id=? AND token=?", (row, token))
-        db.execute("INSERT INTO event VALUES(NULL,?,?)", (f"{key}:DMP_SUBMITTED:1", facts))
-        db.execute("INSERT INTO event VALUES(NULL,?,?)", (f"{key}:DMP_ACCEPTED:1", facts))
+        db.execute("INSERT INTO event VALUES(NULL,?,?)", (f"{key}:DMP_SUBMITTED:1", self._facts))
+        db.execute("INSERT INTO event VALUES(NULL,?,?)", (f"{key}:DMP_ACCEPTED:1", self._facts))
         db.execute("COMMIT")
 
-    times = timed(put, documents), timed(work, documents)
-    db.close()
-    return times
 
-
-def timed(step: Callable[[int], object], times: int) -> list[float]:
-    """Milliseconds of each call."""
-    taken = []
-    for n in range(times):
-        start = time.perf_counter()
-        step(n)
-        taken.append((time.perf_counter() - start) * 1e3)
-    return taken
+def in_turn(times: int, *steps: Callable[[], object]) -> list[float]:
+    """Median milliseconds of each step, taken in turn: whatever else the machine does weighs on all alike."""
+    taken: list[list[float]] = [[] for _ in steps]
+    for _ in range(times):
+        for step, list_of in zip(steps, taken, strict=True):
+            start = time.perf_counter()
+            step()
+            list_of.append((time.perf_counter() - start) * 1e3)
+    return [statistics.median(each) for each in taken]
 
 
 def measure(folder: Path, documents: int) -> dict[str, float]:
-    raw_put, raw_work = raw(folder, documents)
+    raw = Raw(folder)
     with Outbox.open(f"sqlite:///{folder / 'outbox.db'}", {"dmp": InstantChannel()}) as outbox:
-        made = [document() for _ in range(2 * documents)]
-        put = timed(lambda n: outbox.put(made[n], to=[Dmp()]), documents)
-        work = timed(lambda _: outbox.run_once(), documents)
-        for other in made[documents:]:
+        made = iter([document() for _ in range(2 * documents)])
+        raw_put, put = in_turn(documents, raw.put, lambda: outbox.put(next(made), to=[Dmp()]))
+        raw_work, work = in_turn(documents, raw.work, outbox.run_once)
+        for other in made:
             outbox.put(other, to=[Dmp()])
         start = time.perf_counter()
         outbox.run_until_idle(workers=1, patience=timedelta(0))
@@ -129,16 +129,15 @@ def measure(folder: Path, documents: int) -> dict[str, float]:
         start = time.perf_counter()
         events = outbox.forward(lambda batch: None)
         forward = (time.perf_counter() - start) / events * 1e6
-    middle = statistics.median
     return {
-        "raw_put_ms": middle(raw_put),
-        "put_ms": middle(put),
-        "put_ratio": middle(put) / middle(raw_put),
-        "raw_claim_complete_ms": middle(raw_work),
-        "claim_complete_ms": middle(work),
-        "claim_complete_ratio": middle(work) / middle(raw_work),
+        "raw_put_ms": raw_put,
+        "put_ms": put,
+        "put_ratio": put / raw_put,
+        "raw_claim_complete_ms": raw_work,
+        "claim_complete_ms": work,
+        "claim_complete_ratio": work / raw_work,
         "drain_ms": drain,
-        "drain_ratio": drain / middle(raw_work),
+        "drain_ratio": drain / raw_work,
         "forward_us_per_event": forward,
     }
 

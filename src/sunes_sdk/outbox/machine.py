@@ -21,7 +21,8 @@ from ..model import ChannelKind, EventType, Outcome, ReasonClass, Receipt
 from .entry import CONFIG, INTERNAL, TERMINAL, UNCERTAIN, OutboxPolicy, State
 
 _LONGEST_ADVICE = timedelta(days=1)
-_CODE = re.compile(r"[\w.:#/+-]{1,80}", re.ASCII)
+_CODE = re.compile(r"[0-9]{3} [245]\.[0-9]{1,3}\.[0-9]{1,3}|[\w.:#/+-]{1,80}", re.ASCII)
+"""An SMTP code with its RFC 3463 code, or one word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
