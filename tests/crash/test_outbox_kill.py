@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def drill(folder: Path, *arguments: str) -> Any:
     run = subprocess.run(
         [sys.executable, "-W", "error", str(DRILL), str(folder), *arguments],
-        capture_output=True, text=True, timeout=240,
+        capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)

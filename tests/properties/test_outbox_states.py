@@ -116,8 +116,10 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "outbox"):
-            self.outbox.close()
-            shutil.rmtree(self.folder)
+            try:
+                self.outbox.close()
+            finally:
+                shutil.rmtree(self.folder)
 
     @rule(
         number=st.integers(1, 3),
