@@ -154,7 +154,7 @@ def _weasyprint() -> tuple[Any, _Tools]:
     if getattr(_local, "tools", None) is None:
         fonts = FontConfiguration()
         style = weasyprint.CSS(string=html.STYLE, font_config=fonts)
-        icc = pkgutil.get_data("weasyprint.pdf", "sRGB2014.icc")
+        icc = pkgutil.get_data("weasyprint.pdf", "sRGB2014.icc") or b""
 
         def srgb() -> Any:
             # Afresh for each document: a profile that was read once is written in other bytes. Ours rather than
