@@ -10,7 +10,7 @@ packages=(python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 font
 extra=all
 if [ "$what" = test ]; then
   # Judges that we did not write: signatures, PDF/A, mail, archives.
-  packages+=(xmlsec1 libpdfbox2-java postfix libxml2-utils ripmime unzip)
+  packages+=(xmlsec1 libpdfbox2-java libactivation-java libjaxb-api-java postfix libxml2-utils ripmime unzip)
   command -v java >/dev/null || packages+=(default-jre-headless)
   extra=dev
 fi

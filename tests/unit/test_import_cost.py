@@ -14,7 +14,7 @@ start = time.perf_counter()
 {statement}
 print(json.dumps({{"ms": (time.perf_counter() - start) * 1e3, "modules": sorted(sys.modules)}}))
 """
-_HEAVY = {"requests", "sqlalchemy", "matplotlib", "weasyprint", "typer", "hl7apy", "saxonche"}
+_HEAVY = {"requests", "urllib3", "sqlalchemy", "matplotlib", "weasyprint", "typer", "hl7apy", "saxonche"}
 
 
 def probe(statement: str) -> tuple[float, set[str]]:

@@ -87,7 +87,9 @@ def test_nothing_imports_testing_but_the_cli() -> None:
 
 
 _IO_CALLS = {"open", "socket", "urlopen"}
-_IO_IMPORTS = {"socket", "requests", "smtplib", "imaplib", "sqlite3", "subprocess", "urllib.request", "http.client"}
+_IO_IMPORTS = {
+    "socket", "requests", "urllib3", "smtplib", "imaplib", "sqlite3", "subprocess", "urllib.request", "http.client",
+}  # fmt: skip
 _PATH_CALLS = {"read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "unlink", "touch"}
 
 

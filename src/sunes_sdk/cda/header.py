@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from .._core.findings import Report
 from ..model import Address, Code, Document, Telecom
@@ -125,7 +126,11 @@ class CdaDocument(Document):
     header: CdaHeader
 
     def check(self) -> Report:
-        """The findings of the native rules (`sunes_sdk.cda.check`)."""
+        """The findings of the native rules (`sunes_sdk.cda.check`). Made once: the bytes never change."""
+        return self._report
+
+    @cached_property
+    def _report(self) -> Report:
         from .rules import check
 
         return check(self)

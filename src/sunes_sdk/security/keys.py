@@ -177,7 +177,8 @@ def check_dates(certificate: x509.Certificate, at: datetime, *, path: str = "cer
     if at < certificate.not_valid_before_utc:
         raise CertificateError(
             f"the certificate is valid from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC only",
-            code="CERTIFICATE_NOT_YET_VALID", path=path, hint="check the clock of this machine",
+            code="CERTIFICATE_NOT_YET_VALID", path=path, rule="X.509 validity (RFC 5280, 4.1.2.5)",
+            hint="check the clock of this machine",
         )  # fmt: skip
 
 
@@ -186,6 +187,7 @@ def _expired(path: str, end: datetime) -> CertificateError:
         f"the certificate expired on {end:%Y-%m-%d %H:%M} UTC",
         code="CERTIFICATE_EXPIRED",
         path=path,
+        rule="X.509 validity (RFC 5280, 4.1.2.5)",
         hint="order a new certificate from IGC-Santé and replace the file",
         hint_fr=f"Le certificat a expiré le {end:%d/%m/%Y} : le renouveler auprès de l'IGC-Santé.",
     )
