@@ -262,9 +262,9 @@ class Ledger:
             return None if given is None else key(domain, given.root, given.value)
 
         def code(name: str, value: str | None) -> str | None:
-            if value is not None and value not in self._codes:
+            if value and value not in self._codes:
                 self._admit(f"events[{index}].{name}", value)
-            return value
+            return value or None
 
         reason = event.reason_code
         if reason is not None and (not _PEER_CODE.fullmatch(reason) or mask_matricules(reason) != reason):
