@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Self
 
@@ -29,7 +30,7 @@ from ..sections import Draft
 TITLE_MAX = 128
 
 
-class ClinicalDocument(Model):
+class ClinicalDocument(Model, ABC):
     """The shared part of a document (SMDS header).
 
     patient 1..1; author 1..1, with further `co_authors` 0..*; custodian 1..1: the structure that keeps it; stay 1..1:
@@ -158,13 +159,13 @@ class ClinicalDocument(Model):
 
     # What a kind of document adds. ------------------------------------------------------------------------------
 
+    @abstractmethod
     def _body(self, draft: Draft) -> str:
         """`<structuredBody>…` or `<nonXMLBody>…`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _service_events(self, written_at: datetime) -> tuple[ServiceEvent, ...]:
         """The principal act first."""
-        raise NotImplementedError
 
     def _type_code(self) -> str:
         return self.type_code
