@@ -92,6 +92,11 @@ def escape_attribute(text: str) -> str:
     return text
 
 
+def canonical_document(element: etree._Element) -> bytes:
+    """C14N 1.0 with comments of the whole document that holds `element`."""
+    return etree.tostring(element.getroottree(), method="c14n", with_comments=True)
+
+
 def c14n(element: etree._Element, *, exclusive: bool = False, with_comments: bool = False) -> bytes:
     """Canonical XML of an element or of a whole document.
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from .._core.errors import SunesError
 from .._core.findings import Report
+from .._core.xml import canonical_document, parse
 from ..model import Address, Code, Document, Telecom
+
+_TREE_KEPT = 1 << 20
+"""Documents up to this size keep their parsed tree from `check` to `canonical`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +136,24 @@ class CdaDocument(Document):
 
     @cached_property
     def _report(self) -> Report:
-        from .rules import check
+        from .reader import clinical_document
+        from .rules import check, check_tree
 
-        return check(self)
+        try:
+            tree = clinical_document(self.content)
+        except SunesError:
+            return check(self.content)  # says it as a finding
+        if self.size <= _TREE_KEPT:
+            self.__dict__["_tree"] = tree
+        return check_tree(tree)
+
+    def canonical(self) -> bytes:
+        """C14N 1.0 with comments of the whole document: what the signature of a submission set digests.
+
+        Takes over the tree that `check` parsed, when it did. Raises XmlSecurityError.
+        """
+        tree = self.__dict__.pop("_tree", None)
+        return canonical_document(parse(self.content) if tree is None else tree)
 
     def to_pdf(self) -> bytes:
         """The document as PDF/A (`cda.pdf`, extra `pdf`)."""

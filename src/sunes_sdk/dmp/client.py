@@ -201,6 +201,7 @@ class DmpClient:
             entry,
             submission_set,
             cda.content,
+            canonical=cda.canonical(),
             signer=self._signer,
             submitted_at=now,
             signature_unique_id=signature_id,

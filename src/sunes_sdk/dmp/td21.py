@@ -74,6 +74,7 @@ def sign(
     submission_set: SubmissionSet,
     content: bytes,
     *,
+    canonical: bytes | None,
     signer: Signer,
     submitted_at: datetime,
     signature_unique_id: str,
@@ -82,16 +83,15 @@ def sign(
 ) -> SignedSubmission:
     """Sign the set (one RSA signature) and assemble its objects: set, document, signature, three associations.
 
-    entry: of the document, `content` its exact bytes; submission_set: complete, with its author; signature_id: an
-    NCName. Raises SigningError, CertificateError, XmlSecurityError for a document that is not well-formed XML.
+    entry: of the document, `content` its exact bytes, `canonical` its canonical form (None when it is no XML);
+    submission_set: complete, with its author; signature_id: an NCName. Raises SigningError, CertificateError, XmlSecurityError for a document that is not well-formed XML.
     """
     author = submission_set.author
     assert author is not None
-    is_xml = entry.mime_type in ("text/xml", "application/xslt+xml")
-    data = xades.canonical_form(content) if is_xml else content
+    signed = xades.SignedDocument(entry.unique_id, content if canonical is None else canonical, canonical is not None)
     signature = xades.sign_submission(
         submission_unique_id=submission_set.unique_id,
-        documents=[xades.SignedDocument(entry.unique_id, data, is_xml)],
+        documents=[signed],
         signer=signer,
         signing_time=submitted_at,
         signature_id=signature_id,

@@ -1,11 +1,11 @@
 """One hospital stay: admission and discharge messages in, documents out, everything counted.
 
-    event = admit(message, settings=settings, outbox=outbox)
-    patient, _ = insi.qualify(event.patient, evidence=…)
-    stay = discharge(message, stay=event.stay, settings=settings, outbox=outbox)
-    send(document, to=[dr_dupont.mss_address], outbox=outbox)
-    outbox.run_until_idle()
-    count(outbox, ledger)
+event = admit(message, settings=settings, outbox=outbox)
+patient, _ = insi.qualify(event.patient, evidence=…)
+stay = discharge(message, stay=event.stay, settings=settings, outbox=outbox)
+send(document, to=[dr_dupont.mss_address], outbox=outbox)
+outbox.run_until_idle()
+count(outbox, ledger)
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -154,24 +153,26 @@ class Prepared:
     blobs: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     def to_bytes(self) -> bytes:
-        """A self-contained form to store: a JSON head line, then the blobs as they are."""
+        """A self-contained form to store: a JSON head line, then the metadata and the blobs as they are."""
+        metadata = self.metadata.encode()
         head = {
             "channel": self.channel,
             "kind": self.kind.value,
             "key": self.key,
             "unique_id": self.unique_id,
             "ids": self.ids,
-            "metadata": self.metadata,
+            "metadata": len(metadata),
             "blobs": [[name, len(data)] for name, data in self.blobs.items()],
         }
-        line = base64.b64encode(json.dumps(head, separators=(",", ":")).encode())
-        return b"".join([line, b"\n", *self.blobs.values()])
+        line = json.dumps(head, separators=(",", ":")).encode()  # holds no line end: JSON escapes them
+        return b"".join([line, b"\n", metadata, *self.blobs.values()])
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> Prepared:
         line, _, rest = stored.partition(b"\n")
-        head = json.loads(base64.b64decode(line))
-        blobs, start = {}, 0
+        head = json.loads(line)
+        blobs, start = {}, head["metadata"]
+        metadata = rest[:start].decode()
         for name, size in head["blobs"]:
             blobs[name] = rest[start : start + size]
             start += size
@@ -183,7 +184,7 @@ class Prepared:
             key=head["key"],
             unique_id=head["unique_id"],
             ids=head["ids"],
-            metadata=head["metadata"],
+            metadata=metadata,
             blobs=blobs,
         )
 

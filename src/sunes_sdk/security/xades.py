@@ -20,7 +20,7 @@ from lxml import etree
 
 from .._core.errors import SecurityError, SignatureVerificationError
 from .._core.findings import Finding, Report
-from .._core.xml import escape_attribute, escape_text, parse
+from .._core.xml import canonical_document, escape_attribute, escape_text, parse
 from . import dsig
 from .keys import check_trusted, distinguished_name
 from .signer import DigestName, Signer
@@ -51,7 +51,7 @@ class SignedDocument:
 
 def canonical_form(content: bytes) -> bytes:
     """C14N 1.0 with comments of a whole XML document: what the manifest's digest covers."""
-    return etree.tostring(parse(content).getroottree(), method="c14n", with_comments=True)
+    return canonical_document(parse(content))
 
 
 def sign_submission(

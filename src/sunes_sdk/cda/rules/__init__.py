@@ -6,6 +6,8 @@ never means "conforming": it means that none of `RULES` saw anything.
 
 from __future__ import annotations
 
+from lxml import etree
+
 from ..._core.errors import CdaError, XmlSecurityError
 from ..._core.findings import Finding, Report
 from ..header import CdaDocument
@@ -34,8 +36,13 @@ def check(document: CdaDocument | bytes) -> Report:
         root = clinical_document(content)
     except (XmlSecurityError, CdaError) as e:
         return Report((Finding(code=e.code, message=e.message, path=e.path, rule=e.rule, hint=e.hint),))
+    return check_tree(root)
+
+
+def check_tree(root: etree._Element) -> Report:
+    """The same of a ClinicalDocument that is parsed already."""
     view = View(root)
     return Report.of(finding for rule in RULES for finding in rule.findings(view))
 
 
-__all__ = ["RULES", "Rule", "check"]
+__all__ = ["RULES", "Rule", "check", "check_tree"]

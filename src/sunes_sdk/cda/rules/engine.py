@@ -63,7 +63,11 @@ class View:
         self.root = root
         by_tag: dict[str, list[etree._Element]] = {}
         for element in root.iter(etree.Element):
-            by_tag.setdefault(str(element.tag), []).append(element)
+            tag = str(element.tag)
+            if (same := by_tag.get(tag)) is None:
+                by_tag[tag] = [element]
+            else:
+                same.append(element)
         self._by_tag = by_tag
         children: dict[str, list[etree._Element]] = {}
         for child in root.iterchildren(etree.Element):
