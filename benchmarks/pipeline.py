@@ -38,7 +38,7 @@ from sunes_sdk.cda import (
     Treatment,
 )
 from sunes_sdk.dmp import DmpClient
-from sunes_sdk.model import Dmp
+from sunes_sdk.model import Dmp, Identifier, Stay
 from sunes_sdk.outbox import Outbox, State
 from sunes_sdk.settings import DmpPaths, DmpSettings, TlsSettings
 from sunes_sdk.testing import samples
@@ -105,7 +105,13 @@ def letter(number: int) -> CdaDocument:
         patient=samples.patient(),
         author=DOCTOR,
         custodian=HOSPITAL,
-        stay=samples.stay(organization=HOSPITAL),
+        stay=Stay(
+            visit=Identifier(value="2600012345", root=samples.VISIT_ROOT),
+            admitted_at=samples.ADMITTED,
+            discharged_at=samples.DISCHARGED,
+            organization=HOSPITAL,
+            unit="6268",
+        ),
         recipients=(RECIPIENT,),
         reason="Pneumopathie aiguë communautaire",
         synthesis=Synthesis(

@@ -268,17 +268,29 @@ def _service_event_data(event: ServiceEvent, draft: Draft) -> HeaderServiceEvent
 _OPEN = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     '<ClinicalDocument xmlns="urn:hl7-org:v3" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
-    ' xmlns:sdtc="urn:hl7-org:sdtc" xmlns:lab="urn:oid:1.3.6.1.4.1.19376.1.3.2" xmlns:ps3-20="urn:dicom-org:ps3-20"'
-    ' xmlns:pharm="urn:ihe:pharm:medication">'
-    '<realmCode code="FR"/><typeId root="2.16.840.1.113883.1.3" extension="POCD_HD000040"/>'
-    + dt.templates(HL7_FRANCE, CI_SIS)
+)
+_EXTENSIONS = {
+    "sdtc": "urn:hl7-org:sdtc",
+    "lab": "urn:oid:1.3.6.1.4.1.19376.1.3.2",
+    "ps3-20": "urn:dicom-org:ps3-20",
+    "pharm": "urn:ihe:pharm:medication",
+}
+_FIRST = '<realmCode code="FR"/><typeId root="2.16.840.1.113883.1.3" extension="POCD_HD000040"/>' + dt.templates(
+    HL7_FRANCE, CI_SIS
 )
 _LANGUAGE = '<languageCode code="fr-FR"/>'
 _SIGNED = '<signatureCode code="S"/>'
 
 
+def document_xml(header: str, body: str) -> str:
+    """The whole document. Only the namespaces that are used are declared: each one costs at every canonicalisation."""
+    inside = f"{header}<component>{body}</component>"
+    declared = "".join(f' xmlns:{p}="{uri}"' for p, uri in _EXTENSIONS.items() if f"<{p}:" in inside)
+    return f"{_OPEN}{declared}>{inside}</ClinicalDocument>\n"
+
+
 def header_xml(content: HeaderContent, header: CdaHeader, draft: Draft) -> str:
-    """The document up to `<component>`, which the caller adds with the body and `</ClinicalDocument>`.
+    """What comes before `<component>`, for `document_xml`.
 
     header: what `header_data` gave for the same content.
     """
@@ -287,7 +299,7 @@ def header_xml(content: HeaderContent, header: CdaHeader, draft: Draft) -> str:
     signer_xml = _entity(signer, "assignedEntity", _organization(signer.organization))
     return "".join(
         (
-            _OPEN,
+            _FIRST,
             dt.templates(*content.template_ids),
             dt.ii(content.id),
             dt.cd("code", content.code, translations=content.code_translations),

@@ -84,7 +84,8 @@ def sign(
     """Sign the set (one RSA signature) and assemble its objects: set, document, signature, three associations.
 
     entry: of the document, `content` its exact bytes, `canonical` its canonical form (None when it is no XML);
-    submission_set: complete, with its author; signature_id: an NCName. Raises SigningError, CertificateError, XmlSecurityError for a document that is not well-formed XML.
+    submission_set: complete, with its author; signature_id: an NCName.
+    Raises SigningError, CertificateError.
     """
     author = submission_set.author
     assert author is not None

@@ -20,6 +20,7 @@ from ..header_writer import (
     HeaderContent,
     Participant,
     ServiceEvent,
+    document_xml,
     header_data,
     header_xml,
     patient_ids,
@@ -134,9 +135,7 @@ class ClinicalDocument(Model, ABC):
             body_media_type=media_type,
         )
         header = header_data(content, draft)
-        xml = (
-            f"{header_xml(content, header, draft)}<component>{self._body(draft)}</component></ClinicalDocument>\n"
-        )  # fmt: skip
+        xml = document_xml(header_xml(content, header, draft), self._body(draft))
         patient = self.patient
         return CdaDocument(
             content=draft.assemble(xml),
