@@ -22,8 +22,8 @@ RANK = {
 # Modules that do I/O, read the time or draw randomness, and nothing else may.
 IO_UNITS = {"testing", "cli", "transport"}
 IO_MODULES = {
-    "settings", "terminology.__init__", "terminology.data", "security.keys", "cda.oracle", "mss.smtp",
-    "outbox.store", "usage.ledger", "usage.profile", "usage.report", "flows.keyfile",
+    "settings", "terminology.__init__", "security.keys", "cda.oracle", "mss.smtp",
+    "outbox.store", "usage.ledger", "usage.profile", "usage.report",
 }  # fmt: skip
 TIME_MODULES = {"_core.clock"}
 RANDOM_MODULES = {"_core.ids"}
@@ -75,6 +75,10 @@ def test_imports_go_down(name: str, path: Path) -> None:
     for target, line in imported_units(name.removesuffix(".__init__") if is_package else name, tree, is_package):
         if target in RANK and target != unit:
             assert RANK[target] < RANK[unit], f"{name}:{line} ({unit}) imports {target}, which is not below it"
+
+
+def test_the_named_io_modules_exist() -> None:
+    assert {n for n, _ in modules()} >= IO_MODULES
 
 
 def test_nothing_imports_testing_but_the_cli() -> None:
