@@ -92,7 +92,7 @@ def _bare_axes(figure: Figure, *, left: float, bottom: float, height: float) -> 
 
 def _text(axes: mpl.axes.Axes, x: float, y: float, text: str, **style: object) -> None:
     # parse_math: a title with two dollar signs is a title, not a formula.
-    axes.text(x, y, text, **{"color": INK, "va": "center", **style}, parse_math=False)  # type: ignore[arg-type]
+    axes.text(x, y, text, **{"color": INK, "va": "center", **style}, parse_math=False)  # type: ignore[arg-type]  # style is mixed
 
 
 def _plain(text: str) -> str:
