@@ -227,10 +227,14 @@ def test_the_kit_fires_the_rules_of_the_volet(oracle: Oracle) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [
-        (b'<versionNumber value="1"/>', b'<copyTime value="2026"/><versionNumber value="1"/>', "KIT_XSD"),
+        (
+            b'<versionNumber value="1"></versionNumber>',
+            b'<copyTime value="2026"></copyTime><versionNumber value="1"></versionNumber>',
+            "KIT_XSD",
+        ),
         (b'qualifier="BR"', b'qualifier="SP"', "KIT_StrucMin"),
         (b'code="183452005"', b'code="1"', "KIT_CI-SIS_LDL-SES_2022.01"),
-        (b'<templateId root="1.3.6.1.4.1.19376.1.5.3.1.4.7.1"/>', b"", "KIT_IHE"),
+        (b'<templateId root="1.3.6.1.4.1.19376.1.5.3.1.4.7.1"></templateId>', b"", "KIT_IHE"),
         (b'code="G15_10/SM27"', b'code="G15_10/SM99"', "KIT_StrucMin"),
     ],
 )

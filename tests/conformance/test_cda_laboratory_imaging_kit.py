@@ -177,7 +177,12 @@ def test_a_runner_that_is_not_ours_agrees(kit: Path, tmp_path: Path) -> None:
     ("make", "old", "new", "code"),
     [
         (full_laboratory, b"<title>Compte rendu d'examens", b"<title>Compte-rendu d'examens", "BIO-CR-BIO_2024.01"),
-        (full_laboratory, b'<templateId root="1.3.6.1.4.1.19376.1.3.3.1.5"/><time value', b"<time value", "BIO-CR-BIO"),
+        (
+            full_laboratory,
+            b'<templateId root="1.3.6.1.4.1.19376.1.3.3.1.5"></templateId><time value',
+            b"<time value",
+            "BIO-CR-BIO",
+        ),
         (
             full_laboratory,
             b'codeSystem="1.3.5.1.4.1.19376.1.5.3.2"',
@@ -192,7 +197,7 @@ def test_a_runner_that_is_not_ours_agrees(kit: Path, tmp_path: Path) -> None:
         (full_imaging, b'<code code="19005-8"', b'<code code="19005-9"', "KIT_"),
         (full_imaging, b'<translation code="CT"', b'<translation code="XX"', "IMG-CR-IMG_2024.01"),
         (full_imaging, b'unit="mGy.cm"', b'unit="mGy*cm"', "terminologies"),
-        (full_imaging, b'<value xsi:type="CD" code="60001007"', b'<value xsi:type="CD" code="60001008"', "IMG-CR-IMG"),
+        (full_imaging, b'<value code="60001007"', b'<value code="60001008"', "IMG-CR-IMG"),
     ],
 )
 def test_the_kit_refuses_what_a_careless_writer_gives(

@@ -9,6 +9,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ from sunes_sdk.model import (
     ReasonClass,
     Receipt,
 )
-from sunes_sdk.outbox import Entry, Outbox, OutboxPolicy, State
+from sunes_sdk.outbox import Drain, Entry, Outbox, OutboxPolicy, State
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.fake_channel import Fault, FileChannel, sample_document
 
@@ -670,18 +671,25 @@ def test_old_bytes_are_dropped_and_nothing_else(bench: Bench) -> None:
 # -- several at once
 
 
+def test_progress_ends_with_nothing_remaining(bench: Bench) -> None:
+    for number in range(10):
+        bench.outbox.put(sample_document(number), to=[Dmp(), GP])
+    seen: list[Drain] = []
+    bench.outbox.run_until_idle(workers=2, progress=seen.append, every=timedelta(0))
+    assert (seen[-1].done, seen[-1].remaining) == (20, 0)
+    assert all(after.remaining <= before.remaining for before, after in pairwise(seen))
+
+
 def test_many_workers_send_each_document_once(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     for number in range(40):
         bench.outbox.put(sample_document(number), to=[Dmp(), GP])
     other = bench.open()
-    seen: list[int] = []
     thread = threading.Thread(target=lambda: other.run_until_idle(workers=3))
     thread.start()
-    bench.outbox.run_until_idle(workers=3, progress=lambda drain: seen.append(drain.remaining), every=timedelta(0))
+    bench.outbox.run_until_idle(workers=3)
     thread.join()
     assert bench.outbox.counts()[State.DONE] == 80
-    assert seen[-1] == 0
     assert set(bench.dmp.accepted().values()) == set(bench.mss.accepted().values()) == {1}
     assert all(e.attempts == 1 for e in bench.outbox.entries())
     other.close()

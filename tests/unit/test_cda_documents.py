@@ -533,16 +533,16 @@ def test_what_was_written_is_read_back(model: DischargeLetter) -> None:
 
 def test_a_document_in_an_envelope_is_read() -> None:
     content = letter().render(issuer()).content.split(b"?>", 1)[1]
-    wrapped = b'<xsl:stylesheet xmlns:xsl="http://www.w3.org/1999/XSL/Transform" version="1.0"><d xmlns="urn:x">'
+    wrapped = b'<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><d xmlns="urn:x">'
     header = read_header(wrapped + content + b"</d></xsl:stylesheet>")
     assert header.title == "Lettre de liaison à la sortie de l'établissement de santé"
 
 
 def test_the_reader_is_lenient() -> None:
     header = read_header(
-        b'<ClinicalDocument xmlns="urn:hl7-org:v3"><id root="1.2.3"/><code code="x" codeSystem="1.2"/>'
+        b'<ClinicalDocument xmlns="urn:hl7-org:v3"><id root="1.2.3"></id><code code="x" codeSystem="1.2"></code>'
         b'<unknown/><recordTarget><patientRole><telecom value="01 02"/><addr/></patientRole></recordTarget>'
-        b'<versionNumber value="many"/></ClinicalDocument>'
+        b'<versionNumber value="many"></versionNumber></ClinicalDocument>'
     )
     assert header.set_id == header.id
     assert header.version_number == 1
@@ -553,9 +553,9 @@ def test_the_reader_is_lenient() -> None:
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        (b"<html/>", "CDA_NOT_CDA"),
-        (b'<ClinicalDocument xmlns="urn:hl7-org:v3"/>', "CDA_UNREADABLE"),
-        (b'<ClinicalDocument xmlns="urn:hl7-org:v3"><id root="1.2"/></ClinicalDocument>', "CDA_UNREADABLE"),
+        (b"<html></html>", "CDA_NOT_CDA"),
+        (b'<ClinicalDocument xmlns="urn:hl7-org:v3"></ClinicalDocument>', "CDA_UNREADABLE"),
+        (b'<ClinicalDocument xmlns="urn:hl7-org:v3"><id root="1.2"></id></ClinicalDocument>', "CDA_UNREADABLE"),
     ],
 )
 def test_what_cannot_be_read_says_why(data: bytes, code: str) -> None:

@@ -242,7 +242,7 @@ def test_the_place_of_an_error_deep_in_a_report_is_named() -> None:
 
 def test_an_unreadable_pdf_copy_is_refused() -> None:
     with pytest.raises(CdaError) as caught:
-        reports.minimal_imaging_report(pdf_copy=b"<html/>")
+        reports.minimal_imaging_report(pdf_copy=b"<html></html>")
     assert caught.value.code == "CDA_PDF_UNREADABLE"
 
 

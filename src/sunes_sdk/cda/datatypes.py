@@ -1,7 +1,8 @@
 """CDA data types as XML fragments.
 
-Every function returns text that is ready to join: escaped, attributes in a fixed order, no pretty-printing, so that
-the same values always give the same bytes (the hash and the signature depend on them). Source: CI-SIS *Structuration
+Every function returns text that is ready to join and already canonical (C14N 1.0): escaped, attributes in the canonical
+order (plain names by alphabet, then `xsi:type`), no empty-element tags. The same values always give the same bytes, and
+the signature digests them as they stand. Source: CI-SIS *Structuration
 minimale de documents de santé* (SMDS), data types; HL7 CDA R2.
 """
 
@@ -49,17 +50,17 @@ class Ref:
 
     @property
     def reference(self) -> str:
-        return f'<reference value="#{self.id}"/>'
+        return f'<reference value="#{self.id}"></reference>'
 
     @property
     def text(self) -> str:
         """`<text>` of an entry."""
-        return f'<text><reference value="#{self.id}"/></text>'
+        return f'<text><reference value="#{self.id}"></reference></text>'
 
     @property
     def original_text(self) -> str:
         """`<originalText>` of a coded value."""
-        return f'<originalText><reference value="#{self.id}"/></originalText>'
+        return f'<originalText><reference value="#{self.id}"></reference></originalText>'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +81,22 @@ def element(tag: str, text: str) -> str:
 
 
 def null(tag: str, flavor: NullFlavor) -> str:
-    return f'<{tag} nullFlavor="{flavor.value}"/>'
+    return f'<{tag} nullFlavor="{flavor.value}"></{tag}>'
+
+
+def status(code: str) -> str:
+    """statusCode of an act."""
+    return f'<statusCode code="{code}"></statusCode>'
+
+
+COMPLETED = status("completed")
 
 
 def ii(root: str, extension: str = "", tag: str = "id") -> str:
     """II. `root` is an OID or a UUID."""
     if extension:
-        return f'<{tag} root="{escape_attribute(root)}" extension="{escape_attribute(extension)}"/>'
-    return f'<{tag} root="{escape_attribute(root)}"/>'
+        return f'<{tag} extension="{escape_attribute(extension)}" root="{escape_attribute(root)}"></{tag}>'
+    return f'<{tag} root="{escape_attribute(root)}"></{tag}>'
 
 
 def identifier(value: II, tag: str = "id") -> str:
@@ -113,8 +122,8 @@ def coded(
     kind = f' xsi:type="{xsi_type}"' if xsi_type else ""
     shown = f' displayName="{escape_attribute(display)}"' if display else ""
     named = f' codeSystemName="{escape_attribute(system_name)}"' if system_name else ""
-    head = f'<{tag}{kind} code="{escape_attribute(code)}"{shown} codeSystem="{escape_attribute(system)}"{named}'
-    return f"{head}>{content}</{tag}>" if content else f"{head}/>"
+    head = f'<{tag} code="{escape_attribute(code)}" codeSystem="{escape_attribute(system)}"{named}{shown}{kind}'
+    return f"{head}>{content}</{tag}>"
 
 
 def cd(
@@ -150,12 +159,12 @@ def qualifier(name: Code, value: Code | None = None) -> str:
 def null_code(tag: str, flavor: NullFlavor, *, original: Ref | None = None, content: str = "") -> str:
     """A coded value that is missing, with the text that says why (`originalText`) and ready translations."""
     inner = (original.original_text if original else "") + content
-    return f'<{tag} nullFlavor="{flavor.value}">{inner}</{tag}>' if inner else null(tag, flavor)
+    return f'<{tag} nullFlavor="{flavor.value}">{inner}</{tag}>'
 
 
 def ts(tag: str, value: str) -> str:
     """TS from an HL7 time stamp already written (`Draft.ts`, `day`)."""
-    return f'<{tag} value="{escape_attribute(value)}"/>'
+    return f'<{tag} value="{escape_attribute(value)}"></{tag}>'
 
 
 def day(value: date) -> str:
@@ -183,8 +192,7 @@ def pq(tag: str, value: Decimal | int | str, unit: str = "", *, xsi_type: str = 
     """PQ: `unit` is UCUM. The official list is finite: `m[IU]/L`, not `mUI/L`."""
     kind = f' xsi:type="{xsi_type}"' if xsi_type else ""
     measured = f' unit="{escape_attribute(unit)}"' if unit else ""
-    head = f'<{tag}{kind} value="{escape_attribute(number(value))}"{measured}'
-    return f"{head}>{content}</{tag}>" if content else f"{head}/>"
+    return f'<{tag}{measured} value="{escape_attribute(number(value))}"{kind}>{content}</{tag}>'
 
 
 def ivl_pq(
@@ -204,7 +212,7 @@ def ivl_pq(
 
 def boolean(value: bool, tag: str = "value") -> str:
     """BL."""
-    return f'<{tag} xsi:type="BL" value="{"true" if value else "false"}"/>'
+    return f'<{tag} value="{"true" if value else "false"}" xsi:type="BL"></{tag}>'
 
 
 def string(value: str, tag: str = "value") -> str:
@@ -214,7 +222,7 @@ def string(value: str, tag: str = "value") -> str:
 
 def integer(value: int, tag: str = "value") -> str:
     """INT as an observation value."""
-    return f'<{tag} xsi:type="INT" value="{value}"/>'
+    return f'<{tag} value="{value}" xsi:type="INT"></{tag}>'
 
 
 _ADDRESS_PARTS = (
@@ -247,7 +255,7 @@ def addresses(values: Iterable[Address], missing: NullFlavor | None = None) -> s
 
 def telecom(value: Telecom) -> str:
     use = f' use="{value.use}"' if value.use else ""
-    return f'<telecom value="{escape_attribute(value.value)}"{use}/>'
+    return f'<telecom{use} value="{escape_attribute(value.value)}"></telecom>'
 
 
 def telecoms(values: Iterable[Telecom], missing: NullFlavor | None = None) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from .._core.errors import SunesError
 from .._core.findings import Report
 from .._core.xml import canonical_document, parse
 from ..model import Address, Code, Document, Telecom
 
-_TREE_KEPT = 1 << 20
-"""Documents up to this size keep their parsed tree from `check` to `canonical`."""
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+"""What a document that we render starts with. Canonical XML has neither it nor the last line end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +125,13 @@ class CdaHeader:
 
 @dataclass(frozen=True, kw_only=True)
 class CdaDocument(Document):
-    """A CDA R2 document: its exact bytes and its header as data."""
+    """A CDA R2 document: its exact bytes and its header as data.
+
+    is_canonical: the bytes are already canonical, but for the declaration and the last line end (`render` says so).
+    """
 
     header: CdaHeader
+    is_canonical: bool = False
 
     def check(self) -> Report:
         """The findings of the native rules (`sunes_sdk.cda.check`). Made once: the bytes never change."""
@@ -136,24 +139,18 @@ class CdaDocument(Document):
 
     @cached_property
     def _report(self) -> Report:
-        from .reader import clinical_document
-        from .rules import check, check_tree
+        from .rules import check
 
-        try:
-            tree = clinical_document(self.content)
-        except SunesError:
-            return check(self.content)  # says it as a finding
-        if self.size <= _TREE_KEPT:
-            self.__dict__["_tree"] = tree
-        return check_tree(tree)
+        return check(self.content)
 
     def canonical(self) -> bytes:
         """C14N 1.0 with comments of the whole document: what the signature of a submission set digests.
 
-        Takes over the tree that `check` parsed, when it did. Raises XmlSecurityError.
+        Raises XmlSecurityError.
         """
-        tree = self.__dict__.pop("_tree", None)
-        return canonical_document(parse(self.content) if tree is None else tree)
+        if self.is_canonical:
+            return self.content[len(DECLARATION) : -1]
+        return canonical_document(parse(self.content))
 
     def to_pdf(self) -> bytes:
         """The document as PDF/A (`cda.pdf`, extra `pdf`)."""

@@ -14,6 +14,7 @@ from ..terminology import code as terminology_code
 from . import datatypes as dt
 from .datatypes import PS_ROOT, STRUCTURE_ROOT, NullFlavor, Translation
 from .header import (
+    DECLARATION,
     II,
     CdaHeader,
     HeaderEncounter,
@@ -265,28 +266,30 @@ def _service_event_data(event: ServiceEvent, draft: Draft) -> HeaderServiceEvent
 
 # --- XML ------------------------------------------------------------------------------------------------------------
 
-_OPEN = (
-    '<?xml version="1.0" encoding="UTF-8"?>\n'
-    '<ClinicalDocument xmlns="urn:hl7-org:v3" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
-)
+_V3 = 'xmlns="urn:hl7-org:v3"'
+_XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 _EXTENSIONS = {
-    "sdtc": "urn:hl7-org:sdtc",
     "lab": "urn:oid:1.3.6.1.4.1.19376.1.3.2",
-    "ps3-20": "urn:dicom-org:ps3-20",
     "pharm": "urn:ihe:pharm:medication",
+    "ps3-20": "urn:dicom-org:ps3-20",
+    "sdtc": "urn:hl7-org:sdtc",
 }
-_FIRST = '<realmCode code="FR"/><typeId root="2.16.840.1.113883.1.3" extension="POCD_HD000040"/>' + dt.templates(
-    HL7_FRANCE, CI_SIS
+"""In canonical order, before `xsi`."""
+_FIRST = (
+    '<realmCode code="FR"></realmCode>'
+    + dt.ii("2.16.840.1.113883.1.3", "POCD_HD000040", "typeId")
+    + dt.templates(HL7_FRANCE, CI_SIS)
 )
-_LANGUAGE = '<languageCode code="fr-FR"/>'
-_SIGNED = '<signatureCode code="S"/>'
+_LANGUAGE = '<languageCode code="fr-FR"></languageCode>'
+_SIGNED = '<signatureCode code="S"></signatureCode>'
 
 
 def document_xml(header: str, body: str) -> str:
-    """The whole document. Only the namespaces that are used are declared: each one costs at every canonicalisation."""
+    """The whole document, canonical between `DECLARATION` and the last line end. Only the namespaces that are used
+    are declared: each one costs its readers."""
     inside = f"{header}<component>{body}</component>"
-    declared = "".join(f' xmlns:{p}="{uri}"' for p, uri in _EXTENSIONS.items() if f"<{p}:" in inside)
-    return f"{_OPEN}{declared}>{inside}</ClinicalDocument>\n"
+    declared = "".join([f' xmlns:{p}="{uri}"' for p, uri in _EXTENSIONS.items() if f"<{p}:" in inside])
+    return f"{DECLARATION}<ClinicalDocument {_V3}{declared} {_XSI}>{inside}</ClinicalDocument>\n"
 
 
 def header_xml(content: HeaderContent, header: CdaHeader, draft: Draft) -> str:
@@ -308,7 +311,7 @@ def header_xml(content: HeaderContent, header: CdaHeader, draft: Draft) -> str:
             dt.cd("confidentialityCode", header.confidentiality),
             _LANGUAGE,
             dt.ii(content.set_id, tag="setId"),
-            f'<versionNumber value="{content.version_number}"/>',
+            f'<versionNumber value="{content.version_number}"></versionNumber>',
             _record_target(header.patient),
             *[author_xml(a, written_at) for a in content.authors],
             _custodian(content.custodian),
@@ -422,7 +425,7 @@ def _authenticator(value: Authenticator, draft: Draft) -> str:
 def _participant(value: Participant, draft: Draft) -> str:
     low = draft.ts(value.low) if value.low else ""
     high = draft.ts(value.high) if value.high else ""
-    time = dt.ivl_ts("time", low, high, xsi_type="IVL_TS") if low or high else '<time nullFlavor="NA"/>'
+    time = dt.ivl_ts("time", low, high, xsi_type="IVL_TS") if low or high else '<time nullFlavor="NA"></time>'
     template = dt.templates(value.template_id) if value.template_id else ""
     actor = value.actor
     function = dt.cd("functionCode", actor.function) if actor.function else ""
@@ -468,7 +471,7 @@ def _service_event(event: ServiceEvent, data: HeaderServiceEvent, draft: Draft) 
             f"<documentationOf><serviceEvent{kind}>",
             *[dt.identifier(i) for i in event.ids],
             dt.cd("code", event.code, translations=event.translations) if event.code else "",
-            f'<lab:statusCode code="{event.lab_status}"/>' if event.lab_status else "",
+            f'<lab:statusCode code="{event.lab_status}"></lab:statusCode>' if event.lab_status else "",
             dt.ivl_ts("effectiveTime", data.start, data.stop) if data.start or data.stop else "",
             performer_xml,
             "</serviceEvent></documentationOf>",

@@ -45,7 +45,7 @@ class Draft:
 
     def id(self) -> str:
         """An `id` element with a fresh UUID, for a section or an entry."""
-        return f'<id root="{self._issuer.ids.uuid()}"/>'
+        return f'<id root="{self._issuer.ids.uuid()}"></id>'
 
     def oid(self) -> str:
         return self._issuer.ids.oid(self._issuer.oid_root)
@@ -78,7 +78,7 @@ class Draft:
 def _lines(text: str) -> str:
     """Text of a clinician: its line ends become `<br/>`."""
     escaped = escape_text(text.replace("\r\n", "\n"))
-    return escaped.replace("\n", "<br/>") if "\n" in escaped else escaped
+    return escaped.replace("\n", "<br></br>") if "\n" in escaped else escaped
 
 
 class Narrative:
@@ -137,7 +137,7 @@ class Narrative:
     def media(self, media: Ref) -> None:
         """Shows an observationMedia of the same document."""
         self._flush()
-        self._parts.append(f'<renderMultiMedia referencedObject="{media.id}"/>')
+        self._parts.append(f'<renderMultiMedia referencedObject="{media.id}"></renderMultiMedia>')
 
     def xml(self) -> str:
         self._flush()
@@ -196,7 +196,7 @@ def entry(content: str, *, type_code: str = "", templates: str = "") -> str:
 
 def entry_relationship(content: str, type_code: str = "COMP", *, inversion: bool | None = None) -> str:
     inverted = "" if inversion is None else f' inversionInd="{"true" if inversion else "false"}"'
-    return f'<entryRelationship typeCode="{type_code}"{inverted}>{content}</entryRelationship>'
+    return f'<entryRelationship{inverted} typeCode="{type_code}">{content}</entryRelationship>'
 
 
 class ObservationKind:
@@ -216,10 +216,7 @@ class ObservationKind:
     def write(self, draft: Draft, ref: Ref, value: str, effective: str) -> str:
         """`value`: ready `<value>`; `effective`: written time stamp, empty for nullFlavor NA."""
         when = dt.ts("effectiveTime", effective) if effective else _NO_TIME
-        return (
-            f"{self.head}{draft.id()}{self._code_xml}{ref.text}"
-            f'<statusCode code="completed"/>{when}{value}</observation>'
-        )
+        return f"{self.head}{draft.id()}{self._code_xml}{ref.text}{dt.COMPLETED}{when}{value}</observation>"
 
 
 _NO_TIME = dt.null("effectiveTime", NullFlavor.NOT_APPLICABLE)
@@ -230,7 +227,7 @@ def observation_media(draft: Draft, media_type: str, data: bytes, *, with_templa
     ref = draft.anchor()
     templates = _MEDIA_TEMPLATES if with_templates else ""
     return ref, (
-        f'<observationMedia classCode="OBS" moodCode="EVN" ID="{ref.id}">{templates}'
+        f'<observationMedia ID="{ref.id}" classCode="OBS" moodCode="EVN">{templates}'
         f'<value mediaType="{media_type}" representation="B64">{draft.base64(data)}</value></observationMedia>'
     )
 
@@ -242,9 +239,7 @@ _PDF_COPY = SectionKind(
 )
 _PDF_KIND = ObservationKind("1.2.250.1.213.1.1.3.48.18", code="69764-9", display="Type de document", system=LOINC)
 _PDF_ORGANIZER = '<organizer classCode="CLUSTER" moodCode="EVN">' + dt.templates("1.2.250.1.213.1.1.3.18")
-_PDF_ORGANIZER_CODE = (
-    dt.coded("code", "55107-7", "Document attaché", LOINC, "LOINC") + '<statusCode code="completed"/><component>'
-)
+_PDF_ORGANIZER_CODE = dt.coded("code", "55107-7", "Document attaché", LOINC, "LOINC") + dt.COMPLETED + "<component>"
 _PDF_VALUE = dt.coded("value", "55108-5", "Copie du document", LOINC, "LOINC", xsi_type="CD")
 
 
@@ -291,4 +286,4 @@ def comment_section(draft: Draft, text: str) -> str:
 
 def comment_relationship(ref: Ref) -> str:
     """*FR-Commentaire-ER*: a comment on the entry that holds it, shown in the narrative at `ref`."""
-    return entry_relationship(f'{_COMMENT_ACT}{ref.text}<statusCode code="completed"/></act>', "SUBJ", inversion=True)
+    return entry_relationship(f"{_COMMENT_ACT}{ref.text}{dt.COMPLETED}</act>", "SUBJ", inversion=True)

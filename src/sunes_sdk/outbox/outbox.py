@@ -28,7 +28,8 @@ _NOW = timedelta(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
-    """What a run did: attempts and questions made, where they led, and how many entries are still to be worked on."""
+    """What a run did: attempts and questions made, where they led, and how many entries of the file are still to be
+    worked on, those that another process is sending included."""
 
     steps: int = 0
     done: int = 0

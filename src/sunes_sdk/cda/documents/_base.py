@@ -154,6 +154,7 @@ class ClinicalDocument(Model, ABC):
             stay=self.stay.visit,
             unit=self.stay.unit,
             header=header,
+            is_canonical=True,
         )
 
     # What a kind of document adds. ------------------------------------------------------------------------------

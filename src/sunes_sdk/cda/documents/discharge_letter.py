@@ -202,7 +202,7 @@ class DischargeLetter(ClinicalDocument):
             kind = dt.cd("code", allergy.kind if allergy else _MEDICINE_ALLERGY)
             entries.append(
                 f"<entry>{_ALLERGY_CONCERN}{draft.id()}{_ALLERGY_CONCERN_TAIL}{_ALLERGY}{draft.id()}{kind}{ref.text}"
-                f'<statusCode code="completed"/><effectiveTime xsi:type="IVL_TS">{since}</effectiveTime>'
+                f'{dt.COMPLETED}<effectiveTime xsi:type="IVL_TS">{since}</effectiveTime>'
                 f'<value xsi:type="CD">{ref.original_text}</value>'
                 "</observation></entryRelationship></act></entry>"
             )
@@ -262,9 +262,9 @@ _ALLERGY_CONCERN = '<act classCode="ACT" moodCode="EVN">' + dt.templates(
     "1.2.250.1.213.1.1.3.40",
 )
 _ALLERGY_CONCERN_TAIL = (
-    '<code nullFlavor="NA"/><statusCode code="completed"/>'
-    '<effectiveTime><low nullFlavor="NA"/><high nullFlavor="NA"/></effectiveTime>'
-    '<entryRelationship typeCode="SUBJ" inversionInd="false">'
+    f'<code nullFlavor="NA"></code>{dt.COMPLETED}'
+    '<effectiveTime><low nullFlavor="NA"></low><high nullFlavor="NA"></high></effectiveTime>'
+    '<entryRelationship inversionInd="false" typeCode="SUBJ">'
 )
 _ALLERGY = '<observation classCode="OBS" moodCode="EVN">' + dt.templates(
     "2.16.840.1.113883.10.20.1.28",

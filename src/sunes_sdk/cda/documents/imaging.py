@@ -418,7 +418,6 @@ _INFORMATION = SectionKind(
     title="Information du patient",
 )
 _NO_SITE = dt.null("targetSiteCode", NullFlavor.NOT_APPLICABLE)
-_COMPLETED = '<statusCode code="completed"/>'
 _OBSERVATION = '<observation classCode="OBS" moodCode="EVN">' + dt.templates(
     "2.16.840.1.113883.10.20.6.2.13", "1.2.250.1.213.1.1.3.150"
 )
@@ -430,7 +429,7 @@ def _addendum_section(draft: Draft, addendum: Addendum) -> str:
 
 
 def _observation(draft: Draft, code: str, ref: Ref, value: str) -> str:
-    return entry(f"{_OBSERVATION}{draft.id()}{code}{ref.text}{_COMPLETED}{value}{_NO_SITE}</observation>")
+    return entry(f"{_OBSERVATION}{draft.id()}{code}{ref.text}{dt.COMPLETED}{value}{_NO_SITE}</observation>")
 
 
 def _clinical_section(draft: Draft, information: ClinicalInformation) -> str:
@@ -547,7 +546,7 @@ def _product(draft: Draft, ref: Ref, product: AdministeredProduct) -> str:
     if product.dose:
         dose = f"<doseQuantity>{dt.pq('low', product.dose.value, product.dose.unit)}</doseQuantity>"
     return (
-        f"{_PRODUCT}{draft.id()}{ref.text}{_COMPLETED}{dt.cd('routeCode', product.route) if product.route else ''}"
+        f"{_PRODUCT}{draft.id()}{ref.text}{dt.COMPLETED}{dt.cd('routeCode', product.route) if product.route else ''}"
         f"{dose}{_material(ref, product)}</substanceAdministration>"
     )
 
@@ -619,7 +618,7 @@ def _exposure_section(draft: Draft, act: ImagingAct, exposure: RadiationExposure
     ):
         entries.append(
             entry(
-                f"{_QUANTITY}{draft.id()}{dt.cd('code', kind)}{ref.text}{_COMPLETED}{when}{quantity.measure.xml()}"
+                f"{_QUANTITY}{draft.id()}{dt.cd('code', kind)}{ref.text}{dt.COMPLETED}{when}{quantity.measure.xml()}"
                 f"{dt.cd('targetSiteCode', site, xsi_type='CD', original=ref)}</observation>"
             )
         )
@@ -661,7 +660,8 @@ def _study_entry(draft: Draft, act: ImagingAct, series: Series, modality: Code, 
     sop_class = terminology_code("JDV_SOP_CLASS", instance.sop_class)
     link = ""
     if instance.url:
-        link = f'<text mediaType="application/dicom"><reference value="{escape_attribute(instance.url)}"/></text>'
+        reference = f'<reference value="{escape_attribute(instance.url)}"></reference>'
+        link = f'<text mediaType="application/dicom">{reference}</text>'
     series_code = dt.coded("code", "113015", "Séries", DCM, "DCM", content=dt.qualifier(_MODALITY_NAME, modality))
     return (
         f"{_STUDY}{dt.ii(act.study_uid)}{_STUDY_CODE}{at}"
@@ -683,5 +683,5 @@ def _information_section(draft: Draft, text: str) -> str:
     narrative = Narrative(draft)
     ref = narrative.content(text)
     when = dt.ts("effectiveTime", draft.written_at)
-    told = f"{_TOLD}{draft.id()}{_TOLD_CODE}{ref.text}{_COMPLETED}{when}</observation></entry>"
+    told = f"{_TOLD}{draft.id()}{_TOLD_CODE}{ref.text}{dt.COMPLETED}{when}</observation></entry>"
     return section(draft, _INFORMATION, narrative, told)

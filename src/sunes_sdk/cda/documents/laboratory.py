@@ -498,7 +498,7 @@ def _results_section(draft: Draft, kind: SectionKind, part: SubChapter, observed
         narrative.paragraph(f"Résultats validés par {person.given} {person.family} le {shown_time(at)}")
         validated = _validated(part.validation, at)
     entry = (
-        f'{_ENTRY}{code}<statusCode code="{part.status}"/>{validated}{"".join(relations)}</act></entry>'
+        f'{_ENTRY}{code}{dt.status(part.status)}{validated}{"".join(relations)}</act></entry>'
     )  # fmt: skip
     return section(draft, kind, narrative, entry, title=part.shown_title, code=code, with_id=False)
 
@@ -561,7 +561,7 @@ class _Entries:
             (
                 _OBSERVATION,
                 code,
-                f'<statusCode code="{result.status}"/>',
+                f"{dt.status(result.status)}",
                 when,
                 value,
                 interpretation,
@@ -575,8 +575,7 @@ class _Entries:
     def previous(self, code: str, previous: PreviousResult) -> str:
         at = self.draft.ts(previous.observed_at)
         observation = (
-            f'{_PREVIOUS}{code}<statusCode code="completed"/>{dt.ts("effectiveTime", at)}{_value(previous.value)}'
-            "</observation>"
+            f"{_PREVIOUS}{code}{dt.COMPLETED}{dt.ts('effectiveTime', at)}{_value(previous.value)}</observation>"
         )
         return entry_relationship(observation, "REFR")
 
@@ -584,7 +583,7 @@ class _Entries:
         ref = next(self.refs)
         code = _examination_code(battery.code, battery.local_code, ref)
         results = "".join([f"<component>{self.result(r)}</component>" for r in battery.results])
-        return f'{_BATTERY}{code}<statusCode code="{battery.status}"/>{results}</organizer>'
+        return f"{_BATTERY}{code}{dt.status(battery.status)}{results}</organizer>"
 
     def isolate(self, isolate: Isolate) -> str:
         ref = next(self.refs)
@@ -595,7 +594,7 @@ class _Entries:
             code = f"<code>{ref.original_text}{''.join(map(dt.translation, translations))}</code>"
         inner = "".join([f"<component>{self.item(i)}</component>" for i in isolate.items])
         return (
-            f'{_ISOLATE}<statusCode code="{isolate.status}"/>'
+            f"{_ISOLATE}{dt.status(isolate.status)}"
             f"{dt.ts('effectiveTime', self.draft.ts(isolate.identified_at))}"
             f'<specimen typeCode="SPC"><specimenRole classCode="SPEC">{self.draft.id()}'
             f'<specimenPlayingEntity classCode="MIC">{code}</specimenPlayingEntity></specimenRole></specimen>'
@@ -616,7 +615,7 @@ def _method(method: Code | str | None, ref: Ref) -> str:
     return dt.cd("methodCode", method) if isinstance(method, Code) else f"<methodCode>{ref.original_text}</methodCode>"
 
 
-_NORMAL = '<interpretationCode code="N" displayName="Normal" codeSystem="2.16.840.1.113883.5.83"/>'
+_NORMAL = '<interpretationCode code="N" codeSystem="2.16.840.1.113883.5.83" displayName="Normal"></interpretationCode>'
 
 
 def _reference(result: LaboratoryResult) -> str:

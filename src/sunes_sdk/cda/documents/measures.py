@@ -121,7 +121,7 @@ def _bound(tag: str, value: Decimal | None, unit: str, inclusive: bool) -> str:
     if value is None:
         return ""
     written = dt.pq(tag, value, unit)
-    return written if inclusive else written.replace("/>", ' inclusive="false"/>')
+    return written if inclusive else written.replace(f"<{tag}", f'<{tag} inclusive="false"', 1)
 
 
 def check_bounds(low: Decimal | None, high: Decimal | None) -> None:

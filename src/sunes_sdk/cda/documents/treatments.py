@@ -140,7 +140,7 @@ def frequency_xml(every: Quantity | None) -> str:
     if not every:
         return ""
     period = dt.pq("period", every.value, every.unit)
-    return f'<effectiveTime xsi:type="PIVL_TS" operator="A">{period}</effectiveTime>'
+    return f'<effectiveTime operator="A" xsi:type="PIVL_TS">{period}</effectiveTime>'
 
 
 def route_xml(route: Code | None) -> str:
@@ -167,7 +167,6 @@ def _french(value: date | None) -> str:
 
 
 _DRUG = dt.coded("code", "DRUG", "Médicament", dt.ACT_CODE, "HL7:ActCode")
-_COMPLETED = '<statusCode code="completed"/>'
 _TREATMENT = '<substanceAdministration classCode="SBADM" moodCode="EVN">' + dt.templates(
     "1.2.250.1.213.1.1.3.42",
     "2.16.840.1.113883.10.20.1.24",
@@ -199,8 +198,8 @@ def write_treatments(
         code = dt.null_code("code", NullFlavor.NOT_APPLICABLE, original=ref)
         return [
             entry(
-                f"{_TREATMENT}{draft.id()}{_DRUG}{ref.text}{_COMPLETED}{_NO_PERIOD}{_PRODUCT}{code}"
-                f'<name nullFlavor="NA"/>{_PRODUCT_END}</substanceAdministration>'
+                f"{_TREATMENT}{draft.id()}{_DRUG}{ref.text}{dt.COMPLETED}{_NO_PERIOD}{_PRODUCT}{code}"
+                f'<name nullFlavor="NA"></name>{_PRODUCT_END}</substanceAdministration>'
             )
         ]
     rows = [
@@ -219,12 +218,12 @@ def write_treatments(
     return [_treatment_entry(draft, ref, t) for ref, t in zip(refs, treatments, strict=True)]
 
 
-_NO_PERIOD = '<effectiveTime xsi:type="IVL_TS"><low nullFlavor="NA"/><high nullFlavor="NA"/></effectiveTime>'
+_NO_PERIOD = '<effectiveTime xsi:type="IVL_TS"><low nullFlavor="NA"></low><high nullFlavor="NA"></high></effectiveTime>'
 
 
 def _treatment_entry(draft: Draft, ref: Ref, treatment: Treatment) -> str:
     return (
-        f"<entry>{_TREATMENT}{draft.id()}{_DRUG}{ref.text}{_COMPLETED}{treatment._times()}{treatment._dosage()}"
+        f"<entry>{_TREATMENT}{draft.id()}{_DRUG}{ref.text}{dt.COMPLETED}{treatment._times()}{treatment._dosage()}"
         f"{_PRODUCT}{treatment._code(ref)}<name>{escape_text(treatment.name)}</name>{_PRODUCT_END}"
         "</substanceAdministration></entry>"
     )
@@ -293,8 +292,10 @@ _DISPENSER_INSTRUCTION = (
     + dt.templates("2.16.840.1.113883.10.20.1.43", "1.3.6.1.4.1.19376.1.5.3.1.4.3.1", "1.2.250.1.213.1.1.3.34")
     + dt.coded("code", "FINSTRUCT", "", _INSTRUCTION_SYSTEM, "IHEActCode")
 )
-_SUPPLY = '<supply classCode="SPLY" moodCode="RQO">' + dt.templates(
-    "1.3.6.1.4.1.19376.1.9.1.3.8", "1.2.250.1.213.1.1.3.86"
+_SUPPLY = (
+    '<supply classCode="SPLY" moodCode="RQO">'
+    + dt.templates("1.3.6.1.4.1.19376.1.9.1.3.8", "1.2.250.1.213.1.1.3.86")
+    + '<independentInd value="false"></independentInd>'
 )
 _CHRONIC = ObservationKind("1.2.250.1.213.1.1.3.48.13", code="MED-574", display="En rapport avec une ALD")
 _WORK_ACCIDENT = ObservationKind(
@@ -327,7 +328,7 @@ def write_prescribed(draft: Draft, narrative: Narrative, line: PrescribedTreatme
         substitution = dt.coded("code", "N", _NONE_TEXT, SUBSTITUTION, content=reason.original_text)
     if line.repeats:
         narrative.item(str(line.repeats), "Renouvellements")
-    parts = [entry_relationship(f"{_SUBSTITUTION}{substitution}{_COMPLETED}</act>")]
+    parts = [entry_relationship(f"{_SUBSTITUTION}{substitution}{dt.COMPLETED}</act>")]
     for kind, value in (
         (_CHRONIC, line.chronic_disease),
         (_WORK_ACCIDENT, line.work_accident),
@@ -345,19 +346,16 @@ def write_prescribed(draft: Draft, narrative: Narrative, line: PrescribedTreatme
     ):
         if text:
             said = narrative.item(text, label)
-            before.append(entry_relationship(f"{head}{said.text}{_COMPLETED}</act>", "SUBJ", inversion=True))
+            before.append(entry_relationship(f"{head}{said.text}{dt.COMPLETED}</act>", "SUBJ", inversion=True))
     if line.boxes:
         narrative.item(f"{line.boxes} boîte(s)", "Quantité")
         quantity = dt.pq("quantity", line.boxes, EDQM_BOX)
-        before.append(entry_relationship(f'{_SUPPLY}<independentInd value="false"/>{quantity}</supply>'))
+        before.append(entry_relationship(f"{_SUPPLY}{quantity}</supply>"))
     structured = line.is_structured
-    dosage = (
-        f'{frequency_xml(line.every)}<repeatNumber value="{line.repeats}"/>{route_xml(line.route)}{dose_xml(line)}'
-        if structured
-        else f'<repeatNumber value="{line.repeats}"/>'
-    )
+    repeats = f'<repeatNumber value="{line.repeats}"></repeatNumber>'
+    dosage = f"{frequency_xml(line.every)}{repeats}{route_xml(line.route)}{dose_xml(line)}" if structured else repeats
     return entry(
-        f"{_PRESCRIBED}{_STRUCTURED if structured else ''}{_NORMAL}{draft.id()}{_DRUG}{ref.text}{_COMPLETED}"
+        f"{_PRESCRIBED}{_STRUCTURED if structured else ''}{_NORMAL}{draft.id()}{_DRUG}{ref.text}{dt.COMPLETED}"
         f"{line._times()}{dosage}{_PRESCRIBED_PRODUCT}{line._code(ref)}<name>{escape_text(line.name)}</name>"
         f"{_PRODUCT_END}{''.join(before)}{''.join(parts)}</substanceAdministration>"
     )
