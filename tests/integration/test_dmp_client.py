@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -203,7 +202,7 @@ def test_the_author_of_the_set_is_the_user_of_the_vihf(settings: Settings, dmp: 
 
 def test_an_invalid_document_is_not_sent(client: DmpClient, dmp: FakeDmp) -> None:
     document = letter()
-    broken = replace(document, content=re.sub(rb"<setId [^>]*/>", b"", document.content))
+    broken = replace(document, content=re.sub(rb"<setId [^>]*></setId>", b"", document.content))
     with pytest.raises(CdaError):
         client.submit(broken)
     assert dmp.requests == []
@@ -324,10 +323,9 @@ def test_a_stored_delivery_is_sent_by_another_process(client: DmpClient, dmp: Fa
 def test_a_delivery_is_frozen(client: DmpClient) -> None:
     document = letter()
     prepared = client.prepare(document, Dmp())
-    metadata = json.loads(prepared.metadata)
     assert prepared.blobs["document"] == document.content
     assert set(prepared.ids) == {"submission_set", "signature"}
-    assert all(identifier in metadata["ebrim"] for identifier in prepared.ids.values())
+    assert all(identifier.encode() in prepared.blobs["ebrim"] for identifier in prepared.ids.values())
     assert prepared.unique_id in prepared.key
     assert "279035121518989" not in repr(prepared)
 

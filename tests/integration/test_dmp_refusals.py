@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -107,9 +106,7 @@ def regex(pattern: str, new: str, count: int = 1) -> Mutation:
 
 
 def with_ebrim(prepared: Prepared, change: Mutation) -> Prepared:
-    metadata = json.loads(prepared.metadata)
-    metadata["ebrim"] = change(metadata["ebrim"].encode()).decode()
-    return replace(prepared, metadata=json.dumps(metadata))
+    return replace(prepared, blobs=prepared.blobs | {"ebrim": change(prepared.blobs["ebrim"])})
 
 
 def with_blob(prepared: Prepared, name: str, data: bytes) -> Prepared:

@@ -14,7 +14,7 @@ from lxml import etree
 from sunes_sdk._core.clock import FixedClock
 from sunes_sdk._core.errors import XmlSecurityError
 from sunes_sdk._core.ids import SeededIds
-from sunes_sdk._core.xml import parse
+from sunes_sdk._core.xml import canonical_document, parse
 from sunes_sdk.cda import (
     Allergy,
     DischargeLetter,
@@ -229,6 +229,7 @@ def test_each_text_is_found_again(build: Callable[[Texts, Texts], ClinicalDocume
         expected = text.replace("\r\n", "\n")
         assert any(expected in there for there in found), (text, build.__name__)
     assert read_header(document.content) == document.header
+    assert document.canonical() == canonical_document(root)
     assert check(document).ok, str(check(document))
 
 

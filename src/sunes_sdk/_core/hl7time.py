@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from enum import IntEnum
+from functools import lru_cache
 
 from .clock import PARIS
 
@@ -45,7 +46,12 @@ def parse_ts(text: str, *, default_zone: tzinfo = PARIS) -> TimeStamp:
 
     Raises ValueError when the text is no time stamp or names no real instant.
     """
-    m = _TS.fullmatch(text.strip())
+    return _parsed(text.strip(), default_zone)
+
+
+@lru_cache(maxsize=1024)  # one document says the same few instants again and again
+def _parsed(text: str, default_zone: tzinfo) -> TimeStamp:
+    m = _TS.fullmatch(text)
     if not m:
         raise ValueError("not an HL7 time stamp (YYYY[MM[DD[HHMM[SS]]]][+ZZzz])")
     g = m.groupdict()
@@ -87,13 +93,13 @@ def to_dtm_utc(value: datetime) -> str:
     """XDS DTM: 14 digits in UTC, no suffix."""
     if value.tzinfo is None:
         raise ValueError("a time stamp needs an aware datetime")
-    return value.astimezone(UTC).strftime("%Y%m%d%H%M%S")
+    iso = value.astimezone(UTC).isoformat(timespec="seconds")
+    return f"{iso[:4]}{iso[5:7]}{iso[8:10]}{iso[11:13]}{iso[14:16]}{iso[17:19]}"
 
 
 def ts_to_dtm_utc(text: str) -> str:
     """A CDA time stamp as XDS DTM: UTC when it has an hour, its own precision kept otherwise
     (`20190221133445+0100` → `20190221123445`, `20190221` → `20190221`)."""
     ts = parse_ts(text)
-    if ts.precision <= Precision.DAY:
-        return ts.value.strftime("%Y%m%d")[: int(ts.precision)]
-    return ts.value.astimezone(UTC).strftime("%Y%m%d%H%M%S")[: int(ts.precision)]
+    written = format_date(ts.value) if ts.precision <= Precision.DAY else to_dtm_utc(ts.value)
+    return written[: int(ts.precision)]

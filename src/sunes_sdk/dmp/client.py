@@ -212,7 +212,6 @@ class DmpClient:
         if not report.ok:
             raise MetadataError.from_report(report)
         metadata = {
-            "ebrim": xds.encode(signed.submission, xds.DMP),
             "ins": ins.cx,
             "mime_type": entry.mime_type,
             "replaces": document.replaces or "",
@@ -225,7 +224,11 @@ class DmpClient:
             unique_id=document.unique_id,
             ids={"submission_set": set_id, "signature": signature_id},
             metadata=json.dumps(metadata, ensure_ascii=False, separators=(",", ":")),
-            blobs={"document": cda.content, "signature": signed.signature},
+            blobs={
+                "document": cda.content,
+                "ebrim": xds.encode(signed.submission, xds.DMP).encode(),
+                "signature": signed.signature,
+            },
         )
 
     def send(self, prepared: Prepared) -> Receipt:
@@ -240,7 +243,7 @@ class DmpClient:
         """
         metadata = json.loads(prepared.metadata)
         user, ins_cx = VihfUser.from_json(metadata["user"]), metadata["ins"]
-        ebrim: str = metadata["ebrim"]
+        ebrim = prepared.blobs["ebrim"].decode()
         warnings: tuple[str, ...] = ()
         if metadata["replaces"]:
             found = self._find(metadata["replaces"], user, ins_cx, before_sending=True)

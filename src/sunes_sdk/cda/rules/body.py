@@ -111,7 +111,7 @@ def _media(view: View) -> Iterator[Problem]:
     source="CDA R2 4.3.5.1; the official validator does not look",
 )
 def _references(view: View) -> Iterator[Problem]:
-    ids = _narrative_ids(view)
+    ids = {i for _, i in view.narrative_ids}
     for reference in view.all("reference"):
         parent = reference.getparent()
         if parent is None or parent.tag not in (f"{V3}text", f"{V3}originalText"):
@@ -128,28 +128,10 @@ def _references(view: View) -> Iterator[Problem]:
                 yield shown, "it shows nothing"
 
 
-def _narrative_ids(view: View) -> set[str]:
-    return {i for element in _with_id(view) if (i := element.get("ID"))}
-
-
-_ID_TAGS = (
-    "content", "tr", "td", "th", "table", "tbody", "thead", "paragraph", "list", "item", "caption", "linkHtml",
-    "footnote", "renderMultiMedia", "observationMedia", "regionOfInterest", "section", "col", "colgroup", "br",
-)  # fmt: skip
-
-
-def _with_id(view: View) -> Iterator[etree._Element]:
-    for tag in _ID_TAGS:
-        for element in view.all(tag):
-            if element.get("ID") is not None:
-                yield element
-
-
 @rule("CDA_ID_DUPLICATE", "every ID of the narrative is unique in the document", hint="draw each ID once")
 def _unique_ids(view: View) -> Iterator[Problem]:
     seen: set[str] = set()
-    for element in _with_id(view):
-        value = element.get("ID") or ""
+    for element, value in view.narrative_ids:
         if value in seen:
             yield element, "this ID is there twice"
         seen.add(value)

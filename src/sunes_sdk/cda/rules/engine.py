@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,12 @@ CR_IMG = "CI-SIS volet IMG-CR-IMG 2024.01"
 
 _HEADER_NULLS = etree.XPath("*[not(self::c:component)]//@nullFlavor/..", namespaces={"c": V3.strip("{}")})
 _PERSONS = frozenset(V3 + p for p in ("assignedPerson", "associatedPerson", "informationRecipient", "relatedPerson"))
+
+
+_ID_TAGS = (
+    "content", "tr", "td", "th", "table", "tbody", "thead", "paragraph", "list", "item", "caption", "linkHtml",
+    "footnote", "renderMultiMedia", "observationMedia", "regionOfInterest", "section", "col", "colgroup", "br",
+)  # fmt: skip
 
 
 def _decoded(element: etree._Element) -> bytes | None:
@@ -61,17 +68,13 @@ class View:
 
     def __init__(self, root: etree._Element) -> None:
         self.root = root
-        by_tag: dict[str, list[etree._Element]] = {}
+        by_tag: defaultdict[object, list[etree._Element]] = defaultdict(list)
         for element in root.iter(etree.Element):
-            tag = str(element.tag)
-            if (same := by_tag.get(tag)) is None:
-                by_tag[tag] = [element]
-            else:
-                same.append(element)
+            by_tag[element.tag].append(element)
         self._by_tag = by_tag
-        children: dict[str, list[etree._Element]] = {}
+        children: defaultdict[object, list[etree._Element]] = defaultdict(list)
         for child in root.iterchildren(etree.Element):
-            children.setdefault(str(child.tag), []).append(child)
+            children[child.tag].append(child)
         self._children = children
 
     def all(self, name: str) -> list[etree._Element]:
@@ -81,6 +84,11 @@ class View:
     def children(self, name: str) -> list[etree._Element]:
         """The children of ClinicalDocument of this name."""
         return self._children.get(V3 + name, [])
+
+    @cached_property
+    def narrative_ids(self) -> list[tuple[etree._Element, str]]:
+        """Places of the narrative that have an ID, with it."""
+        return [(e, i) for tag in _ID_TAGS for e in self.all(tag) if (i := e.get("ID")) is not None]
 
     @cached_property
     def templates(self) -> dict[str, list[etree._Element]]:
