@@ -53,7 +53,7 @@ SUCCESS = (
     b'status="urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"/></s:Body></s:Envelope>'
 )
 BATCH = 50
-ROUNDS = 6
+ROUNDS = 18
 
 
 def serve(tls: TlsSettings, certificate: Path, key: Path, ports: mp.Queue[int]) -> None:
