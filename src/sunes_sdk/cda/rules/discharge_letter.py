@@ -8,7 +8,7 @@ from lxml import etree
 
 from ...terminology import lookup
 from ..reader import V3
-from .engine import LDL_SES, Problem, RuleSet, View, find, findall
+from .engine import LDL_SES, Problem, RuleSet, View, find, findall, per_document
 
 DISCHARGE_LETTER = RuleSet(LDL_SES)
 rule = DISCHARGE_LETTER.rule
@@ -37,6 +37,7 @@ def _applies(view: View) -> bool:
     return _TEMPLATE in view.header_templates
 
 
+@per_document
 def _observations(view: View) -> dict[str, etree._Element]:
     """Code → simple observation of the synthesis section."""
     found = {}

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar, cast
 
 from lxml import etree
 
@@ -68,6 +69,7 @@ class View:
 
     def __init__(self, root: etree._Element) -> None:
         self.root = root
+        self.made: dict[object, object] = {}
         by_tag: defaultdict[object, list[etree._Element]] = defaultdict(list)
         for element in root.iter(etree.Element):
             by_tag[element.tag].append(element)
@@ -136,6 +138,20 @@ class View:
         return [e for e in self.templates.get(template, ()) if e.tag == f"{V3}section"]
 
 
+_T = TypeVar("_T")
+
+
+def per_document(make: Callable[[View], _T]) -> Callable[[View], _T]:
+    """Decorates what several rules look up in a document: made once for each View."""
+
+    def made(view: View) -> _T:
+        if make not in view.made:
+            view.made[make] = make(view)
+        return cast(_T, view.made[make])
+
+    return made
+
+
 def local(element: etree._Element) -> str:
     return str(element.tag).rpartition("}")[2]
 
@@ -183,18 +199,17 @@ class Rule:
     severity: Severity
     run: Callable[[View], Iterable[Problem]]
 
-    def findings(self, view: View) -> Iterator[Finding]:
-        for where, seen in self.run(view):
-            yield Finding(
-                code=self.code,
-                message=seen,
-                path=path_of(where),
-                severity=self.severity,
-                rule=self.text,
-                source=self.source,
-                hint=self.hint,
-                message_fr=self.message_fr,
-            )
+    def finding(self, where: etree._Element | str, seen: str) -> Finding:
+        return Finding(
+            code=self.code,
+            message=seen,
+            path=path_of(where),
+            severity=self.severity,
+            rule=self.text,
+            source=self.source,
+            hint=self.hint,
+            message_fr=self.message_fr,
+        )
 
 
 class RuleSet:

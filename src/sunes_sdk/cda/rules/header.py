@@ -14,7 +14,7 @@ from ...model import InsOid, expected_key
 from ...terminology import lookup
 from ..datatypes import PS_ROOT
 from ..reader import PS3_20, V3
-from .engine import SMDS, Problem, RuleSet, View, find, findall, text_of
+from .engine import SMDS, Problem, RuleSet, View, find, findall, per_document, text_of
 
 HEADER = RuleSet(SMDS)
 rule = HEADER.rule
@@ -177,6 +177,7 @@ def _version(view: View) -> Iterator[Problem]:
             yield element, "not an integer above zero"
 
 
+@per_document
 def _roles(view: View) -> list[etree._Element]:
     return [r for t in view.children("recordTarget") for r in findall(t, "patientRole")]
 
