@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar, cast
