@@ -50,6 +50,15 @@ KIT_SETS = {
     "JDV_SOP_CLASS": "JDV_SOPClass_CISIS",
     "JDV_CONTRE_INDICATIONS": "JDV_Contre_indications_CISIS",
     "JDV_LATERALITE": "JDV_LateraliteTechniqueImagerie_CISIS",
+    "JDV_TYPE_ALLERGIE": "JDV_TypeEvenementIndesirablePrevisible_CISIS",
+    "JDV_ALLERGIE_ABSENTE": "JDV_AbsentOrUnknownAllergy_CISIS",
+    "JDV_STATUT_ALLERGIE": "JDV_HL7_allergyintolerance_clinical_CISIS",
+    "JDV_CRITICITE": "JDV_HL7_allergy_intolerance_criticality_CISIS",
+    "JDV_CERTITUDE": "JDV_HL7_condition_ver_status_CISIS",
+    "JDV_SEVERITE": "JDV_SeveriteObservation_CISIS",
+    "JDV_TYPE_PROBLEME": "JDV_ProblemCodes_CISIS",
+    "JDV_STATUT_PROBLEME": "JDV_HL7_ConditionClinical_CISIS",
+    "JDV_PRIORITE": "JDV_HL7_ActPriority_CISIS",
 }
 """Our name of a set to the kit's file name."""
 

@@ -7,8 +7,10 @@ confidentiality, `JDV_J59` content type (hospital rows), `JDV_J60` format, `JDV_
 `JDV_J144` participations, `JDV_J142` encounter, `JDV_J143` gender, `JDV_J245` / `JDV_J246` civility and title,
 `JDV_MODALITE_ENTREE`, `JDV_MODALITE_SORTIE`, `JDV_STATUT_DOC`, `JDV_MODALITE_ACQUISITION`, `JDV_REGION_ANATOMIQUE`,
 `JDV_LOCALISATION_ANATOMIQUE`, `JDV_STATUT_GROSSESSE`, `JDV_QUANTITE_EXPOSITION`, `JDV_OBSERVATION_INTERPRETATION`,
-`JDV_SPECIMEN_TYPE`, `JDV_SOP_CLASS`, `JDV_CONTRE_INDICATIONS`, `JDV_LATERALITE`, `UCUM` (the finite list of units
-that the official validator accepts).
+`JDV_SPECIMEN_TYPE`, `JDV_SOP_CLASS`, `JDV_CONTRE_INDICATIONS`, `JDV_LATERALITE`, `JDV_TYPE_ALLERGIE`,
+`JDV_ALLERGIE_ABSENTE`, `JDV_STATUT_ALLERGIE`, `JDV_CRITICITE`, `JDV_CERTITUDE`, `JDV_SEVERITE`, `JDV_TYPE_PROBLEME`,
+`JDV_STATUT_PROBLEME`, `JDV_PRIORITE` (HL7 ActPriority), `UCUM` (the finite list of units that the official validator
+accepts).
 """
 
 from __future__ import annotations
