@@ -13,7 +13,15 @@ from .errors import XmlSecurityError
 MAX_BYTES = 60_000_000
 """Default bound of a parsed document: above the 50 MB that the official DMP kit accepts."""
 MAX_DEPTH = 250
+MAX_MARKUP = 1_000_000
+"""Default bound of the tags, and of the attributes, of a document: each costs a hundred bytes of memory or more."""
 _LIBXML2_TEXT_LIMIT = 9_000_000
+_ENCODINGS = frozenset(
+    ("utf-8", "utf8", "utf-16", "utf-16le", "utf-16be", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "latin1",
+     "windows-1252", "cp1252")
+)  # fmt: skip
+_DECLARED = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml[^>]{0,200}?encoding\s*=\s*["']([^"'>]{0,40})""")
+_EBCDIC = b"\x4c\x6f\xa7\x94"
 _FORBIDDEN = "\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff"
 _ILLEGAL = re.compile(f"[{_FORBIDDEN}]")
 # Nearly every text needs nothing: one search says so.
@@ -24,13 +32,15 @@ _ATTRIBUTE_SPECIAL = re.compile(f'[&<"\t\n\r{_FORBIDDEN}]')
 def parse(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> etree._Element:
     """Parse untrusted XML: no DTD, no entities, no network, bounded size and depth.
 
-    Raises XmlSecurityError (`XML_TOO_BIG`, `XML_DTD`, `XML_TOO_DEEP`, `XML_MALFORMED`).
+    Raises XmlSecurityError (`XML_TOO_BIG`, `XML_TOO_MANY`, `XML_ENCODING`, `XML_DTD`, `XML_TOO_DEEP`, `XML_MALFORMED`).
     """
     if len(data) > max_bytes:
         raise XmlSecurityError(
             f"document of {len(data)} bytes is over the limit of {max_bytes}", code="XML_TOO_BIG",
             hint="raise the limit knowingly, or refuse the document",
         )  # fmt: skip
+    _check_encoding(data)
+    _check_markup(data)
     # libxml2 refuses text nodes over 10 MB unless huge_tree; large bodies are already bounded above.
     huge = len(data) > _LIBXML2_TEXT_LIMIT
     try:
@@ -47,6 +57,33 @@ def parse(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
     if huge:
         _check_depth(root, max_depth)
     return root
+
+
+def declared_encoding(data: bytes) -> str:
+    """The encoding that the XML declaration claims, in lower case; empty when it claims none."""
+    found = _DECLARED.match(data)
+    return found.group(1).decode("ascii", "replace").lower() if found else ""
+
+
+def _check_encoding(data: bytes) -> None:
+    """Encodings that hide `<` (UTF-7, EBCDIC) would pass under the other bounds, and no partner writes them."""
+    declared = declared_encoding(data)
+    if data.startswith(_EBCDIC) or (declared and declared not in _ENCODINGS):
+        raise XmlSecurityError(
+            "the encoding of the document is refused", code="XML_ENCODING", path="XML declaration",
+            rule="UTF-8; UTF-16, ISO-8859-1, ISO-8859-15 and windows-1252 are read too", hint="encode it in UTF-8",
+            hint_fr="L'encodage de ce fichier n'est pas accepté : il doit être en UTF-8.",
+        )  # fmt: skip
+
+
+def _check_markup(data: bytes) -> None:
+    for mark, name in ((b"<", "tags"), (b"=", "attributes")):
+        if len(data) > MAX_MARKUP and data.count(mark) > MAX_MARKUP:
+            raise XmlSecurityError(
+                f"more than {MAX_MARKUP} {name}", code="XML_TOO_MANY", path="/",
+                rule="bounded memory", hint="refuse the document: no clinical document is like this",
+                hint_fr="Ce fichier n'est pas un document de santé lisible.",
+            )  # fmt: skip
 
 
 class _Parsers(threading.local):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .documents.unstructured import OperativeReport, UnstructuredDocument, ccam
     from .header import CdaDocument, CdaHeader
     from .issuer import Issuer
-    from .reader import read, read_header
+    from .reader import ReadDocument, read, read_header
     from .rules import check
 
 _HOMES = {
@@ -38,7 +38,7 @@ _HOMES = {
     "documents.unstructured": ("OperativeReport", "UnstructuredDocument", "ccam"),
     "header": ("CdaDocument", "CdaHeader"),
     "issuer": ("Issuer",),
-    "reader": ("read", "read_header"),
+    "reader": ("ReadDocument", "read", "read_header"),
     "rules": ("check",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -60,6 +60,7 @@ __all__ = [
     "PrescribedTreatment",
     "PrescriptionFlag",
     "Quantity",
+    "ReadDocument",
     "Synthesis",
     "Treatment",
     "UnstructuredDocument",

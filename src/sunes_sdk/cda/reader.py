@@ -1,53 +1,118 @@
 """Reading a CDA document: lenient, since a consumer must ignore what it does not know and must not reject (SMDS 3.4.2).
 
-Only what cannot be read at all is an error; what breaks a rule is for `cda.check`.
+Only what cannot be read at all is an error; what the reader had to leave out or make up is a coded warning; what breaks
+a rule is for `cda.check`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+
+from lxml import etree
+
 from .._core.errors import CdaError, ModelError
+from .._core.findings import Finding, Report, Severity
 from .._core.hl7time import parse_ts
 from ..model import Identifier, IdentityStatus, Ins, InsOid, Matricule, Organization
 from ..terminology import format_code
+from .datatypes_reader import code_of, find, ii_of, value_of
 from .envelope import V3 as V3
+from .envelope import Envelope, opened
 from .envelope import clinical_document as clinical_document
 from .header import II, CdaDocument, CdaHeader
 from .header_reader import PS3_20 as PS3_20
 from .header_reader import header_of as header_of
+from .reading.body import EmbeddedFile, Node, Section, files_of, sections_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadDocument(CdaDocument):
+    """A received document: its exact bytes, its header as data, its body as sections.
+
+    organization: the custodian, or the author's when the custodian has no FINESS or SIRET; None when neither has one;
+    ins_status: QUALIFIEE when the document carries an INS, PROVISOIRE otherwise (a document does not say it);
+    created_at: effectiveTime, or the time of its signature or author when it cannot be read;
+    report: what the reader left out or made up; envelope: what the document came in.
+    """
+
+    organization: Organization | None  # type: ignore[assignment]  # what we produce always has one
+    report: Report
+    envelope: Envelope
+    _root: etree._Element = field(repr=False, compare=False)
+
+    @property
+    def root(self) -> Node:
+        """The ClinicalDocument, for what has no name here."""
+        return Node(self._root)
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """The sections of a structured body, in order; none for a document whose body is a file."""
+        body = find(self._root, "component", "structuredBody")
+        return tuple(sections_of(body)) if body is not None else ()
+
+    @property
+    def body(self) -> EmbeddedFile | None:
+        """The file that is the body (N1), None for a structured document."""
+        text = find(self._root, "component", "nonXMLBody", "text")
+        return EmbeddedFile(text) if text is not None else None
+
+    @property
+    def files(self) -> tuple[EmbeddedFile, ...]:
+        """Every file in the document: the body of an N1, PDF copies, images."""
+        component = find(self._root, "component")
+        return tuple(files_of(component)) if component is not None else ()
+
+    @property
+    def pdf_copy(self) -> EmbeddedFile | None:
+        """The same document as PDF (*FR-Document-PDF-copie*), which is to be shown first (SMDS 2.2)."""
+        section = self.section(PDF_COPY)
+        return next((f for f in section.files if f.media_type == "application/pdf"), None) if section else None
+
+    def section(self, code_or_template: str) -> Section | None:
+        """The first section, at any depth, with this code or this templateId."""
+        every = (inner for outer in self.sections for inner in outer.walk())
+        return next((s for s in every if s.is_a(code_or_template)), None)
+
+
+PDF_COPY = "1.2.250.1.213.1.1.2.243"
+"""templateId of FR-Document-PDF-copie."""
 
 
 def read_header(data: bytes) -> CdaHeader:
     """The header as data. Missing parts are empty.
 
-    Raises XmlSecurityError (not well-formed, too big …), CdaError (`CDA_NOT_CDA`, `CDA_UNREADABLE` without id or code).
+    Raises XmlSecurityError (not well-formed, too big …), CdaError (`CDA_NOT_CDA`, `CDA_AMBIGUOUS`, `CDA_UNREADABLE`
+    without id or code).
     """
     return header_of(clinical_document(data))
 
 
-def read(data: bytes) -> CdaDocument:
-    """A received document. Its bytes are kept as they are.
+def read(data: bytes, *, strict: bool = False) -> ReadDocument:
+    """A received document. Its bytes are kept as they are; a stylesheet that came with it is never run.
 
-    The INS status is QUALIFIEE when the document carries an INS, PROVISOIRE otherwise: a document does not say it.
-    The organisation is the custodian, or the author's when the custodian has no FINESS or SIRET.
-    Raises what `read_header` raises, and CdaError (`CDA_NO_STRUCTURE`, `CDA_EFFECTIVE_TIME`).
+    strict: a warning of the reader becomes an error, and every embedded file is decoded.
+    Raises XmlSecurityError (not well-formed, too big …), CdaError (`CDA_NOT_CDA`, `CDA_AMBIGUOUS`, `CDA_UNREADABLE`
+    without id or code, `CDA_EFFECTIVE_TIME` without any readable time; with strict, each warning's own code).
     """
-    header = read_header(data)
-    try:
-        created_at = parse_ts(header.effective_time).value
-    except ValueError:
-        raise CdaError("the creation time cannot be read", code="CDA_EFFECTIVE_TIME", path="effectiveTime/@value",
-                       rule="HL7 TS", hint="use read_header, which keeps the text as it is") from None  # fmt: skip
+    inside = opened(data)
+    root = inside.document
+    header = header_of(root)
+    findings = [*inside.findings]
     ins = _ins(header.patient.ids)
     stay = next((i for i in header.encounter.ids if i.extension), None)
-    return CdaDocument(
+    document = ReadDocument(
         content=data,
         unique_id=_joined(header.id),
         set_id=_joined(header.set_id),
         version_number=header.version_number,
         type_code=header.code,
         title=header.title,
-        created_at=created_at,
-        organization=_structure(header),
+        created_at=_created_at(header, findings),
+        organization=_structure(header, findings),
         ins=ins,
         ins_status=IdentityStatus.QUALIFIEE if ins else IdentityStatus.PROVISOIRE,
         format_code=format_code(tuple(t.root for t in header.template_ids[2:]), header.body_media_type),
@@ -55,7 +120,81 @@ def read(data: bytes) -> CdaDocument:
         replaces=_joined(header.replaces) if header.replaces else None,
         stay=_identifier(stay) if stay else None,
         header=header,
+        report=Report.of((*findings, *_made_up(root, header))),
+        envelope=inside.envelope,
+        _root=root,
     )
+    if strict:
+        _refuse_warnings(document)
+    return document
+
+
+def _refuse_warnings(document: ReadDocument) -> None:
+    escalated = [replace(f, severity=Severity.ERROR) for f in document.report.warnings]
+    for file in document.files:
+        try:
+            _ = file.data
+        except CdaError as e:
+            escalated += e.report
+    if escalated:
+        raise CdaError.from_report(Report.of(escalated))
+
+
+def _warning(code: str, message: str, path: str, rule: str, hint: str, fr: str = "") -> Finding:
+    return Finding(
+        code=code, severity=Severity.WARNING, message=message, path=path, rule=rule, hint=hint, message_fr=fr
+    )  # fmt: skip
+
+
+def _made_up(root: etree._Element, header: CdaHeader) -> Iterator[Finding]:
+    """What the header says nothing readable about, where the reader had to take a value or leave a part out."""
+    ask = "ask the sender for a valid document; cda.check says all that is wrong"
+    if ii_of(find(root, "setId")) is None:
+        yield _warning(
+            "CDA_READ_SET_ID", "no setId: the document's own id stands for it", "setId", "SMDS setId 1..1", ask
+        )
+    version = value_of(find(root, "versionNumber"))
+    if version != str(header.version_number):
+        yield _warning("CDA_READ_VERSION", "the version number cannot be read: 1 stands for it", "versionNumber",
+                       "SMDS versionNumber 1..1, an integer", ask)  # fmt: skip
+    if code_of(find(root, "confidentialityCode")) is None:
+        yield _warning("CDA_READ_CONFIDENTIALITY", "no confidentiality code: N (normal) stands for it",
+                       "confidentialityCode", "SMDS confidentialityCode 1..1", ask,
+                       "Le document ne dit pas son niveau de confidentialité.")  # fmt: skip
+    role = find(root, "recordTarget", "patientRole")
+    if role is None:
+        yield _warning("CDA_READ_PATIENT", "the document names no patient", "recordTarget", "SMDS recordTarget 1..1",
+                       ask, "Le document ne dit pas de quel patient il s'agit.")  # fmt: skip
+    else:
+        given = sum(1 for e in role.iterchildren(f"{V3}telecom") if e.get("value"))
+        if given > len(header.patient.telecoms):
+            yield _warning("CDA_READ_TELECOM", "a telecom of the patient is left out: it is not scheme:number",
+                           "recordTarget/patientRole/telecom", "CI-SIS Telecom (H38)",
+                           "read it through root")  # fmt: skip
+    component = find(root, "component")
+    bodies = [] if component is None else list(component.iterchildren(f"{V3}structuredBody", f"{V3}nonXMLBody"))
+    if len(bodies) != 1:
+        yield _warning("CDA_READ_BODY", f"the document has {len(bodies) or 'no'} bod{'ies' if bodies else 'y'}",
+                       "component", "CDA R2: one structuredBody or nonXMLBody", ask,
+                       "Le document n'a pas de contenu lisible." if not bodies else "")  # fmt: skip
+
+
+def _created_at(header: CdaHeader, findings: list[Finding]) -> datetime:
+    others = (header.legal_authenticator.time, *[a.time for a in header.authors])
+    for text in (header.effective_time, *others):
+        try:
+            value = parse_ts(text).value
+        except (ValueError, OverflowError):
+            continue
+        if text != header.effective_time:
+            findings.append(
+                _warning("CDA_READ_TIME", "the creation time cannot be read: a signer's or author's stands for it",
+                         "effectiveTime/@value", "SMDS effectiveTime 1..1, HL7 TS",
+                         "ask the sender for a valid document")
+            )  # fmt: skip
+        return value
+    raise CdaError("no time of the document can be read", code="CDA_EFFECTIVE_TIME", path="effectiveTime/@value",
+                   rule="HL7 TS", hint="use read_header, which keeps the text as it is")  # fmt: skip
 
 
 def _joined(value: II) -> str:
@@ -83,7 +222,7 @@ def _ins(ids: tuple[II, ...]) -> Ins | None:
 _INS_ROOTS = frozenset(oid.value for oid in InsOid)
 
 
-def _structure(header: CdaHeader) -> Organization:
+def _structure(header: CdaHeader, findings: list[Finding]) -> Organization | None:
     setting = header.service_events[0].practice_setting if header.service_events else None
     others = [a.organization for a in header.authors if a.organization]
     for found in (header.custodian, *others):
@@ -99,5 +238,8 @@ def _structure(header: CdaHeader) -> Organization:
                 )
             except ModelError:
                 continue
-    raise CdaError("neither the custodian nor an author has a FINESS or a SIRET", code="CDA_NO_STRUCTURE",
-                   path="custodian", rule="SMDS Struct_IdNat", hint="use read_header instead")  # fmt: skip
+    findings.append(
+        _warning("CDA_NO_STRUCTURE", "neither the custodian nor an author has a FINESS or a SIRET", "custodian",
+                 "SMDS Struct_IdNat", "the header holds what the document says of them")
+    )  # fmt: skip
+    return None
