@@ -19,6 +19,7 @@ class Finding:
 
     code: stable identifier of the rule (`CDA_H06`, `INS_KEY`, …), one rule = one code.
     path: where: a field path (`traits.birth_date`), an XPath or an HL7 v2 place (`PID-3[2].1`).
+    line: of the file that was checked, from 1; 0 when it has none.
     rule: what must hold; source: the text that says so, or "unverified".
     hint: what to do about it. message_fr is for clinicians and may be shown as is.
     """
@@ -31,6 +32,7 @@ class Finding:
     source: str = ""
     hint: str = ""
     message_fr: str = ""
+    line: int = 0
 
     def __str__(self) -> str:
         where = f" at {self.path}" if self.path else ""

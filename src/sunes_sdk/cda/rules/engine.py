@@ -209,6 +209,7 @@ class Rule:
             source=self.source,
             hint=self.hint,
             message_fr=self.message_fr,
+            line=0 if isinstance(where, str) else where.sourceline or 0,
         )
 
 
