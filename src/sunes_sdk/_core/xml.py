@@ -113,7 +113,8 @@ def _check_depth(root: etree._Element, max_depth: int) -> None:
     for event, _ in etree.iterwalk(root, events=("start", "end")):
         depth += 1 if event == "start" else -1
         if depth > max_depth:
-            raise XmlSecurityError(f"elements nested deeper than {max_depth}", code="XML_TOO_DEEP")
+            raise XmlSecurityError(f"elements nested deeper than {max_depth}", code="XML_TOO_DEEP",
+                                   hint="refuse the document: no clinical document is like this")  # fmt: skip
 
 
 def _checked(text: str) -> str:
