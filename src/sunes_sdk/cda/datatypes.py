@@ -25,6 +25,8 @@ TA_ASIP = "1.2.250.1.213.1.1.4.322"
 CCAM = "1.2.250.1.215.300.1"
 CIM_10 = "2.16.840.1.113883.6.3"
 ACT_CODE = "2.16.840.1.113883.5.4"
+AM_ROOT = "1.2.250.1.215.300.5"
+"""Root of the numbers of professionals at the Assurance Maladie: an author's second identifier."""
 PS_ROOT = "1.2.250.1.71.4.2.1"
 """Root of the national identifiers of professionals (PS_IdNat)."""
 STRUCTURE_ROOT = "1.2.250.1.71.4.2.2"
@@ -32,7 +34,7 @@ STRUCTURE_ROOT = "1.2.250.1.71.4.2.2"
 
 
 class NullFlavor(StrEnum):
-    """Why a value is missing. The header accepts UNK, NASK, ASKU, NAV and MSK; NA serves inside entries."""
+    """Why a value is missing. The header accepts UNK, NASK, ASKU, NAV and MSK; NA and OTH serve inside entries."""
 
     UNKNOWN = "UNK"
     NOT_ASKED = "NASK"
@@ -40,6 +42,7 @@ class NullFlavor(StrEnum):
     UNAVAILABLE = "NAV"
     MASKED = "MSK"
     NOT_APPLICABLE = "NA"
+    OTHER = "OTH"
 
 
 @dataclass(frozen=True, slots=True)

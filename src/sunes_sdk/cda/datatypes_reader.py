@@ -79,6 +79,8 @@ def _use(element: etree._Element) -> Any:
 
 def addresses_of(role: etree._Element) -> Iterator[Address]:
     for element in role.iterchildren(f"{V3}addr"):
+        if not len(element):  # null, or empty
+            continue
         values: dict[str, str] = {}
         lines = []
         for part in element:
@@ -102,8 +104,11 @@ def addresses_of(role: etree._Element) -> Iterator[Address]:
 
 def telecoms_of(role: etree._Element) -> Iterator[Telecom]:
     for element in role.iterchildren(f"{V3}telecom"):
+        value = element.get("value")
+        if not value:
+            continue
         try:
-            yield Telecom(value=element.get("value") or "", use=_use(element))
+            yield Telecom(value=value, use=_use(element))
         except ModelError:
             continue
 

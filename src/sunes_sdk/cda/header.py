@@ -33,11 +33,16 @@ class HeaderName:
 class HeaderOrganization:
     id: II | None
     name: str = ""
+    addresses: tuple[Address, ...] = ()
+    telecoms: tuple[Telecom, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderParty:
-    """An author or an authenticator: a person (`name`) or a device (`device_model`, `device_software`)."""
+    """Someone of the header: a person (`name`), a device (`device_model`, `device_software`) or a structure alone.
+
+    time: when, empty where the element has none; a performer's is its end. template_id: of the element around.
+    """
 
     time: str
     ids: tuple[II, ...]
@@ -47,11 +52,41 @@ class HeaderParty:
     device_model: str = ""
     device_software: str = ""
     organization: HeaderOrganization | None = None
+    addresses: tuple[Address, ...] = ()
+    telecoms: tuple[Telecom, ...] = ()
+    template_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderRelative:
+    """Someone of the patient's: an informant (`class_code` of relatedEntity) or a guardian (a person or a structure).
+
+    code: JDV_J11, what this person is to the patient.
+    """
+
+    name: HeaderName | None = None
+    class_code: str = ""
+    code: Code | None = None
+    organization: HeaderOrganization | None = None
+    addresses: tuple[Address, ...] = ()
+    telecoms: tuple[Telecom, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderParticipant:
+    """participant (JDV_J144) or encounterParticipant (JDV_J140, no class_code): its type, its times, who."""
+
+    type_code: str
+    party: HeaderParty
+    class_code: str = ""
+    start: str = ""
+    stop: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class HeaderPatient:
-    """ids: the INS first, then local ones; birth_time: as written (`19790328`); birth_place: COG."""
+    """ids: the INS first, then local ones; birth_time: as written (`19790328`); birth_place: COG; birth_site: name of
+    the place; deceased, multiple_birth: None when the document does not say."""
 
     ids: tuple[II, ...]
     birth_family: str = ""
@@ -63,19 +98,35 @@ class HeaderPatient:
     birth_time: str = ""
     birth_place: str = ""
     birth_city: str = ""
+    birth_country: str = ""
+    birth_site: str = ""
     addresses: tuple[Address, ...] = ()
     telecoms: tuple[Telecom, ...] = ()
+    guardians: tuple[HeaderRelative, ...] = ()
+    deceased: bool | None = None
+    deceased_time: str = ""
+    multiple_birth: bool | None = None
+    birth_order: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderServiceEvent:
+    """documentationOf/serviceEvent.
+
+    qualifiers: of `translations`, in their order, empty when none has one; practice_setting: of the performer's
+    organisation; class_code, lab_status: as written.
+    """
+
     ids: tuple[II, ...] = ()
     code: Code | None = None
     translations: tuple[Code, ...] = ()
+    qualifiers: tuple[Code | None, ...] = ()
     start: str = ""
     stop: str = ""
     practice_setting: Code | None = None
     performer: HeaderParty | None = None
+    class_code: str = ""
+    lab_status: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,25 +138,45 @@ class HeaderOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderConsent:
+    """authorization/consent."""
+
+    code: Code
+    id: II | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderEncounter:
+    """componentOf/encompassingEncounter.
+
+    discharge: dischargeDispositionCode; facility: JDV_J02; facility_category: its translation; place: name and address
+    of where it is.
+    """
+
     ids: tuple[II, ...] = ()
     code: Code | None = None
     start: str = ""
     stop: str = ""
+    discharge: Code | None = None
+    responsible: HeaderParty | None = None
+    participants: tuple[HeaderParticipant, ...] = ()
     facility: Code | None = None
+    facility_category: Code | None = None
+    place: HeaderOrganization | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CdaHeader:
-    """Everything of the header that other standards project. service_events[0] is the principal act.
+    """Everything the header says. service_events[0] is the principal act.
 
-    template_ids: (root, extension) pairs; replaces: `relatedDocument[RPLC]/parentDocument/id`; body_media_type:
-    media type of a nonXMLBody, empty when the body is structured.
+    template_ids: (root, extension) pairs; replaces / transforms: parentDocument/id of relatedDocument RPLC / XFRM;
+    body_media_type: media type of a nonXMLBody, empty when the body is structured.
     """
 
     template_ids: tuple[II, ...]
     id: II
     code: Code
+    code_translations: tuple[Code, ...] = ()
     title: str
     effective_time: str
     confidentiality: Code
@@ -114,12 +185,19 @@ class CdaHeader:
     version_number: int
     patient: HeaderPatient
     authors: tuple[HeaderParty, ...]
+    data_enterer: HeaderParty | None = None
+    informants: tuple[HeaderParty | HeaderRelative, ...] = ()
     custodian: HeaderOrganization
+    recipients: tuple[HeaderParty, ...] = ()
     legal_authenticator: HeaderParty
-    service_events: tuple[HeaderServiceEvent, ...]
-    encounter: HeaderEncounter
+    authenticators: tuple[HeaderParty, ...] = ()
+    participants: tuple[HeaderParticipant, ...] = ()
     orders: tuple[HeaderOrder, ...] = ()
+    service_events: tuple[HeaderServiceEvent, ...]
     replaces: II | None = None
+    transforms: II | None = None
+    consents: tuple[HeaderConsent, ...] = ()
+    encounter: HeaderEncounter
     body_media_type: str = ""
 
 

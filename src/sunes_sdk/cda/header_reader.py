@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from lxml import etree
 
@@ -22,16 +23,22 @@ from .datatypes_reader import (
 from .envelope import V3
 from .header import (
     CdaHeader,
+    HeaderConsent,
     HeaderEncounter,
     HeaderName,
     HeaderOrder,
     HeaderOrganization,
+    HeaderParticipant,
     HeaderParty,
     HeaderPatient,
+    HeaderRelative,
     HeaderServiceEvent,
 )
 
 PS3_20 = "{urn:dicom-org:ps3-20}"
+LAB = "{urn:oid:1.3.6.1.4.1.19376.1.3.2}"
+SDTC = "{urn:hl7-org:sdtc}"
+_NORMAL = Code(code="N", system="2.16.840.1.113883.5.25", display="Normal")
 
 
 def header_of(document: etree._Element) -> CdaHeader:
@@ -51,33 +58,43 @@ def header_of(document: etree._Element) -> CdaHeader:
                        path="id" if document_id is None else "code", rule="SMDS header",
                        hint="ask the sender for a valid document")  # fmt: skip
     version = value_of(first("versionNumber"))
-    related = [r for r in parts.get(f"{V3}relatedDocument", ()) if r.get("typeCode") == "RPLC"]
+    related = {r.get("typeCode"): ii_of(find(r, "parentDocument", "id")) for r in parts.get(f"{V3}relatedDocument", ())}
     body = find(first("component"), "nonXMLBody", "text")
-    confidentiality = code_of(first("confidentialityCode"))
     language = first("languageCode")
     return CdaHeader(
         template_ids=tuple(iis_of(parts.get(f"{V3}templateId", ()))),
         id=document_id,
         code=code,
+        code_translations=tuple(t for t, _ in _translations(first("code"))),
         title=text_of(first("title")),
         effective_time=value_of(first("effectiveTime")),
-        confidentiality=confidentiality or Code(code="N", system="2.16.840.1.113883.5.25", display="Normal"),
+        confidentiality=code_of(first("confidentialityCode")) or _NORMAL,
         language=(language.get("code") or "") if language is not None else "",
         set_id=ii_of(first("setId")) or document_id,
         version_number=int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 1,
         patient=_patient(find(first("recordTarget"), "patientRole")),
-        authors=tuple(_party(a, find(a, "assignedAuthor")) for a in parts.get(f"{V3}author", ())),
+        authors=tuple(_party(a, "assignedAuthor") for a in parts.get(f"{V3}author", ())),
+        data_enterer=_party(first("dataEnterer")) if f"{V3}dataEnterer" in parts else None,
+        informants=tuple(_informant(i) for i in parts.get(f"{V3}informant", ())),
         custodian=_organization(find(first("custodian"), "assignedCustodian", "representedCustodianOrganization"))
         or HeaderOrganization(id=None),
-        legal_authenticator=_party(first("legalAuthenticator"), find(first("legalAuthenticator"), "assignedEntity")),
+        recipients=tuple(
+            _party(r, "intendedRecipient", "informationRecipient", "receivedOrganization")
+            for r in parts.get(f"{V3}informationRecipient", ())
+        ),
+        legal_authenticator=_party(first("legalAuthenticator")),
+        authenticators=tuple(_party(a) for a in parts.get(f"{V3}authenticator", ())),
+        participants=tuple(_participant(p) for p in parts.get(f"{V3}participant", ())),
+        orders=tuple(_orders(parts.get(f"{V3}inFulfillmentOf", ()))),
         service_events=tuple(
             _service_event(e)
             for d in parts.get(f"{V3}documentationOf", ())
             for e in d.iterchildren(f"{V3}serviceEvent")
         ),
+        replaces=related.get("RPLC"),
+        transforms=related.get("XFRM"),
+        consents=tuple(_consents(parts.get(f"{V3}authorization", ()))),
         encounter=_encounter(find(first("componentOf"), "encompassingEncounter")),
-        orders=tuple(_orders(parts.get(f"{V3}inFulfillmentOf", ()))),
-        replaces=ii_of(find(related[0], "parentDocument", "id")) if related else None,
         body_media_type=(body.get("mediaType") or "") if body is not None else "",
     )
 
@@ -85,33 +102,90 @@ def header_of(document: etree._Element) -> CdaHeader:
 def _organization(element: etree._Element | None) -> HeaderOrganization | None:
     if element is None:
         return None
-    return HeaderOrganization(id=ii_of(find(element, "id")), name=text_of(find(element, "name")))
+    return HeaderOrganization(
+        id=ii_of(find(element, "id")),
+        name=text_of(find(element, "name")),
+        addresses=tuple(addresses_of(element)),
+        telecoms=tuple(telecoms_of(element)),
+    )
 
 
-def _party(holder: etree._Element | None, entity: etree._Element | None) -> HeaderParty:
-    """An author, a legal authenticator or a performer; `holder` has its time and function."""
+def _name(name: etree._Element | None) -> HeaderName | None:
+    if name is None:
+        return None
+    return HeaderName(
+        family=text_of(find(name, "family")),
+        given=text_of(find(name, "given")),
+        prefix=text_of(find(name, "prefix")),
+        suffix=text_of(find(name, "suffix")),
+    )
+
+
+def _party(
+    holder: etree._Element | None,
+    entity_tag: str = "assignedEntity",
+    person_tag: str = "assignedPerson",
+    organization_tag: str = "representedOrganization",
+) -> HeaderParty:
+    """Someone of the header; `holder` has its time, its template and its function."""
+    entity = find(holder, entity_tag)
     if holder is None or entity is None:
         return HeaderParty(time="", ids=())
-    time = find(holder, "time")
-    name = find(entity, "assignedPerson", "name")
+    time = find(holder, "time") if entity_tag != "associatedEntity" else None
     device = find(entity, "assignedAuthoringDevice")
+    template = ii_of(find(holder, "templateId"))
     return HeaderParty(
         time=value_of(time) or value_of(find(time, "high")) or value_of(find(time, "low")),
         ids=tuple(iis_of(entity.iterchildren(f"{V3}id"))),
         code=code_of(find(entity, "code")),
         function=code_of(find(holder, "functionCode")),
-        name=HeaderName(
-            family=text_of(find(name, "family")),
-            given=text_of(find(name, "given")),
-            prefix=text_of(find(name, "prefix")),
-            suffix=text_of(find(name, "suffix")),
-        )
-        if name is not None
-        else None,
+        name=_name(find(entity, person_tag, "name")),
         device_model=text_of(find(device, "manufacturerModelName")),
         device_software=text_of(find(device, "softwareName")),
-        organization=_organization(find(entity, "representedOrganization")),
+        organization=_organization(find(entity, organization_tag)),
+        addresses=tuple(addresses_of(entity)),
+        telecoms=tuple(telecoms_of(entity)),
+        template_id=template.root if template else "",
     )
+
+
+def _relative(element: etree._Element, person_tag: str) -> HeaderRelative:
+    return HeaderRelative(
+        name=_name(find(element, person_tag, "name")),
+        class_code=element.get("classCode") or "",
+        code=code_of(find(element, "code")),
+        organization=_organization(find(element, "guardianOrganization")),
+        addresses=tuple(addresses_of(element)),
+        telecoms=tuple(telecoms_of(element)),
+    )
+
+
+def _informant(element: etree._Element) -> HeaderParty | HeaderRelative:
+    related = find(element, "relatedEntity")
+    return _party(element) if related is None else _relative(related, "relatedPerson")
+
+
+def _participant(element: etree._Element) -> HeaderParticipant:
+    entity = find(element, "associatedEntity")
+    start, stop = bounds_of(find(element, "time"))
+    return HeaderParticipant(
+        type_code=element.get("typeCode") or "",
+        class_code=(entity.get("classCode") or "") if entity is not None else "",
+        start=start,
+        stop=stop,
+        party=_party(element, "associatedEntity", "associatedPerson", "scopingOrganization"),
+    )
+
+
+def _encounter_participant(element: etree._Element) -> HeaderParticipant:
+    start, stop = bounds_of(find(element, "time"))
+    return HeaderParticipant(
+        type_code=element.get("typeCode") or "", start=start, stop=stop, party=replace(_party(element), time="")
+    )
+
+
+def _flag(element: etree._Element | None) -> bool | None:
+    return {"true": True, "false": False}.get(value_of(element))
 
 
 def _patient(role: etree._Element | None) -> HeaderPatient:
@@ -126,7 +200,9 @@ def _patient(role: etree._Element | None) -> HeaderPatient:
             if kind in names and not names[kind]:
                 names[kind] = text_of(part)
     gender = find(patient, "administrativeGenderCode")
-    place = find(patient, "birthplace", "place", "addr")
+    birthplace = find(patient, "birthplace", "place")
+    place = find(birthplace, "addr")
+    sdtc = {e.tag: e for e in patient.iterchildren(f"{SDTC}*")} if patient is not None else {}
     return HeaderPatient(
         ids=tuple(iis_of(role.iterchildren(f"{V3}id"))),
         birth_family=names["family BR"] or names["family"],
@@ -138,8 +214,17 @@ def _patient(role: etree._Element | None) -> HeaderPatient:
         birth_time=value_of(find(patient, "birthTime")),
         birth_place=text_of(find(place, "county")),
         birth_city=text_of(find(place, "city")),
+        birth_country=text_of(find(place, "country")),
+        birth_site=text_of(find(birthplace, "name")),
         addresses=tuple(addresses_of(role)),
         telecoms=tuple(telecoms_of(role)),
+        guardians=tuple(_relative(g, "guardianPerson") for g in patient.iterchildren(f"{V3}guardian"))
+        if patient is not None
+        else (),
+        deceased=_flag(sdtc.get(f"{SDTC}deceasedInd")),
+        deceased_time=value_of(sdtc.get(f"{SDTC}deceasedTime")),
+        multiple_birth=_flag(sdtc.get(f"{SDTC}multipleBirthInd")),
+        birth_order=value_of(sdtc.get(f"{SDTC}multipleBirthOrderNumber")),
     )
 
 
@@ -148,15 +233,19 @@ def _service_event(event: etree._Element) -> HeaderServiceEvent:
     performer = find(event, "performer")
     entity = find(performer, "assignedEntity")
     start, stop = bounds_of(find(event, "effectiveTime"))
-    translations = (code_of(t) for t in code.iterchildren(f"{V3}translation")) if code is not None else ()
+    status = next(event.iterchildren(f"{LAB}statusCode"), None)
+    translations = tuple(_translations(code))
     return HeaderServiceEvent(
         ids=tuple(iis_of(event.iterchildren(f"{V3}id"))),
         code=code_of(code),
-        translations=tuple(t for t in translations if t),
+        translations=tuple(t for t, _ in translations),
+        qualifiers=tuple(q for _, q in translations) if any(q for _, q in translations) else (),
         start=start,
         stop=stop,
         practice_setting=code_of(find(entity, "representedOrganization", "standardIndustryClassCode")),
-        performer=_party(performer, entity) if performer is not None else None,
+        performer=_party(performer) if performer is not None else None,
+        class_code=event.get("classCode") or "",
+        lab_status=(status.get("code") or "") if status is not None else "",
     )
 
 
@@ -164,12 +253,20 @@ def _encounter(encounter: etree._Element | None) -> HeaderEncounter:
     if encounter is None:
         return HeaderEncounter()
     start, stop = bounds_of(find(encounter, "effectiveTime"))
+    responsible = find(encounter, "responsibleParty")
+    facility = find(encounter, "location", "healthCareFacility")
+    code = find(facility, "code")
     return HeaderEncounter(
         ids=tuple(iis_of(encounter.iterchildren(f"{V3}id"))),
         code=code_of(find(encounter, "code")),
         start=start,
         stop=stop,
-        facility=code_of(find(encounter, "location", "healthCareFacility", "code")),
+        discharge=code_of(find(encounter, "dischargeDispositionCode")),
+        responsible=_party(responsible) if responsible is not None else None,
+        participants=tuple(_encounter_participant(p) for p in encounter.iterchildren(f"{V3}encounterParticipant")),
+        facility=code_of(code),
+        facility_category=next((t for t, _ in _translations(code)), None),
+        place=_organization(find(facility, "location")),
     )
 
 
@@ -179,3 +276,19 @@ def _orders(elements: Iterable[etree._Element]) -> Iterator[HeaderOrder]:
         found = ii_of(find(order, "id"))
         if order is not None and found:
             yield HeaderOrder(id=found, accession=ii_of(order.find(f"{PS3_20}accessionNumber")))
+
+
+def _translations(code: etree._Element | None) -> Iterator[tuple[Code, Code | None]]:
+    """The translations of a code, each with the name of its qualifier."""
+    for element in code.iterchildren(f"{V3}translation") if code is not None else ():
+        found = code_of(element)
+        if found:
+            yield found, code_of(find(element, "qualifier", "name"))
+
+
+def _consents(elements: Iterable[etree._Element]) -> Iterator[HeaderConsent]:
+    for element in elements:
+        consent = find(element, "consent")
+        code = code_of(find(consent, "code"))
+        if code:
+            yield HeaderConsent(code=code, id=ii_of(find(consent, "id")))

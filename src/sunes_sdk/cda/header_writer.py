@@ -1,4 +1,5 @@
-"""The common header (SMDS), written once for every document: `HeaderContent` gives both the XML and the `CdaHeader`.
+"""The common header (SMDS), written once for every document: the model's people and acts become a `CdaHeader`, and
+the `CdaHeader` becomes XML. What a document says and what its header data say cannot differ.
 
 Element order is the XSD's. Rule numbers in comments (H01…) are those of `cda.rules`.
 """
@@ -6,26 +7,51 @@ Element order is the XSD's. Rule numbers in comments (H01…) are those of `cda.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Literal
 
-from .._core.errors import CdaError
-from ..model import Actor, Code, Organization, Patient, Stay, StayClass, Telecom
+from pydantic import AwareDatetime, model_validator
+
+from .._core.errors import CdaError, ModelError
+from .._core.xml import escape_text
+from ..model import (
+    Actor,
+    Code,
+    Device,
+    Guardian,
+    Identifier,
+    Model,
+    Organization,
+    Patient,
+    RelatedPerson,
+    Stay,
+    StayClass,
+    Telecom,
+)
+from ..model._base import invalid
 from ..terminology import code as terminology_code
+from ..terminology import lookup
 from . import datatypes as dt
-from .datatypes import PS_ROOT, STRUCTURE_ROOT, NullFlavor, Translation
+from .datatypes import AM_ROOT, PS_ROOT, STRUCTURE_ROOT, NullFlavor, Translation
 from .header import (
     DECLARATION,
     II,
     CdaHeader,
+    HeaderConsent,
     HeaderEncounter,
     HeaderName,
     HeaderOrder,
     HeaderOrganization,
+    HeaderParticipant,
     HeaderParty,
     HeaderPatient,
+    HeaderRelative,
     HeaderServiceEvent,
 )
 from .sections import Draft
+
+Author = Actor | Device | Patient
+"""Who may write or answer for a document."""
 
 HL7_FRANCE = II("2.16.840.1.113883.2.8.2.1")
 CI_SIS = II("1.2.250.1.213.1.1.1.1")
@@ -42,6 +68,19 @@ ENCOUNTER_CODES = {
     StayClass.RECURRING: "SEANCE",
 }
 """PV1-2 of a stay to JDV_J142. Recurring means sessions; `N` has no counterpart."""
+
+
+def _ordered(low: datetime | None, high: datetime | None, name: str) -> None:
+    """Refuse an interval that ends before it starts, or at once (dtr1-6, dtr1-7)."""
+    if low and high and low >= high:
+        raise ModelError(
+            "the end is not after the start",
+            code="CDA_INTERVAL",
+            path=name,
+            rule="SMDS IVL_TS (dtr1-6, dtr1-7); CDA_H36",
+            hint="give only the start of what happens at one instant",
+            hint_fr="La date de fin doit suivre la date de début.",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +100,7 @@ class ServiceEvent:
     """documentationOf/serviceEvent. The first one is the principal act: it needs `start` and `performer`.
 
     lab_status: `lab:statusCode` of CR-BIO (`completed`, `active`); class_code: e.g. `INFO` for prescription flags.
+    Raises ModelError (`CDA_INTERVAL`).
     """
 
     ids: tuple[II, ...] = ()
@@ -72,90 +112,79 @@ class ServiceEvent:
     stop: datetime | None = None
     performer: Performer | None = None
 
+    def __post_init__(self) -> None:
+        _ordered(self.start, self.stop, "ServiceEvent.stop")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Participant:
+
+class Participant(Model):
     """participant: `type_code` is JDV_J144 (`REF` prescriber, `INF` with function PCP *médecin traitant*, `CON`).
 
-    low / high: bounds of its time, nullFlavor NA when both are missing (the element itself is mandatory).
+    low / high: bounds of its time, nullFlavor NA when both are missing (the element itself is mandatory); class_code:
+    `PROV` a provider, `AGNT` an agent; template_id: when a volet has one.
+    Raises ModelError (`CDA_INTERVAL`, `CDA_FUNCTION`).
     """
 
-    type_code: str
+    type_code: Literal["REF", "REFB", "INF", "RESP", "PRF", "CON", "VRF"]
     actor: Actor
-    low: datetime | None = None
-    high: datetime | None = None
+    low: AwareDatetime | None = None
+    high: AwareDatetime | None = None
     template_id: str = ""
-    class_code: str = "PROV"
+    class_code: Literal["PROV", "AGNT"] = "PROV"
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Participant:
+        _ordered(self.low, self.high, "Participant.high")
+        check_function(self.actor, "actor.function")
+        return self
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authenticator:
+class EncounterParticipant(Model):
+    """encompassingEncounter/encounterParticipant: `type_code` is JDV_J140 (`ADM` admission, `ATND`, `CON`, `DIS`
+    discharge, `REF`, `RESP`); low / high 0..1: when. Raises ModelError (`CDA_INTERVAL`)."""
+
+    type_code: Literal["ADM", "ATND", "CON", "DIS", "REF", "RESP"]
+    actor: Actor
+    low: AwareDatetime | None = None
+    high: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _coherent(self) -> EncounterParticipant:
+        _ordered(self.low, self.high, "EncounterParticipant.high")
+        return self
+
+
+class Authenticator(Model):
     """authenticator: who validated, beside the legal one; `template_id` when a volet has one (CR-BIO)."""
 
     actor: Actor
-    time: datetime
+    time: AwareDatetime
     template_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeaderContent:
-    """Everything the header says, in the vocabulary of the model. facility: where the care took place, the stay's
-    organisation when not given."""
+class Order(Model):
+    """inFulfillmentOf/order: the request that the document answers. id 1..1: *Order Placer Number*; accession 0..1."""
 
-    template_ids: tuple[II, ...]
-    id: str
+    id: Identifier
+    accession: Identifier | None = None
+
+
+class Consent(Model):
+    """authorization/consent: a consent that was given. code 1..1; id 0..1."""
+
     code: Code
-    code_translations: tuple[Code, ...] = ()
-    title: str
-    written_at: datetime
-    confidentiality: str = "N"
-    set_id: str
-    version_number: int
-    replaces: str | None
-    patient: Patient
-    authors: tuple[Actor, ...]
-    custodian: Organization
-    recipients: tuple[Actor, ...]
-    legal_authenticator: Actor
-    authenticators: tuple[Authenticator, ...] = ()
-    participants: tuple[Participant, ...] = ()
-    orders: tuple[HeaderOrder, ...] = ()
-    service_events: tuple[ServiceEvent, ...]
-    stay: Stay
-    responsible: Actor | None = None
-    facility: Organization | None = None
-    body_media_type: str = ""
+    id: Identifier | None = None
 
 
-def header_data(content: HeaderContent, draft: Draft) -> CdaHeader:
-    """The header as data, equal to what the reader finds in the XML of `header_xml`."""
-    stay = content.stay
-    return CdaHeader(
-        template_ids=(HL7_FRANCE, CI_SIS, *content.template_ids),
-        id=II(content.id),
-        code=content.code,
-        title=content.title,
-        effective_time=draft.written_at,
-        confidentiality=CONFIDENTIALITY[content.confidentiality],
-        language="fr-FR",
-        set_id=II(content.set_id),
-        version_number=content.version_number,
-        patient=_patient_data(content.patient),
-        authors=tuple(_party(a, draft.written_at) for a in content.authors),
-        custodian=_organization_data(content.custodian),
-        legal_authenticator=_party(content.legal_authenticator, draft.written_at, with_function=False),
-        service_events=tuple(_service_event_data(e, draft) for e in content.service_events),
-        encounter=HeaderEncounter(
-            ids=(II(stay.visit.root, stay.visit.value),),
-            code=encounter_code(stay),
-            start=draft.ts(stay.admitted_at),
-            stop=draft.ts(stay.discharged_at) if stay.discharged_at else "",
-            facility=facility_code(content.facility or stay.organization),
-        ),
-        orders=content.orders,
-        replaces=II(content.replaces) if content.replaces else None,
-        body_media_type=content.body_media_type,
-    )
+def check_function(actor: Actor, path: str) -> None:
+    """Refuse a functionCode out of JDV_J47, which the official validator refuses (H30)."""
+    function = actor.function
+    if function is not None and lookup("JDV_J47", function.code, function.system) is None:
+        raise invalid("CDA_FUNCTION", f"the function {function.code} is not in JDV_J47", path=path,
+                      rule="SMDS functionCode; CDA_H30", hint="take the code and its system from JDV_J47",
+                      hint_fr="La fonction n'appartient pas à la liste nationale JDV_J47.")  # fmt: skip
+
+
+# --- Data -----------------------------------------------------------------------------------------------------------
 
 
 def encounter_code(stay: Stay) -> Code | None:
@@ -211,7 +240,7 @@ def patient_ids(patient: Patient) -> tuple[II, ...]:
     return local
 
 
-def _patient_data(patient: Patient) -> HeaderPatient:
+def patient_data(patient: Patient, draft: Draft) -> HeaderPatient:
     traits = patient.traits
     return HeaderPatient(
         ids=patient_ids(patient),
@@ -224,44 +253,175 @@ def _patient_data(patient: Patient) -> HeaderPatient:
         birth_time=birth_time(traits.birth_date),
         birth_place=traits.birth_place,
         birth_city=patient.birth_city or "",
+        birth_country=patient.birth_country or "",
+        birth_site=patient.birth_site or "",
         addresses=patient.addresses,
         telecoms=patient.telecoms,
+        guardians=tuple([_guardian(g) for g in patient.guardians]),
+        deceased=patient.deceased,
+        deceased_time=_when(patient.deceased_at, draft),
+        multiple_birth=patient.multiple_birth,
+        birth_order=str(patient.birth_order) if patient.birth_order else "",
     )
 
 
-def _party(actor: Actor, time: str, *, with_function: bool = True) -> HeaderParty:
-    person = actor.professional
+def _when(value: datetime | date | None, draft: Draft) -> str:
+    if value is None:
+        return ""
+    return draft.ts(value) if isinstance(value, datetime) else dt.day(value)
+
+
+def party(
+    who: Author, time: str = "", *, as_author: bool = False, with_function: bool = False, template_id: str = ""
+) -> HeaderParty:
+    """Someone of the header. as_author: in an assignedAuthor, which alone holds a device and a second identifier."""
+    if isinstance(who, Actor):
+        person = who.professional
+        ids: tuple[II, ...] = (II(PS_ROOT, person.national_id),)
+        if as_author and person.am_number:
+            ids = (*ids, II(AM_ROOT, person.am_number))
+        return HeaderParty(
+            time=time,
+            ids=ids,
+            code=role_code(who),
+            function=who.function if with_function else None,
+            name=HeaderName(
+                family=person.family, given=person.given, prefix=person.civility or "", suffix=person.title or ""
+            ),
+            organization=organization_data(who.organization),
+            addresses=person.addresses,
+            telecoms=person.telecoms,
+            template_id=template_id,
+        )
+    if isinstance(who, Device):
+        return HeaderParty(
+            time=time,
+            ids=(_identifier(who.identifier),),
+            code=terminology_code("JDV_J01", who.role),
+            device_model=who.model if as_author else "",
+            device_software=who.software if as_author else "",
+            organization=organization_data(who.organization) if who.organization else None,
+        )
+    traits = who.traits
     return HeaderParty(
         time=time,
+        ids=patient_ids(who)[:1],
+        name=HeaderName(
+            family=who.used_name or traits.birth_name, given=who.used_given_name or traits.first_given_name
+        ),
+        addresses=who.addresses,
+        telecoms=who.telecoms,
+    )
+
+
+def recipient_data(actor: Actor) -> HeaderParty:
+    """intendedRecipient: the professional, their MSSanté mailbox first, the structure by number and name."""
+    person = actor.professional
+    mailbox = (Telecom(value=f"mailto:{person.mss_address}"),) if person.mss_address else ()
+    return HeaderParty(
+        time="",
         ids=(II(PS_ROOT, person.national_id),),
-        code=role_code(actor),
-        function=actor.function if with_function else None,
         name=HeaderName(
             family=person.family, given=person.given, prefix=person.civility or "", suffix=person.title or ""
         ),
-        organization=_organization_data(actor.organization),
+        organization=HeaderOrganization(
+            id=II(STRUCTURE_ROOT, actor.organization.national_id), name=actor.organization.name
+        ),
+        addresses=person.addresses,
+        telecoms=(*mailbox, *person.telecoms),
     )
 
 
-def _organization_data(organization: Organization) -> HeaderOrganization:
-    return HeaderOrganization(id=II(STRUCTURE_ROOT, organization.national_id), name=organization.name)
+def organization_data(organization: Organization) -> HeaderOrganization:
+    return HeaderOrganization(
+        id=II(STRUCTURE_ROOT, organization.national_id),
+        name=organization.name,
+        addresses=(organization.address,) if organization.address else (),
+        telecoms=organization.telecoms,
+    )
 
 
-def _service_event_data(event: ServiceEvent, draft: Draft) -> HeaderServiceEvent:
+def custodian_data(organization: Organization) -> HeaderOrganization:
+    """At most one telecom here (H26)."""
+    data = organization_data(organization)
+    return HeaderOrganization(
+        id=data.id, name=data.name, addresses=data.addresses, telecoms=organization.telecoms[:1]
+    )  # fmt: skip
+
+
+def _guardian(guardian: Guardian) -> HeaderRelative:
+    organization = guardian.organization
+    return HeaderRelative(
+        name=HeaderName(family=guardian.family, given=guardian.given or "") if guardian.family else None,
+        code=terminology_code("JDV_J11", guardian.relationship) if guardian.relationship else None,
+        organization=organization_data(organization) if organization else None,
+        addresses=guardian.addresses,
+        telecoms=guardian.telecoms,
+    )
+
+
+def informant_data(who: Actor | Patient | RelatedPerson) -> HeaderParty | HeaderRelative:
+    if not isinstance(who, RelatedPerson):
+        return party(who)
+    return HeaderRelative(
+        name=HeaderName(family=who.family, given=who.given or ""),
+        class_code=who.relation,
+        code=terminology_code("JDV_J11", who.relationship) if who.relationship else None,
+        addresses=who.addresses,
+        telecoms=who.telecoms,
+    )
+
+
+def authenticator_data(value: Authenticator, draft: Draft) -> HeaderParty:
+    return party(value.actor, draft.ts(value.time), template_id=value.template_id)
+
+
+def participant_data(value: Participant | EncounterParticipant, draft: Draft) -> HeaderParticipant:
+    start = draft.ts(value.low) if value.low else ""
+    stop = draft.ts(value.high) if value.high else ""
+    if isinstance(value, EncounterParticipant):
+        return HeaderParticipant(type_code=value.type_code, start=start, stop=stop, party=party(value.actor))
+    return HeaderParticipant(
+        type_code=value.type_code,
+        class_code=value.class_code,
+        start=start,
+        stop=stop,
+        party=party(value.actor, with_function=True, template_id=value.template_id),
+    )
+
+
+def order_data(order: Order) -> HeaderOrder:
+    return HeaderOrder(id=_identifier(order.id), accession=_identifier(order.accession) if order.accession else None)
+
+
+def consent_data(consent: Consent) -> HeaderConsent:
+    return HeaderConsent(code=consent.code, id=_identifier(consent.id) if consent.id else None)
+
+
+def service_event_data(event: ServiceEvent, draft: Draft) -> HeaderServiceEvent:
     performer = event.performer
+    qualifiers = tuple([t.qualifier for t in event.translations])
     return HeaderServiceEvent(
         ids=event.ids,
         code=event.code,
-        translations=tuple(t.code for t in event.translations),
+        translations=tuple([t.code for t in event.translations]),
+        qualifiers=qualifiers if any(qualifiers) else (),
         start=draft.ts(event.start) if event.start else "",
         stop=draft.ts(event.stop) if event.stop else "",
         practice_setting=practice_setting_code(performer.actor.organization) if performer else None,
         performer=(
-            _party(performer.actor, draft.ts(performer.time) if performer.time else "", with_function=False)
+            party(performer.actor, draft.ts(performer.time) if performer.time else "",
+                  template_id=performer.template_id)
             if performer
             else None
         ),
-    )
+        class_code=event.class_code,
+        lab_status=event.lab_status,
+    )  # fmt: skip
+
+
+def _identifier(value: Identifier) -> II:
+    return II(value.root, value.value)
 
 
 # --- XML ------------------------------------------------------------------------------------------------------------
@@ -292,45 +452,51 @@ def document_xml(header: str, body: str) -> str:
     return f"{DECLARATION}<ClinicalDocument {_V3}{declared} {_XSI}>{inside}</ClinicalDocument>\n"
 
 
-def header_xml(content: HeaderContent, header: CdaHeader, draft: Draft) -> str:
-    """What comes before `<component>`, for `document_xml`.
-
-    header: what `header_data` gave for the same content.
-    """
+def header_xml(header: CdaHeader) -> str:
+    """What comes before `<component>`, for `document_xml`."""
     written_at = header.effective_time
-    signer = content.legal_authenticator
-    signer_xml = _entity(signer, "assignedEntity", _organization(signer.organization))
     return "".join(
         (
             _FIRST,
-            dt.templates(*content.template_ids),
-            dt.ii(content.id),
-            dt.cd("code", content.code, translations=content.code_translations),
-            dt.element("title", content.title),
+            dt.templates(*header.template_ids[2:]),
+            dt.identifier(header.id),
+            dt.cd("code", header.code, translations=header.code_translations),
+            dt.element("title", header.title),
             dt.ts("effectiveTime", written_at),
             dt.cd("confidentialityCode", header.confidentiality),
             _LANGUAGE,
-            dt.ii(content.set_id, tag="setId"),
-            f'<versionNumber value="{content.version_number}"></versionNumber>',
+            dt.identifier(header.set_id, "setId"),
+            f'<versionNumber value="{header.version_number}"></versionNumber>',
             _record_target(header.patient),
-            *[author_xml(a, written_at) for a in content.authors],
-            _custodian(content.custodian),
-            *[_recipient(r) for r in content.recipients],
-            f"<legalAuthenticator>{dt.ts('time', written_at)}{_SIGNED}{signer_xml}</legalAuthenticator>",
-            *[_authenticator(a, draft) for a in content.authenticators],
-            *[_participant(p, draft) for p in content.participants],
-            *[_order(o) for o in content.orders],
-            *[_service_event(e, h, draft) for e, h in zip(content.service_events, header.service_events, strict=True)],
-            _related(content.replaces),
-            _encounter(header.encounter, content.responsible or content.stay.responsible),
+            *[_author(a) for a in header.authors],
+            f"<dataEnterer>{_entity(header.data_enterer)}</dataEnterer>" if header.data_enterer else "",
+            *[_informant(i) for i in header.informants],
+            '<custodian typeCode="CST"><assignedCustodian>',
+            _organization(header.custodian, "representedCustodianOrganization"),
+            "</assignedCustodian></custodian>",
+            *[_recipient(r) for r in header.recipients],
+            _signer("legalAuthenticator", header.legal_authenticator, _entity(header.legal_authenticator)),
+            *[_signer("authenticator", a, _entity(a, complete=True)) for a in header.authenticators],
+            *[_participant(p) for p in header.participants],
+            *[_order(o) for o in header.orders],
+            *[_service_event(e) for e in header.service_events],
+            _related("RPLC", header.replaces) if header.replaces else "",
+            _related("XFRM", header.transforms) if header.transforms else "",
+            *[_consent(c) for c in header.consents],
+            _encounter(header.encounter),
         )
     )
 
 
+def _qualified(tag: str, text: str, qualifier: str) -> str:
+    return f'<{tag} qualifier="{qualifier}">{escape_text(text)}</{tag}>' if text else ""
+
+
+def _flag(tag: str, value: bool | None) -> str:
+    return "" if value is None else f'<{tag} value="{"true" if value else "false"}"></{tag}>'
+
+
 def _record_target(patient: HeaderPatient) -> str:
-    used = dt.element("family", patient.used_family).replace("<family>", '<family qualifier="CL">', 1)
-    used_given = dt.element("given", patient.used_given).replace("<given>", '<given qualifier="CL">', 1)
-    gender = terminology_code("JDV_J143", patient.sex)
     return "".join(
         (
             '<recordTarget><patientRole classCode="PAT">',
@@ -339,101 +505,150 @@ def _record_target(patient: HeaderPatient) -> str:
             dt.addresses(patient.addresses, NullFlavor.UNKNOWN),
             dt.telecoms(patient.telecoms, NullFlavor.UNKNOWN),
             '<patient classCode="PSN"><name>',
-            dt.element("family", patient.birth_family).replace("<family>", '<family qualifier="BR">', 1),
+            _qualified("family", patient.birth_family, "BR"),
             dt.element("given", patient.birth_givens),
-            dt.element("given", patient.first_given).replace("<given>", '<given qualifier="BR">', 1),
-            used if patient.used_family else "",
-            used_given if patient.used_given else "",
+            _qualified("given", patient.first_given, "BR"),
+            _qualified("family", patient.used_family, "CL"),
+            _qualified("given", patient.used_given, "CL"),
             "</name>",
-            dt.cd("administrativeGenderCode", gender),
+            dt.cd("administrativeGenderCode", terminology_code("JDV_J143", patient.sex)),
             dt.ts("birthTime", patient.birth_time),
-            "<birthplace><place><addr>",
+            _flag("sdtc:deceasedInd", patient.deceased),
+            dt.ts("sdtc:deceasedTime", patient.deceased_time) if patient.deceased_time else "",
+            _flag("sdtc:multipleBirthInd", patient.multiple_birth),
+            dt.ts("sdtc:multipleBirthOrderNumber", patient.birth_order) if patient.birth_order else "",
+            *[_guardian_xml(g) for g in patient.guardians],
+            "<birthplace><place>",
+            dt.element("name", patient.birth_site) if patient.birth_site else "",
+            "<addr>",
             dt.element("county", patient.birth_place),
             dt.element("city", patient.birth_city) if patient.birth_city else "",
+            dt.element("country", patient.birth_country) if patient.birth_country else "",
             "</addr></place></birthplace></patient></patientRole></recordTarget>",
         )
     )
 
 
-def _person(actor: Actor, tag: str = "assignedPerson") -> str:
-    person = actor.professional
-    name = dt.person_name(person.family, person.given, person.civility or "", person.title or "")
-    return f"<{tag}>{name}</{tag}>"
+def _guardian_xml(guardian: HeaderRelative) -> str:
+    who = (
+        _organization(guardian.organization, "guardianOrganization")
+        if guardian.organization
+        else _person(guardian.name, "guardianPerson")
+    )
+    return f"<guardian>{_relation(guardian)}{who}</guardian>"
 
 
-def _contacts(actor: Actor, telecoms: tuple[Telecom, ...] = ()) -> str:
+def _relation(relative: HeaderRelative) -> str:
+    code = dt.cd("code", relative.code) if relative.code else ""
+    return f"{code}{dt.addresses(relative.addresses)}{dt.telecoms(relative.telecoms)}"
+
+
+def _person(name: HeaderName | None, tag: str = "assignedPerson") -> str:
+    return f"<{tag}>{dt.person_name(name.family, name.given, name.prefix, name.suffix)}</{tag}>" if name else ""
+
+
+def _contacts(party: HeaderParty) -> str:
     """addr and telecom are required for a natural person: the value or NAV (H25)."""
-    person = actor.professional
-    return dt.addresses(person.addresses, NullFlavor.UNAVAILABLE) + dt.telecoms(
-        (*telecoms, *person.telecoms), NullFlavor.UNAVAILABLE
-    )
+    missing = NullFlavor.UNAVAILABLE if party.name else None
+    return dt.addresses(party.addresses, missing) + dt.telecoms(party.telecoms, missing)
 
 
-def _organization(organization: Organization, tag: str = "representedOrganization") -> str:
-    where = dt.address(organization.address) if organization.address else ""
+def _organization(
+    organization: HeaderOrganization | None,
+    tag: str = "representedOrganization",
+    *,
+    missing: NullFlavor | None = None,
+    setting: str = "",
+) -> str:
+    """missing: what an absent telecom or address is said to be."""
+    if organization is None:
+        return ""
+    identifier = dt.identifier(organization.id) if organization.id else ""
     return (
-        f"<{tag}>{dt.ii(STRUCTURE_ROOT, organization.national_id)}{dt.element('name', organization.name)}"
-        f"{dt.telecoms(organization.telecoms)}{where}</{tag}>"
+        f"<{tag}>{identifier}{dt.element('name', organization.name)}"
+        f"{dt.telecoms(organization.telecoms, missing)}{dt.addresses(organization.addresses, missing)}{setting}</{tag}>"
     )
 
 
-def _entity(actor: Actor, tag: str, organization: str, *, class_code: str = "") -> str:
-    """assignedAuthor, assignedEntity: one id, the official validator refuses a second one but for authors."""
-    kind = f' classCode="{class_code}"' if class_code else ""
-    return (
-        f"<{tag}{kind}>{dt.ii(PS_ROOT, actor.professional.national_id)}{dt.cd('code', role_code(actor))}"
-        f"{_contacts(actor)}{_person(actor)}{organization}</{tag}>"
+def _entity(
+    party: HeaderParty,
+    tag: str = "assignedEntity",
+    *,
+    kind: str = "",
+    complete: bool = False,
+    setting: str = "",
+    person: str = "assignedPerson",
+    organization: str = "representedOrganization",
+) -> str:
+    """assignedAuthor, assignedEntity, associatedEntity.
+
+    complete: an absent telecom or address of the organisation is said (NAV), CR-BIO wants it (B03, B05).
+    """
+    code = dt.cd("code", party.code) if party.code else ""
+    structure = _organization(
+        party.organization, organization, missing=NullFlavor.UNAVAILABLE if complete else None, setting=setting
     )
-
-
-def author_xml(actor: Actor, time: str) -> str:
-    """author, of the document or of a section; `time` is written already."""
-    function = dt.cd("functionCode", actor.function) if actor.function else ""
-    entity = _entity(actor, "assignedAuthor", _organization(actor.organization), class_code="ASSIGNED")
-    return f"<author>{function}{dt.ts('time', time)}{entity}</author>"
-
-
-def _custodian(organization: Organization) -> str:
-    first = organization.telecoms[:1]  # at most one telecom here (H26)
-    return (
-        '<custodian typeCode="CST"><assignedCustodian><representedCustodianOrganization>'
-        f"{dt.ii(STRUCTURE_ROOT, organization.national_id)}{dt.element('name', organization.name)}"
-        f"{dt.telecoms(first)}{dt.address(organization.address) if organization.address else ''}"
-        "</representedCustodianOrganization></assignedCustodian></custodian>"
-    )
-
-
-def _recipient(actor: Actor) -> str:
-    person = actor.professional
-    mailbox = (Telecom(value=f"mailto:{person.mss_address}"),) if person.mss_address else ()
-    organization = (
-        f"<receivedOrganization>{dt.ii(STRUCTURE_ROOT, actor.organization.national_id)}"
-        f"{dt.element('name', actor.organization.name)}</receivedOrganization>"
+    device = (
+        f"<assignedAuthoringDevice>{dt.element('manufacturerModelName', party.device_model)}"
+        f"{dt.element('softwareName', party.device_software)}</assignedAuthoringDevice>"
+        if party.device_software
+        else ""
     )
     return (
-        f"<informationRecipient><intendedRecipient>{dt.ii(PS_ROOT, person.national_id)}{_contacts(actor, mailbox)}"
-        f"{_person(actor, 'informationRecipient')}{organization}</intendedRecipient></informationRecipient>"
+        f"<{tag}{kind}>{''.join([dt.identifier(i) for i in party.ids])}{code}{_contacts(party)}"
+        f"{_person(party.name, person)}{device}{structure}</{tag}>"
     )
 
 
-def _authenticator(value: Authenticator, draft: Draft) -> str:
-    template = dt.templates(value.template_id) if value.template_id else ""
-    entity = _entity(value.actor, "assignedEntity", _complete_organization(value.actor.organization))
-    return f"<authenticator>{template}{dt.ts('time', draft.ts(value.time))}{_SIGNED}{entity}</authenticator>"
+def _function(party: HeaderParty) -> str:
+    return dt.cd("functionCode", party.function) if party.function else ""
 
 
-def _participant(value: Participant, draft: Draft) -> str:
-    low = draft.ts(value.low) if value.low else ""
-    high = draft.ts(value.high) if value.high else ""
-    time = dt.ivl_ts("time", low, high, xsi_type="IVL_TS") if low or high else '<time nullFlavor="NA"></time>'
-    template = dt.templates(value.template_id) if value.template_id else ""
-    actor = value.actor
-    function = dt.cd("functionCode", actor.function) if actor.function else ""
+def _author(author: HeaderParty) -> str:
+    entity = _entity(author, "assignedAuthor", kind=' classCode="ASSIGNED"')
+    return f"<author>{_function(author)}{dt.ts('time', author.time)}{entity}</author>"
+
+
+def author_xml(actor: Author, time: str) -> str:
+    """author of a section; `time` is written already."""
+    return _author(party(actor, time, as_author=True, with_function=True))
+
+
+def _informant(informant: HeaderParty | HeaderRelative) -> str:
+    if isinstance(informant, HeaderParty):
+        return f"<informant>{_entity(informant)}</informant>"
     return (
-        f'<participant typeCode="{value.type_code}">{template}{function}{time}'
-        f'<associatedEntity classCode="{value.class_code}">{dt.ii(PS_ROOT, actor.professional.national_id)}'
-        f"{dt.cd('code', role_code(actor))}{_contacts(actor)}{_person(actor, 'associatedPerson')}"
-        f"{_organization(actor.organization, 'scopingOrganization')}</associatedEntity></participant>"
+        f'<informant><relatedEntity classCode="{informant.class_code}">{_relation(informant)}'
+        f"{_person(informant.name, 'relatedPerson')}</relatedEntity></informant>"
+    )
+
+
+def _recipient(recipient: HeaderParty) -> str:
+    entity = _entity(recipient, "intendedRecipient", person="informationRecipient", organization="receivedOrganization")
+    return f"<informationRecipient>{entity}</informationRecipient>"
+
+
+def _template(party: HeaderParty) -> str:
+    return dt.templates(party.template_id) if party.template_id else ""
+
+
+def _signer(tag: str, party: HeaderParty, entity: str) -> str:
+    return f"<{tag}>{_template(party)}{dt.ts('time', party.time)}{_SIGNED}{entity}</{tag}>"
+
+
+def _participant(value: HeaderParticipant) -> str:
+    time = (
+        dt.ivl_ts("time", value.start, value.stop, xsi_type="IVL_TS")
+        if value.start or value.stop
+        else '<time nullFlavor="NA"></time>'
+    )
+    entity = _entity(
+        value.party, "associatedEntity", kind=f' classCode="{value.class_code}"', person="associatedPerson",
+        organization="scopingOrganization",
+    )  # fmt: skip
+    return (
+        f'<participant typeCode="{value.type_code}">{_template(value.party)}{_function(value.party)}{time}{entity}'
+        "</participant>"
     )
 
 
@@ -442,65 +657,70 @@ def _order(order: HeaderOrder) -> str:
     return f"<inFulfillmentOf><order>{dt.identifier(order.id)}{accession}</order></inFulfillmentOf>"
 
 
-def _complete_organization(organization: Organization, setting: str = "") -> str:
-    """An organisation with its telecom and address or their absence said: CR-BIO wants both (B03, B05)."""
-    where = dt.address(organization.address) if organization.address else dt.null("addr", NullFlavor.UNAVAILABLE)
-    return (
-        f"<representedOrganization>{dt.ii(STRUCTURE_ROOT, organization.national_id)}"
-        f"{dt.element('name', organization.name)}{dt.telecoms(organization.telecoms, NullFlavor.UNAVAILABLE)}"
-        f"{where}{setting}</representedOrganization>"
-    )
-
-
-def _service_event(event: ServiceEvent, data: HeaderServiceEvent, draft: Draft) -> str:
+def _service_event(event: HeaderServiceEvent) -> str:
     performer = event.performer
     performer_xml = ""
-    if performer and data.practice_setting:
-        organization = _complete_organization(
-            performer.actor.organization, dt.cd("standardIndustryClassCode", data.practice_setting)
-        )
-        template = dt.templates(performer.template_id) if performer.template_id else ""
-        time = dt.ivl_ts("time", high=draft.ts(performer.time)) if performer.time else ""
+    if performer and event.practice_setting:
+        setting = dt.cd("standardIndustryClassCode", event.practice_setting)
+        time = dt.ivl_ts("time", high=performer.time) if performer.time else ""
         performer_xml = (
-            f'<performer typeCode="PRF">{template}{time}{_entity(performer.actor, "assignedEntity", organization)}'
-            "</performer>"
+            f'<performer typeCode="PRF">{_template(performer)}{time}'
+            f"{_entity(performer, complete=True, setting=setting)}</performer>"
         )
     kind = f' classCode="{event.class_code}"' if event.class_code else ""
+    qualifiers = event.qualifiers or (None,) * len(event.translations)
+    translations = [Translation(code=c, qualifier=q) for c, q in zip(event.translations, qualifiers, strict=True)]
     return "".join(
         (
             f"<documentationOf><serviceEvent{kind}>",
             *[dt.identifier(i) for i in event.ids],
-            dt.cd("code", event.code, translations=event.translations) if event.code else "",
+            dt.cd("code", event.code, translations=translations) if event.code else "",
             f'<lab:statusCode code="{event.lab_status}"></lab:statusCode>' if event.lab_status else "",
-            dt.ivl_ts("effectiveTime", data.start, data.stop) if data.start or data.stop else "",
+            dt.ivl_ts("effectiveTime", event.start, event.stop) if event.start or event.stop else "",
             performer_xml,
             "</serviceEvent></documentationOf>",
         )
     )
 
 
-def _related(replaces: str | None) -> str:
-    if not replaces:
-        return ""
+def _related(type_code: str, parent: II) -> str:
     return (
-        f'<relatedDocument typeCode="RPLC"><parentDocument>{dt.ii(replaces)}</parentDocument></relatedDocument>'
+        f'<relatedDocument typeCode="{type_code}"><parentDocument>{dt.identifier(parent)}</parentDocument>'
+        "</relatedDocument>"
+    )
+
+
+def _consent(consent: HeaderConsent) -> str:
+    identifier = dt.identifier(consent.id) if consent.id else ""
+    return (
+        f'<authorization><consent classCode="CONS" moodCode="EVN">{identifier}{dt.cd("code", consent.code)}'
+        f"{dt.COMPLETED}</consent></authorization>"
+    )
+
+
+def _encounter_participant(value: HeaderParticipant) -> str:
+    time = dt.ivl_ts("time", value.start, value.stop) if value.start or value.stop else ""
+    return (
+        f'<encounterParticipant typeCode="{value.type_code}">{time}{_entity(value.party)}</encounterParticipant>'
     )  # fmt: skip
 
 
-def _encounter(encounter: HeaderEncounter, responsible: Actor | None) -> str:
-    responsible_xml = ""
-    if responsible:
-        entity = _entity(responsible, "assignedEntity", _organization(responsible.organization))
-        responsible_xml = f"<responsibleParty>{entity}</responsibleParty>"
-    facility = dt.cd("code", encounter.facility) if encounter.facility else ""
+def _encounter(encounter: HeaderEncounter) -> str:
+    facility = encounter.facility
+    category = (encounter.facility_category,) if encounter.facility_category else ()
+    place = encounter.place
     return "".join(
         (
             "<componentOf><encompassingEncounter>",
             *[dt.identifier(i) for i in encounter.ids],
             dt.cd("code", encounter.code) if encounter.code else "",
             dt.ivl_ts("effectiveTime", encounter.start, encounter.stop),
-            responsible_xml,
-            f"<location><healthCareFacility>{facility}</healthCareFacility></location>",
-            "</encompassingEncounter></componentOf>",
+            dt.cd("dischargeDispositionCode", encounter.discharge) if encounter.discharge else "",
+            f"<responsibleParty>{_entity(encounter.responsible)}</responsibleParty>" if encounter.responsible else "",
+            *[_encounter_participant(p) for p in encounter.participants],
+            "<location><healthCareFacility>",
+            dt.cd("code", facility, translations=category) if facility else "",
+            f"<location>{dt.element('name', place.name)}{dt.addresses(place.addresses)}</location>" if place else "",
+            "</healthCareFacility></location></encompassingEncounter></componentOf>",
         )
     )

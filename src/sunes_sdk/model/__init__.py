@@ -28,7 +28,7 @@ from .identity import (
     Traits,
     expected_key,
 )
-from .people import Actor, Organization, Patient, Professional
+from .people import Actor, Device, Guardian, Organization, Patient, Professional, RelatedPerson
 from .stay import Stay, StayClass
 
 __all__ = [
@@ -38,10 +38,12 @@ __all__ = [
     "ChannelKind",
     "Code",
     "Destination",
+    "Device",
     "Dmp",
     "Document",
     "Event",
     "EventType",
+    "Guardian",
     "Identifier",
     "Identity",
     "IdentityAttribute",
@@ -60,6 +62,7 @@ __all__ = [
     "Professional",
     "ReasonClass",
     "Receipt",
+    "RelatedPerson",
     "Sex",
     "Stay",
     "StayClass",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import ClassVar, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from ._base import Model, invalid
 from .code import Code, Identifier, Text
@@ -13,37 +14,6 @@ from .contact import Address, Telecom
 from .identity import Identity, IdentityStatus, Ins, Traits
 
 _FINESS = re.compile(r"[0-9](?:[0-9]|[AB])[0-9]{7}|[0-9A-Z]{2}[0-9A-Z][0-9]{6}", re.ASCII)
-
-
-class Patient(Model):
-    """A patient: identity (RNIV), local identifiers (IPP), used names, contacts."""
-
-    masked: ClassVar[frozenset[str]] = frozenset({"used_name", "used_given_name", "birth_city"})
-
-    identity: Identity
-    identifiers: tuple[Identifier, ...] = ()
-    used_name: str | None = None
-    used_given_name: str | None = None
-    birth_city: str | None = None
-    addresses: tuple[Address, ...] = ()
-    telecoms: tuple[Telecom, ...] = ()
-
-    @property
-    def traits(self) -> Traits:
-        return self.identity.traits
-
-    @property
-    def ins(self) -> Ins | None:
-        return self.identity.ins
-
-    @property
-    def status(self) -> IdentityStatus:
-        return self.identity.status
-
-    @property
-    def ipp(self) -> Identifier | None:
-        """The first local identifier."""
-        return self.identifiers[0] if self.identifiers else None
 
 
 class Organization(Model):
@@ -91,12 +61,109 @@ class Organization(Model):
         return f"1{finess}" if finess else f"3{self.siret}"
 
 
+class RelatedPerson(Model):
+    """Someone around the patient who gave information.
+
+    relation 1..1: `ECON` *personne à prévenir*, `NOK` *personne de confiance*, `CON`, `CAREGIVER`, `PAT`;
+    relationship 0..1: JDV_J11 code (`MTH` mother, `SPS` …); family 1..1; given 0..1.
+    """
+
+    masked: ClassVar[frozenset[str]] = frozenset({"family", "given"})
+
+    relation: Literal["ECON", "NOK", "CON", "CAREGIVER", "PAT"]
+    family: Text
+    given: Text | None = None
+    relationship: Text | None = None
+    addresses: tuple[Address, ...] = ()
+    telecoms: tuple[Telecom, ...] = ()
+
+
+class Guardian(Model):
+    """A patient's legal representative (*représentant légal*): a person (family 1..1, given 0..1) or an organization,
+    never both. relationship 0..1: JDV_J11 code. Raises ModelError (`GUARDIAN`)."""
+
+    masked: ClassVar[frozenset[str]] = frozenset({"family", "given"})
+
+    family: Text | None = None
+    given: Text | None = None
+    organization: Organization | None = None
+    relationship: Text | None = None
+    addresses: tuple[Address, ...] = ()
+    telecoms: tuple[Telecom, ...] = ()
+
+    @model_validator(mode="after")
+    def _one(self) -> Guardian:
+        if (self.family is None) == (self.organization is None) or (self.given and self.organization):
+            raise invalid("GUARDIAN", "a guardian is a person with a family name, or an organisation",
+                          rule="SMDS patient/guardian", path="family", hint="give family or organization, not both",
+                          hint_fr="Le représentant légal est une personne ou une structure.")  # fmt: skip
+        return self
+
+
+class Patient(Model):
+    """A patient: identity (RNIV), local identifiers (IPP), used names, contacts.
+
+    birth_city, birth_country, birth_site (name of the place, a maternity hospital) 0..1: beside the COG of the
+    traits; guardians 0..*: legal representatives; deceased 0..1, with deceased_at 0..1 (a day or an instant);
+    multiple_birth 0..1, with birth_order 0..1 (1 for the first born).
+    Raises ModelError (`PATIENT_DECEASED`, `PATIENT_BIRTH_ORDER`).
+    """
+
+    masked: ClassVar[frozenset[str]] = frozenset(
+        {"used_name", "used_given_name", "birth_city", "birth_country", "birth_site", "deceased_at"}
+    )
+
+    identity: Identity
+    identifiers: tuple[Identifier, ...] = ()
+    used_name: str | None = None
+    used_given_name: str | None = None
+    birth_city: str | None = None
+    birth_country: str | None = None
+    birth_site: str | None = None
+    addresses: tuple[Address, ...] = ()
+    telecoms: tuple[Telecom, ...] = ()
+    guardians: tuple[Guardian, ...] = ()
+    deceased: bool | None = None
+    deceased_at: AwareDatetime | date | None = None
+    multiple_birth: bool | None = None
+    birth_order: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _said_together(self) -> Patient:
+        if self.deceased_at is not None and not self.deceased:
+            raise invalid("PATIENT_DECEASED", "a time of death without deceased", rule="SMDS sdtc:deceasedInd",
+                          path="deceased", hint="give deceased=True with it")  # fmt: skip
+        if self.birth_order is not None and not self.multiple_birth:
+            raise invalid("PATIENT_BIRTH_ORDER", "a birth order without multiple_birth",
+                          rule="SMDS sdtc:multipleBirthInd", path="multiple_birth",
+                          hint="give multiple_birth=True with it")  # fmt: skip
+        return self
+
+    @property
+    def traits(self) -> Traits:
+        return self.identity.traits
+
+    @property
+    def ins(self) -> Ins | None:
+        return self.identity.ins
+
+    @property
+    def status(self) -> IdentityStatus:
+        return self.identity.status
+
+    @property
+    def ipp(self) -> Identifier | None:
+        """The first local identifier."""
+        return self.identifiers[0] if self.identifiers else None
+
+
 class Professional(Model):
     """A health professional.
 
     rpps (11 digits) or adeli (9 characters) or local_id (`3<FINESS>/<internal id>`); family / given: *nom et
     prénom d'exercice*; civility: JDV_J245 (`M`, `MME`); title: JDV_J246 (`DR MC MG PC PG PR`); profession: TRE_G15
-    code (`10` médecin, `21` pharmacien, `60` infirmier); specialty: TRE_R01 code (`SM27`), needed for 10 and 21.
+    code (`10` médecin, `21` pharmacien, `60` infirmier); specialty: TRE_R01 code (`SM27`), needed for 10 and 21;
+    am_number 0..1: number at the Assurance Maladie, an author's second identifier.
     """
 
     masked: ClassVar[frozenset[str]] = frozenset({"family", "given", "mss_address"})
@@ -113,6 +180,7 @@ class Professional(Model):
     addresses: tuple[Address, ...] = ()
     telecoms: tuple[Telecom, ...] = ()
     mss_address: str | None = None
+    am_number: str | None = None
 
     @model_validator(mode="after")
     def _identified(self) -> Professional:
@@ -154,3 +222,26 @@ class Actor(Model):
     professional: Professional
     organization: Organization
     function: Code | None = None
+
+
+class Device(Model):
+    """A system that writes documents by itself: a device, an analyser, a *service numérique référencé*.
+
+    identifier 1..1: root 1.2.250.1.71.4.2.1 and `3<FINESS>/<internal id>` for a structure's system, the editor's OID
+    for an SNR; role 1..1: JDV_J01 code (`DISPOSITIF`, `AUTOMATE`, `SNR`); model 1..1: product; software 1..1: name and
+    version of the software; organization 0..1: whose system it is, needed but for an SNR.
+    Raises ModelError (`DEVICE_ORGANIZATION`).
+    """
+
+    identifier: Identifier
+    role: Literal["DISPOSITIF", "AUTOMATE", "SNR"]
+    model: Text
+    software: Text
+    organization: Organization | None = None
+
+    @model_validator(mode="after")
+    def _owned(self) -> Device:
+        if self.organization is None and self.role != "SNR":
+            raise invalid("DEVICE_ORGANIZATION", "the system of a structure names its structure", path="organization",
+                          rule="SMDS assignedAuthor/representedOrganization", hint="give organization")  # fmt: skip
+        return self

@@ -3,32 +3,53 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import AwareDatetime, Field, field_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from ..._core.errors import CdaError
-from ...model import Actor, Code, Model, Organization, Patient, Stay
+from ...model import Actor, Code, Model, Organization, Patient, RelatedPerson, Stay, Telecom
 from ...model._base import invalid
 from ...model.code import Oid
 from ...terminology import code as terminology_code
 from ...terminology import format_code
-from ..header import II, CdaDocument, HeaderOrder
+from ..header import II, CdaDocument, CdaHeader, HeaderEncounter, HeaderOrder, HeaderOrganization
 from ..header_writer import (
+    CI_SIS,
+    CONFIDENTIALITY,
+    HL7_FRANCE,
     Authenticator,
-    HeaderContent,
+    Author,
+    Consent,
+    EncounterParticipant,
+    Order,
     Participant,
     ServiceEvent,
+    authenticator_data,
+    check_function,
+    consent_data,
+    custodian_data,
     document_xml,
-    header_data,
+    encounter_code,
+    facility_code,
     header_xml,
+    informant_data,
+    order_data,
+    participant_data,
+    party,
+    patient_data,
     patient_ids,
+    recipient_data,
+    service_event_data,
 )
 from ..issuer import Issuer
 from ..sections import Draft
 
 TITLE_MAX = 128
+DISPOSITION_SYSTEM = "1.2.250.1.213.2.14"
+"""Code system of dischargeDispositionCode."""
 
 
 class ClinicalDocument(Model, ABC):
@@ -38,6 +59,15 @@ class ClinicalDocument(Model, ABC):
     *venue*, gives componentOf; legal_authenticator 0..1: who answers for it, the author when not given; recipients
     0..*: informationRecipient; written_at 0..1: the issuer's clock when not given; title 0..1: the volet's when not
     given, at most 128 characters; confidentiality: `N` normal, `R` restricted, `V` very restricted.
+
+    The rest of the header, all 0..* or 0..1: authors: who wrote it when that is not `author` with `co_authors` (a
+    patient, a device), `author` stays the signer and performer by default; data_enterer; informants: professionals,
+    the patient, people around; authenticators: who else validated; participants (JDV_J144); placer_orders: requests it
+    answers; further_events: acts after the principal one; consents: authorization; encounter_participants (JDV_J140);
+    discharge_disposition (codeSystem 1.2.250.1.213.2.14); facility_category: category of establishment (JDV_J368);
+    facility_located: the facility's name and address are written; transforms: OID of the document that this one
+    carries in another form (XFRM), never with `replaces`.
+    Raises ModelError (`CDA_TITLE`, `CDA_TELECOM`, `CDA_FUNCTION`, `CDA_RELATED`, `CDA_DISPOSITION`).
 
     set_id, version_number, replaces: filled by `revise`; a first version leaves them alone.
 
@@ -52,17 +82,30 @@ class ClinicalDocument(Model, ABC):
 
     patient: Patient
     author: Actor
-    co_authors: tuple[Actor, ...] = ()
+    co_authors: tuple[Author, ...] = ()
+    authors: tuple[Author, ...] = ()
+    data_enterer: Actor | None = None
+    informants: tuple[Actor | Patient | RelatedPerson, ...] = ()
     custodian: Organization
     stay: Stay
-    legal_authenticator: Actor | None = None
+    legal_authenticator: Author | None = None
+    authenticators: tuple[Authenticator, ...] = ()
     recipients: tuple[Actor, ...] = ()
+    participants: tuple[Participant, ...] = ()
+    placer_orders: tuple[Order, ...] = ()
+    further_events: tuple[ServiceEvent, ...] = ()
+    consents: tuple[Consent, ...] = ()
+    encounter_participants: tuple[EncounterParticipant, ...] = ()
+    discharge_disposition: Code | None = None
+    facility_category: Code | None = None
+    facility_located: bool = False
     written_at: AwareDatetime | None = None
     title: str | None = Field(default=None, min_length=1)
     confidentiality: Literal["N", "R", "V"] = "N"
     set_id: Oid | None = None
     version_number: int = Field(default=1, ge=1)
     replaces: Oid | None = None
+    transforms: Oid | None = None
 
     @field_validator("title")
     @classmethod
@@ -71,6 +114,62 @@ class ClinicalDocument(Model, ABC):
             raise invalid("CDA_TITLE", f"the title has {len(value)} characters, {TITLE_MAX} at most", rule="SMDS title",
                           hint="shorten it", hint_fr="Raccourcissez le titre : 128 caractères au plus.")  # fmt: skip
         return value
+
+    @field_validator("discharge_disposition")
+    @classmethod
+    def _disposition(cls, value: Code | None) -> Code | None:
+        if value is not None and value.system != DISPOSITION_SYSTEM:
+            raise invalid("CDA_DISPOSITION", "the discharge disposition is of another code system",
+                          rule=f"SMDS dischargeDispositionCode, codeSystem {DISPOSITION_SYSTEM}",
+                          hint=f"take a code of {DISPOSITION_SYSTEM}")  # fmt: skip
+        return value
+
+    @model_validator(mode="after")
+    def _header_is_writable(self) -> Self:
+        if self.replaces and self.transforms:
+            raise invalid("CDA_RELATED", "a document replaces another or transforms one, not both",
+                          rule="SMDS relatedDocument 0..1", path="transforms", hint="give one of them",
+                          hint_fr="Un document remplace un autre document ou le transforme, pas les deux.")  # fmt: skip
+        for path, telecoms in self._telecoms():
+            for telecom in telecoms:
+                if telecom.value.startswith("https:"):
+                    raise invalid("CDA_TELECOM", "a CDA document takes no https: telecom", path=path,
+                                  rule="CI-SIS Telecom: tel, fax, mailto, http, ftp, mllp (CDA_H38)",
+                                  hint="give a telephone or a mailbox, or leave it out",
+                                  hint_fr="Une adresse https n'est pas admise dans un document CDA.")  # fmt: skip
+        for path, actor in (("author", self.author), *(("co_authors", a) for a in self.co_authors)):
+            if isinstance(actor, Actor) and actor.function:
+                check_function(actor, f"{path}.function")
+        return self
+
+    def _telecoms(self) -> Iterator[tuple[str, tuple[Telecom, ...]]]:
+        """What people and structures of the header are reached by, with the place in this model."""
+        yield "patient.telecoms", self.patient.telecoms
+        for guardian in self.patient.guardians:
+            yield "patient.guardians.telecoms", guardian.telecoms
+        yield "custodian.telecoms", self.custodian.telecoms
+        yield "stay.organization.telecoms", self.stay.organization.telecoms
+        for name, people in (
+            ("author", (self.author,)),
+            ("co_authors", self.co_authors),
+            ("authors", self.authors),
+            ("data_enterer", (self.data_enterer,)),
+            ("informants", self.informants),
+            ("legal_authenticator", (self.legal_authenticator,)),
+            ("authenticators", [a.actor for a in self.authenticators]),
+            ("recipients", self.recipients),
+            ("participants", [p.actor for p in self.participants]),
+            ("encounter_participants", [p.actor for p in self.encounter_participants]),
+            ("stay.responsible", (self.stay.responsible,)),
+        ):
+            for who in people:
+                if isinstance(who, Actor):
+                    yield f"{name}.professional.telecoms", who.professional.telecoms
+                    yield f"{name}.organization.telecoms", who.organization.telecoms
+                elif isinstance(who, Patient | RelatedPerson):
+                    yield f"{name}.telecoms", who.telecoms
+                elif who is not None and who.organization:
+                    yield f"{name}.organization.telecoms", who.organization.telecoms
 
     def revise(self, of: CdaDocument, **changes: Any) -> Self:
         """The next version of a rendered document: same set, next number, replacing it (RPLC).
@@ -82,7 +181,8 @@ class ClinicalDocument(Model, ABC):
         """
         values = {name: getattr(self, name) for name in type(self).model_fields}
         values |= {
-            "written_at": None, "set_id": of.set_id, "version_number": of.version_number + 1, "replaces": of.unique_id,
+            "transforms": None, "written_at": None, "set_id": of.set_id, "version_number": of.version_number + 1,
+            "replaces": of.unique_id,
         }  # fmt: skip
         revised = type(self)(**values | changes)
         if revised._type_code() != of.type_code.code:
@@ -107,54 +207,82 @@ class ClinicalDocument(Model, ABC):
         """
         written_at = (self.written_at or issuer.clock.now()).replace(microsecond=0)
         draft = Draft(issuer, written_at)
-        type_code = terminology_code("JDV_J07", self._type_code())
-        media_type = self._body_media_type()
-        content = HeaderContent(
-            template_ids=self.template_ids,
-            id=draft.oid(),
-            code=type_code,
-            code_translations=self._code_translations(),
-            title=self.title or self.default_title,
-            written_at=written_at,
-            confidentiality=self.confidentiality,
-            set_id=self.set_id or draft.oid(),
-            version_number=self.version_number,
-            replaces=self.replaces,
-            patient=self.patient,
-            authors=(self.author, *self.co_authors),
-            custodian=self.custodian,
-            recipients=self.recipients,
-            legal_authenticator=self.legal_authenticator or self.author,
-            authenticators=self._authenticators(),
-            participants=self._participants(),
-            orders=self._orders(),
-            service_events=self._service_events(written_at),
-            stay=self.stay,
-            responsible=self._responsible(),
-            facility=self._facility(),
-            body_media_type=media_type,
-        )
-        header = header_data(content, draft)
-        xml = document_xml(header_xml(content, header, draft), self._body(draft))
+        header = self._header(draft, written_at)
+        xml = document_xml(header_xml(header), self._body(draft))
         patient = self.patient
         return CdaDocument(
             content=draft.assemble(xml),
-            unique_id=content.id,
-            set_id=content.set_id,
-            version_number=content.version_number,
-            type_code=type_code,
-            title=content.title,
+            unique_id=header.id.root,
+            set_id=header.set_id.root,
+            version_number=header.version_number,
+            type_code=header.code,
+            title=header.title,
             created_at=written_at,
             organization=self.custodian,
             ins=patient.ins if patient.identity.is_qualified else None,
             ins_status=patient.status,
-            format_code=format_code(tuple(t.root for t in self.template_ids), media_type),
-            cda_level=1 if media_type else 3,
-            replaces=content.replaces,
+            format_code=format_code(tuple(t.root for t in self.template_ids), header.body_media_type),
+            cda_level=1 if header.body_media_type else 3,
+            replaces=self.replaces,
             stay=self.stay.visit,
             unit=self.stay.unit,
             header=header,
             is_canonical=True,
+        )
+
+    def _header(self, draft: Draft, written_at: datetime) -> CdaHeader:
+        """The header as data: equal to what `read_header` finds in the bytes."""
+        stay = self.stay
+        now = draft.written_at
+        responsible = self._responsible() or stay.responsible
+        organization = self._facility() or stay.organization
+        return CdaHeader(
+            template_ids=(HL7_FRANCE, CI_SIS, *self.template_ids),
+            id=II(draft.oid()),
+            code=terminology_code("JDV_J07", self._type_code()),
+            code_translations=self._code_translations(),
+            title=self.title or self.default_title,
+            effective_time=now,
+            confidentiality=CONFIDENTIALITY[self.confidentiality],
+            language="fr-FR",
+            set_id=II(self.set_id or draft.oid()),
+            version_number=self.version_number,
+            patient=patient_data(self.patient, draft),
+            authors=tuple(
+                [
+                    party(a, now, as_author=True, with_function=True)
+                    for a in self.authors or (self.author, *self.co_authors)
+                ]
+            ),
+            data_enterer=party(self.data_enterer) if self.data_enterer else None,
+            informants=tuple([informant_data(i) for i in self.informants]),
+            custodian=custodian_data(self.custodian),
+            recipients=tuple([recipient_data(r) for r in self.recipients]),
+            legal_authenticator=party(self.legal_authenticator or self.author, now),
+            authenticators=tuple(
+                [authenticator_data(a, draft) for a in (*self._authenticators(), *self.authenticators)]
+            ),
+            participants=tuple([participant_data(p, draft) for p in (*self._participants(), *self.participants)]),
+            orders=(*self._orders(), *[order_data(o) for o in self.placer_orders]),
+            service_events=tuple(
+                [service_event_data(e, draft) for e in (*self._service_events(written_at), *self.further_events)]
+            ),
+            replaces=II(self.replaces) if self.replaces else None,
+            transforms=II(self.transforms) if self.transforms else None,
+            consents=tuple([consent_data(c) for c in self.consents]),
+            encounter=HeaderEncounter(
+                ids=(II(stay.visit.root, stay.visit.value),),
+                code=encounter_code(stay),
+                start=draft.ts(stay.admitted_at),
+                stop=draft.ts(stay.discharged_at) if stay.discharged_at else "",
+                discharge=self.discharge_disposition,
+                responsible=party(responsible) if responsible else None,
+                participants=tuple([participant_data(p, draft) for p in self.encounter_participants]),
+                facility=facility_code(organization),
+                facility_category=self.facility_category,
+                place=_place(organization) if self.facility_located else None,
+            ),
+            body_media_type=self._body_media_type(),
         )
 
     # What a kind of document adds. ------------------------------------------------------------------------------
@@ -193,3 +321,9 @@ class ClinicalDocument(Model, ABC):
     def _facility(self) -> Organization | None:
         """Where the care took place when it is not the stay's organisation."""
         return None
+
+
+def _place(organization: Organization) -> HeaderOrganization:
+    return HeaderOrganization(
+        id=None, name=organization.name, addresses=(organization.address,) if organization.address else ()
+    )
