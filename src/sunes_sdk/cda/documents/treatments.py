@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..._core.xml import escape_text
 from ...model import Code, Model
@@ -14,37 +14,71 @@ from ...model.code import Text
 from .. import datatypes as dt
 from ..datatypes import NullFlavor, Ref
 from ..sections import Draft, Narrative, ObservationKind, entry, entry_relationship
+from .dosing import (
+    Dosage,
+    DosingMode,
+    Quantity,
+    QuantityRange,
+    Refs,
+    TimingEvent,
+    check_unit,
+    dose_xml,
+    duration,
+    frequency_xml,
+    period_xml,
+)
 
 CIS = "1.2.250.1.213.2.3.1"
 CIP = "1.2.250.1.213.2.3.2"
+UCD = "1.2.250.1.213.2.62"
 ATC = "2.16.840.1.113883.6.73"
 MEDICABASE = "1.2.250.1.213.2.59"
+SMS = "2.16.840.1.113883.3.6905.2"
+"""Substances of the European Medicines Agency (SPOR SMS)."""
 EDQM = "0.4.0.127.0.16.1.1.2.1"
 SUBSTITUTION = "2.16.840.1.113883.5.1070"
-EDQM_BOX = "30009000"
+BOX = Code(code="30009000", system=EDQM, display="boîte(s)")
+TUBE = Code(code="30067000", system=EDQM, display="tube(s)")
+
+__all__ = [
+    "ATC", "BOX", "CIP", "CIS", "EDQM", "MEDICABASE", "SMS", "TUBE", "UCD", "Dosage", "DoseStep", "DosingMode",
+    "Ingredient", "Medicine", "PrescribedTreatment", "Quantity", "QuantityRange", "TimingEvent", "Treatment",
+    "write_prescribed", "write_treatments",
+]  # fmt: skip
 
 
-class Quantity(Model):
-    """A physical quantity. unit: UCUM, from the official finite list (`{tbl}`, `mg`, `mL`, `d`, `h`); may be empty."""
+class Ingredient(Model):
+    """An active substance. name 1..1; code 0..1: SMS; strength 0..1, in `per` (one unit of the medicine)."""
 
-    value: Decimal
-    unit: str = ""
+    name: Text
+    code: Code | None = None
+    strength: Quantity | None = None
+    per: Quantity = Field(default_factory=lambda: Quantity(value=Decimal(1)))
+
+    @field_validator("strength", "per")
+    @classmethod
+    def _measured(cls, value: Quantity | None) -> Quantity | None:
+        check_unit(value)
+        return value
 
     @property
     def text(self) -> str:
-        """As French people read it: `1,5 comprimé`, `2 jours`."""
-        one, many = _UNIT_TEXTS.get(self.unit, (self.unit, self.unit))
-        return f"{dt.number(self.value)} {many if abs(self.value) >= 2 else one}".strip().replace(".", ",")
+        if not self.strength:
+            return self.name
+        per = "" if self.per == Quantity(value=Decimal(1)) else f" pour {self.per.text}"
+        return f"{self.name} {self.strength.text}{per}"
 
-
-_UNIT_TEXTS = {
-    "{tbl}": ("comprimé", "comprimés"),
-    "min": ("minute", "minutes"),
-    "h": ("heure", "heures"),
-    "d": ("jour", "jours"),
-    "wk": ("semaine", "semaines"),
-    "mo": ("mois", "mois"),
-}
+    def xml(self) -> str:
+        quantity = ""
+        if self.strength:
+            parts = dt.pq("numerator", self.strength.value, self.strength.unit, xsi_type="PQ")
+            parts += dt.pq("denominator", self.per.value, self.per.unit, xsi_type="PQ")
+            quantity = f"<pharm:quantity>{parts}</pharm:quantity>"
+        code = dt.cd("pharm:code", self.code) if self.code else ""
+        return (
+            f'<pharm:ingredient classCode="ACTI">{quantity}<pharm:ingredient classCode="MMAT" determinerCode="KIND">'
+            f"{code}{dt.element('pharm:name', self.name)}</pharm:ingredient></pharm:ingredient>"
+        )
 
 
 class Medicine(Model):
@@ -52,45 +86,112 @@ class Medicine(Model):
 
     name 1..1: nom de marque; label 0..1: full label of the code, the name when not given; cis 0..1: 8 digits
     (without it the entry says the code is missing, and the narrative names the medicine); cip 0..1: 7 or 13 digits;
-    atc 0..1: code and label; medicabase 0..1: code MV and label.
+    ucd 0..1: 7 or 13 digits; atc 0..1: code and label; medicabase 0..1: code MV and label; form 0..1: EDQM dose form;
+    generic 0..1: ATC class whose generic it is (*équivalent générique*); ingredients 0..*; compounded: *préparation
+    magistrale*, which has no code of its own: `name` then says what it is made of, on several lines if need be.
+    Raises ModelError `MEDICINE_CIP` (check digit), `MEDICINE_COMPOUNDED`.
     """
 
     name: Text
     label: str | None = None
     cis: str | None = Field(default=None, pattern=r"^[0-9]{8}$")
     cip: str | None = Field(default=None, pattern=r"^([0-9]{7}|[0-9]{13})$")
+    ucd: str | None = Field(default=None, pattern=r"^([0-9]{7}|[0-9]{13})$")
     atc: Code | None = None
     medicabase: Code | None = None
+    form: Code | None = None
+    generic: Code | None = None
+    ingredients: tuple[Ingredient, ...] = ()
+    compounded: bool = False
 
-    def _code(self, ref: Ref) -> str:
+    @field_validator("cip")
+    @classmethod
+    def _check_digit(cls, value: str | None) -> str | None:
+        if value and len(value) == 13:
+            weighed = sum(int(digit) * (3 if i % 2 else 1) for i, digit in enumerate(value))
+            if weighed % 10:
+                raise invalid("MEDICINE_CIP", "the check digit of this CIP13 is wrong", rule="CIP13 is a GTIN-13 (GS1)",
+                              hint="copy the 13 digits of the box again",
+                              hint_fr="Le code CIP du médicament est erroné : vérifiez ses 13 chiffres.")  # fmt: skip
+        return value
+
+    @model_validator(mode="after")
+    def _no_code_of_a_compounded(self) -> Medicine:
+        if self.compounded and (self.cis or self.cip or self.ucd or self.medicabase):
+            raise invalid("MEDICINE_COMPOUNDED", "a compounded preparation has no CIS, CIP, UCD or Medicabase code",
+                          rule="IHE PHARM PRE: code nullFlavor NA", path="compounded",
+                          hint="drop the codes, or compounded",
+                          hint_fr="Une préparation magistrale n'a pas de code de spécialité.")  # fmt: skip
+        return self
+
+    @property
+    def product_texts(self) -> dict[str, str]:
+        """What the entry says of the product beside its name."""
+        texts = {
+            "Forme": _label(self.form),
+            "Équivalent générique": _label(self.generic),
+            "Composition": ", ".join(i.text for i in self.ingredients),
+        }
+        return {label: text for label, text in texts.items() if text}
+
+    def _material(self, ref: Ref) -> str:
+        """code, name and the pharmaceutical extensions of manufacturedMaterial."""
         label = self.label or self.name
-        translations = [c for c in (self.medicabase, self.atc) if c]
-        content = "".join([dt.translation(c) for c in translations])
-        if self.cip:
-            content += dt.coded("translation", self.cip, label, CIP, "CIP")
-        if not self.cis:
-            return dt.null_code("code", NullFlavor.UNKNOWN, original=ref, content=content)
-        return dt.coded("code", self.cis, label, CIS, "CIS", content=ref.original_text + content)
+        content = "".join([dt.translation(c) for c in (self.medicabase, self.atc) if c])
+        for code, system, name in ((self.cip, CIP, "CIP"), (self.ucd, UCD, "UCD")):
+            content += dt.coded("translation", code, label, system, name) if code else ""
+        if self.compounded:
+            xml = dt.null_code("code", NullFlavor.NOT_APPLICABLE, original=ref, content=content)
+            xml += dt.null("name", NullFlavor.NOT_APPLICABLE)
+        else:
+            if self.cis:
+                xml = dt.coded("code", self.cis, label, CIS, "CIS", content=ref.original_text + content)
+            else:
+                xml = dt.null_code("code", NullFlavor.UNKNOWN, original=ref, content=content)
+            xml += f"<name>{escape_text(self.name)}</name>"
+        if self.form:
+            xml += dt.cd("pharm:formCode", self.form)
+        if self.generic:
+            xml += (
+                '<pharm:asSpecializedKind classCode="GRIC"><pharm:generalizedMedicineClass classCode="MMAT">'
+                f"{dt.cd('pharm:code', self.generic)}{dt.element('pharm:name', _label(self.generic))}"
+                "</pharm:generalizedMedicineClass></pharm:asSpecializedKind>"
+            )
+        return xml + "".join([i.xml() for i in self.ingredients])
 
 
-class Treatment(Medicine):
+def _label(code: Code | None) -> str:
+    return (code.display or code.code) if code else ""
+
+
+class Treatment(Medicine, Dosage):
     """*FR-Traitement*, dosing mode "normal".
 
     posology 0..1: as people read it (`1 comprimé par jour`); start / end 0..1: dates, no end while it goes on;
-    dose 0..1, every 0..1 (period between two takes), rate 0..1, max_dose 0..1 over max_dose_period; route 0..1: EDQM
-    Standard Terms; comment 0..1.
+    dose, every, events, rate: see `Dosage`; max_dose 0..1 over max_dose_period; route 0..1: EDQM Standard Terms;
+    site 0..1: where on the body, a code of JDV_HumanSubstanceAdministrationSite or plain text; comment 0..1.
     """
 
     posology: str | None = None
     start: date | None = None
     end: date | None = None
-    dose: Quantity | None = None
-    every: Quantity | None = None
-    rate: Quantity | None = None
     max_dose: Quantity | None = None
     max_dose_period: Quantity = Field(default_factory=lambda: Quantity(value=Decimal(1), unit="d"))
     route: Code | None = None
+    site: Code | Text | None = None
     comment: str | None = None
+
+    @field_validator("max_dose")
+    @classmethod
+    def _most(cls, value: Quantity | None) -> Quantity | None:
+        check_unit(value)
+        return value
+
+    @field_validator("max_dose_period")
+    @classmethod
+    def _over(cls, value: Quantity) -> Quantity:
+        duration(value)
+        return value
 
     @model_validator(mode="after")
     def _ordered(self) -> Treatment:
@@ -103,63 +204,37 @@ class Treatment(Medicine):
     @property
     def is_structured(self) -> bool:
         """Whether the dosage is written as data, beside the text."""
-        return any((self.dose, self.every, self.rate, self.max_dose, self.route))
+        return bool(self.dosage_texts)
 
     @property
     def dosage_texts(self) -> dict[str, str]:
-        """Each part of the dosage that is written as data, as people read it: the narrative says what entries say."""
-        texts = {}
-        if self.dose:
-            texts["Dose"] = self.dose.text
-        if self.every:
-            texts["Fréquence"] = f"une prise par période de {self.every.text}"
-        if self.rate:
-            texts["Rythme"] = self.rate.text
+        texts = super().dosage_texts
         if self.max_dose:
             texts["Dose maximale"] = f"{self.max_dose.text} par période de {self.max_dose_period.text}"
         if self.route:
-            texts["Voie d'administration"] = self.route.display or self.route.code
+            texts["Voie d'administration"] = _label(self.route)
+        if self.site:
+            texts["Région anatomique"] = self.site if isinstance(self.site, str) else _label(self.site)
         return texts
 
-    def _times(self) -> str:
-        return period_xml(self.start, self.end)
-
-    def _dosage(self) -> str:
-        """effectiveTime[2] to maxDoseQuantity, but for what stands between in a prescription."""
-        return frequency_xml(self.every) + route_xml(self.route) + dose_xml(self)
-
-
-def period_xml(start: date | None, end: date | None) -> str:
-    """effectiveTime[1]: low and high are both expected, so a bound that is not known says so."""
-    low = dt.ts("low", dt.day(start)) if start else dt.null("low", NullFlavor.UNKNOWN)
-    high = dt.ts("high", dt.day(end)) if end else dt.null("high", NullFlavor.UNKNOWN)
-    return f'<effectiveTime xsi:type="IVL_TS">{low}{high}</effectiveTime>'
-
-
-def frequency_xml(every: Quantity | None) -> str:
-    if not every:
-        return ""
-    period = dt.pq("period", every.value, every.unit)
-    return f'<effectiveTime operator="A" xsi:type="PIVL_TS">{period}</effectiveTime>'
-
-
-def route_xml(route: Code | None) -> str:
-    return dt.cd("routeCode", route) if route else ""
-
-
-def dose_xml(treatment: Treatment) -> str:
-    xml = ""
-    if (dose := treatment.dose) is not None:
-        xml += dt.ivl_pq("doseQuantity", dose.value, dose.value, dose.unit)
-    if (rate := treatment.rate) is not None:
-        xml += dt.ivl_pq("rateQuantity", rate.value, rate.value, rate.unit)
-    if (most := treatment.max_dose) is not None:
-        over = treatment.max_dose_period
-        xml += (
-            f"<maxDoseQuantity>{dt.pq('numerator', most.value, most.unit)}"
-            f"{dt.pq('denominator', over.value, over.unit)}</maxDoseQuantity>"
-        )
-    return xml
+    def _how(self, refs: Refs) -> str:
+        """routeCode to maxDoseQuantity."""
+        xml = dt.cd("routeCode", self.route, original=refs.get("Voie d'administration")) if self.route else ""
+        if self.site:
+            # The official profile refuses the code system of the official value set (SNOMED CT) but takes a
+            # nullFlavor: the code then stands as its translation (unverified with consumers).
+            coded = "" if isinstance(self.site, str) else dt.translation(self.site)
+            xml += dt.null_code(
+                "approachSiteCode", NullFlavor.OTHER, original=refs.get("Région anatomique"), content=coded
+            )
+        xml += dose_xml(self, refs)
+        if (most := self.max_dose) is not None:
+            over = self.max_dose_period
+            xml += (
+                f"<maxDoseQuantity>{dt.pq('numerator', most.value, most.unit)}"
+                f"{dt.pq('denominator', over.value, over.unit)}</maxDoseQuantity>"
+            )
+        return xml
 
 
 def _french(value: date | None) -> str:
@@ -180,8 +255,8 @@ _PRODUCT = (
 )
 _PRODUCT_END = "</manufacturedMaterial></manufacturedProduct></consumable>"
 _COLUMNS = (
-    "Médicament", "Posologie", "Dose", "Fréquence", "Rythme", "Dose maximale", "Voie d'administration", "Début", "Fin",
-    "Commentaire",
+    "Médicament", "Forme", "Équivalent générique", "Composition", "Posologie", "Dose", "Fréquence", "Rythme",
+    "Dose maximale", "Voie d'administration", "Région anatomique", "Début", "Fin", "Commentaire",
 )  # fmt: skip
 
 
@@ -206,6 +281,7 @@ def write_treatments(
         {
             "Médicament": t.name,
             "Posologie": t.posology or "",
+            **t.product_texts,
             **t.dosage_texts,
             "Début": _french(t.start),
             "Fin": _french(t.end),
@@ -222,35 +298,92 @@ _NO_PERIOD = '<effectiveTime xsi:type="IVL_TS"><low nullFlavor="NA"></low><high 
 
 
 def _treatment_entry(draft: Draft, ref: Ref, treatment: Treatment) -> str:
+    refs = dict.fromkeys(("Voie d'administration", "Région anatomique"), ref)
     return (
-        f"<entry>{_TREATMENT}{draft.id()}{_DRUG}{ref.text}{dt.COMPLETED}{treatment._times()}{treatment._dosage()}"
-        f"{_PRODUCT}{treatment._code(ref)}<name>{escape_text(treatment.name)}</name>{_PRODUCT_END}"
-        "</substanceAdministration></entry>"
+        f"<entry>{_TREATMENT}{draft.id()}{_DRUG}{ref.text}{dt.COMPLETED}{period_xml(treatment.start, treatment.end)}"
+        f"{frequency_xml(treatment, refs)}{treatment._how(refs)}"
+        f"{_PRODUCT}{treatment._material(ref)}{_PRODUCT_END}</substanceAdministration></entry>"
     )
 
 
-class PrescribedTreatment(Treatment):
-    """*FR-Traitement-prescrit*: one line of a prescription, dosing mode "normal".
+class DoseStep(Dosage):
+    """*FR-Traitement-prescrit-subordonnee*: one step of a treatment whose dose changes.
 
-    posology 1..1: as people read it. It is written as structured too when a dose, a period, a rate, a maximum or a
-    route is given. repeats: number of
-    renewals; substitution_allowed: by a generic, else no_substitution_reason is mandatory; chronic_disease: *en
-    rapport avec une ALD*; work_accident: *accident du travail ou maladie professionnelle*; not_reimbursable;
-    off_label: *hors AMM*; prevention 0..1; patient_instructions 0..1; dispenser_instructions 0..1; boxes 0..1.
+    text 0..1: as people read it, made of the other parts when not given; start 0..1 and lasting 0..1: from when, for
+    how long; dose, every, events, rate: what this step changes; condition 0..1: when it applies (*glycémie > 2 g/L*),
+    mandatory in the mode CONDITIONAL; product 0..1: the component, in the mode COMBINED and there only.
+    Raises ModelError `DOSING_DURATION`, `DOSING_STEP_EMPTY`.
+    """
+
+    text: str | None = None
+    start: date | None = None
+    lasting: Quantity | None = None
+    condition: str | None = None
+    product: Medicine | None = None
+
+    @field_validator("lasting")
+    @classmethod
+    def _length(cls, value: Quantity | None) -> Quantity | None:
+        return duration(value)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> DoseStep:
+        if not (self.dosage_texts or self.product):
+            raise invalid("DOSING_STEP_EMPTY", "the step changes neither dose, frequency nor rate",
+                          rule="FR-Traitement-prescrit-subordonnee", hint="give dose, every, events or rate",
+                          hint_fr="Indiquez la dose ou la fréquence de cette étape.")  # fmt: skip
+        return self
+
+    @property
+    def shown(self) -> str:
+        if self.text:
+            return self.text
+        when = [f"à partir du {_french(self.start)}"] if self.start else []
+        if self.lasting:
+            when.append(f"pendant {self.lasting.text}")
+        product = [self.product.name] if self.product else []
+        return ", ".join([*product, *self.dosage_texts.values(), *when])
+
+
+class PrescribedTreatment(Treatment):
+    """*FR-Traitement-prescrit*: one line of a prescription.
+
+    posology 1..1: as people read it. It is written as structured too when any part of the dosage, a route, a site or
+    a step is given. mode and steps: how the dose changes (`DosingMode`, `DoseStep`); lasting 0..1: length of a
+    treatment whose start is not known (mode DELAYED, instead of start and end); precondition 0..1: what must hold
+    before it is taken.
+    repeats: number of renewals, None when not limited; renewal_period 0..1 or renewal_until 0..1: for how long, or
+    until when, it may be renewed; substitution_allowed: by a generic, else no_substitution_reason is mandatory;
+    chronic_disease: *en rapport avec une ALD*; work_accident: *accident du travail ou maladie professionnelle*;
+    not_reimbursable; off_label: *hors AMM*; prevention; patient_instructions 0..1; dispenser_instructions 0..1;
+    boxes 0..1: how many of `packaging` (EDQM packaging, a box when not given) to dispense.
+    Raises ModelError `DOSING_MODE`, `DOSING_DURATION`, `PRESCRIPTION_SUBSTITUTION`, `PRESCRIPTION_RENEWAL`.
     """
 
     posology: Text
-    repeats: int = Field(default=0, ge=0)
+    mode: DosingMode = DosingMode.NORMAL
+    steps: tuple[DoseStep, ...] = ()
+    lasting: Quantity | None = None
+    precondition: str | None = None
+    repeats: int | None = Field(default=0, ge=0)
+    renewal_period: Quantity | None = None
+    renewal_until: date | None = None
     substitution_allowed: bool = True
     no_substitution_reason: str | None = None
     chronic_disease: bool = False
     work_accident: bool = False
     not_reimbursable: bool = False
     off_label: bool = False
-    prevention: bool | None = None
+    prevention: bool = False
     patient_instructions: str | None = None
     dispenser_instructions: str | None = None
     boxes: int | None = Field(default=None, ge=1)
+    packaging: Code = BOX
+
+    @field_validator("lasting", "renewal_period")
+    @classmethod
+    def _length(cls, value: Quantity | None) -> Quantity | None:
+        return duration(value)
 
     @model_validator(mode="after")
     def _reason_given(self) -> PrescribedTreatment:
@@ -259,7 +392,50 @@ class PrescribedTreatment(Treatment):
                           rule="eP-MED-DM FR-Autorisation-Substitution", path="no_substitution_reason",
                           hint="give no_substitution_reason, e.g. Marge thérapeutique étroite",
                           hint_fr="Indiquez le motif de non substitution.")  # fmt: skip
+        if self.renewal_period and self.renewal_until:
+            raise invalid("PRESCRIPTION_RENEWAL", "renewals have a period or an end, not both", path="renewal_until",
+                          rule="FR-Periode-de-renouvellement: high or width", hint="give one of them")  # fmt: skip
+        if self.repeats == 0 and (self.renewal_period or self.renewal_until):
+            raise invalid("PRESCRIPTION_RENEWAL", "a line that is not renewed has a renewal period", path="repeats",
+                          rule="FR-Periode-de-renouvellement", hint="give repeats, None when not limited",
+                          hint_fr="Indiquez le nombre de renouvellements.")  # fmt: skip
         return self
+
+    @model_validator(mode="after")
+    def _mode_holds(self) -> PrescribedTreatment:
+        problem = self._mode_problem()
+        if problem:
+            path, message, hint, hint_fr = problem
+            raise invalid("DOSING_MODE", message, path=path, hint=hint, hint_fr=hint_fr,
+                          rule="eP-MED-DM FR-Traitement-prescrit, mode d'administration")  # fmt: skip
+        return self
+
+    def _mode_problem(self) -> tuple[str, str, str, str] | None:
+        mode = self.mode
+        if mode.has_steps != bool(self.steps):
+            if self.steps:
+                return "steps", "this mode has no step", "give the mode TAPERED, SPLIT, CONDITIONAL or COMBINED", (
+                    "Choisissez un mode d'administration qui admet des étapes.")  # fmt: skip
+            return "steps", "this mode needs a step", "give steps, or the mode NORMAL", "Décrivez les étapes."
+        if mode in (DosingMode.TAPERED, DosingMode.SPLIT) and (self.dose or self.has_frequency):
+            return "dose", "the dose stands on the line and on its steps", "leave it to the steps", (
+                "La dose est indiquée à la fois sur la ligne et dans ses étapes.")  # fmt: skip
+        if self.lasting and (mode is not DosingMode.DELAYED or self.start or self.end):
+            return "lasting", "a length stands for an unknown start only", "give start and end instead", (
+                "Indiquez soit les dates, soit la durée d'un traitement à début différé.")  # fmt: skip
+        for i, step in enumerate(self.steps):
+            if mode is DosingMode.CONDITIONAL and not step.condition:
+                return f"steps.{i}.condition", "a conditional step says when it applies", "give condition", (
+                    "Indiquez la condition de cette étape.")  # fmt: skip
+            if bool(step.product) != (mode is DosingMode.COMBINED):
+                return f"steps.{i}.product", "a component goes with the mode COMBINED, and it alone", (
+                    "give the product of each step in that mode only"), (
+                    "Indiquez le composant de chaque étape d'une association, et là seulement.")  # fmt: skip
+        return None
+
+    @property
+    def is_structured(self) -> bool:
+        return bool(self.steps) or super().is_structured
 
 
 _PRESCRIBED = '<substanceAdministration classCode="SBADM" moodCode="INT">' + dt.templates(
@@ -269,13 +445,18 @@ _PRESCRIBED = '<substanceAdministration classCode="SBADM" moodCode="INT">' + dt.
     "1.2.250.1.213.1.1.3.83",
 )
 _STRUCTURED = dt.templates("1.3.6.1.4.1.19376.1.9.1.3.6")
-_NORMAL = dt.templates("1.3.6.1.4.1.19376.1.5.3.1.4.7.1")
+_MODES = {mode: dt.templates(mode.value) for mode in DosingMode}
+# The IHE PCC profile of the official kit does not know the delayed mode and asks for another one; the French profile
+# takes both together (contradiction of the kit: both are written).
+_MODES[DosingMode.DELAYED] = dt.templates(DosingMode.NORMAL.value, DosingMode.DELAYED.value)
+_STEP = '<substanceAdministration classCode="SBADM" moodCode="INT">' + dt.templates("1.2.250.1.213.1.1.3.83.1")
 _PRESCRIBED_PRODUCT = (
-    '<consumable><manufacturedProduct classCode="MANU">'
+    '<manufacturedProduct classCode="MANU">'
     + dt.templates("2.16.840.1.113883.10.20.1.53", "1.3.6.1.4.1.19376.1.5.3.1.4.7.2", "1.2.250.1.213.1.1.3.43")
     + '<manufacturedMaterial classCode="MMAT" determinerCode="KIND">'
     + dt.templates("1.3.6.1.4.1.19376.1.9.1.3.1")
 )
+_NO_PRODUCT = '<code nullFlavor="NA"></code><name nullFlavor="NA"></name>'
 _SUBSTITUTION = '<act classCode="ACT" moodCode="DEF">' + dt.templates(
     "1.3.6.1.4.1.19376.1.9.1.3.9.1", "1.2.250.1.213.1.1.3.87"
 )
@@ -297,6 +478,9 @@ _SUPPLY = (
     + dt.templates("1.3.6.1.4.1.19376.1.9.1.3.8", "1.2.250.1.213.1.1.3.86")
     + '<independentInd value="false"></independentInd>'
 )
+_RENEWAL = '<supply classCode="SPLY" moodCode="RQO">' + dt.templates(
+    "1.3.6.1.4.1.19376.1.9.1.3.15", "1.2.250.1.213.1.1.3.88"
+)
 _CHRONIC = ObservationKind("1.2.250.1.213.1.1.3.48.13", code="MED-574", display="En rapport avec une ALD")
 _WORK_ACCIDENT = ObservationKind(
     "1.2.250.1.213.1.1.3.48.14",
@@ -310,14 +494,63 @@ _OFF_LABEL = ObservationKind(
 _PREVENTION = ObservationKind("1.2.250.1.213.1.1.3.48.34", code="GEN-295", display="En rapport avec la prévention")
 
 
+def _flags(draft: Draft, narrative: Narrative, *values: tuple[ObservationKind, bool]) -> list[str]:
+    """What the reimbursement needs to know of a line: one yes or no each."""
+    parts = []
+    for kind, value in values:
+        said = narrative.item("Oui" if value else "Non", kind.display)
+        parts.append(entry_relationship(kind.write(draft, said, dt.boolean(value), draft.written_at)))
+    return parts
+
+
+def _dates_text(start: date | None, end: date | None) -> str:
+    parts = (f"du {_french(start)}" if start else "", f"au {_french(end)}" if end else "")
+    return " ".join(filter(None, parts))
+
+
+def _precondition(narrative: Narrative, text: str | None, label: str) -> str:
+    if not text:
+        return ""
+    return f"<precondition><criterion>{narrative.item(text, label).text}</criterion></precondition>"
+
+
+def _step(draft: Draft, narrative: Narrative, step: DoseStep, number: int) -> str:
+    said = narrative.item(step.shown, f"Étape {number}")
+    refs: Refs = dict.fromkeys(step.dosage_texts, said)
+    if step.product:
+        for label, text in step.product.product_texts.items():
+            narrative.item(text, f"{label} ({step.product.name})")
+    product = step.product._material(said) if step.product else _NO_PRODUCT
+    precondition = _precondition(narrative, step.condition, f"Condition de l'étape {number}")
+    return entry_relationship(
+        f'<sequenceNumber value="{number}"></sequenceNumber>{_STEP}{draft.id()}{said.text}{dt.COMPLETED}'
+        f"{frequency_xml(step, refs, step.start, step.lasting)}{dose_xml(step, refs)}"
+        f'<consumable typeCode="CSM">{_PRESCRIBED_PRODUCT}{product}{_PRODUCT_END}'
+        f"{precondition}</substanceAdministration>"
+    )
+
+
+def _renewal(narrative: Narrative, line: PrescribedTreatment) -> str:
+    if until := line.renewal_until:
+        narrative.item(f"jusqu'au {_french(until)}", "Période de renouvellement")
+        time = dt.ts("high", dt.day(until))
+    elif period := line.renewal_period:
+        narrative.item(period.text, "Période de renouvellement")
+        time = dt.pq("width", period.value, period.unit)
+    else:
+        return ""
+    return entry_relationship(f'{_RENEWAL}<effectiveTime xsi:type="IVL_TS">{time}</effectiveTime></supply>')
+
+
 def write_prescribed(draft: Draft, narrative: Narrative, line: PrescribedTreatment) -> str:
     """One prescription line: its narrative items and its entry."""
-    when = " ".join(
-        filter(None, (f"du {_french(line.start)}" if line.start else "", f"au {_french(line.end)}" if line.end else ""))
-    )
+    when = f"pendant {line.lasting.text}" if line.lasting else _dates_text(line.start, line.end)
     ref = narrative.paragraph(f"{line.name} : {line.posology}{f' ({when})' if when else ''}")
-    for label, dosed in line.dosage_texts.items():
-        narrative.item(dosed, label)
+    for label, said_of_it in line.product_texts.items():
+        narrative.item(said_of_it, label)
+    refs = {label: narrative.item(text, label) for label, text in line.dosage_texts.items()}
+    steps = [_step(draft, narrative, step, i) for i, step in enumerate(line.steps, 1)]
+    precondition = _precondition(narrative, line.precondition, "Précondition")
     if line.comment:
         narrative.item(line.comment, "Commentaire")
     if line.substitution_allowed:
@@ -326,36 +559,41 @@ def write_prescribed(draft: Draft, narrative: Narrative, line: PrescribedTreatme
     else:
         reason = narrative.item(f"{_NONE_TEXT} : {line.no_substitution_reason}", "Substitution")
         substitution = dt.coded("code", "N", _NONE_TEXT, SUBSTITUTION, content=reason.original_text)
-    if line.repeats:
-        narrative.item(str(line.repeats), "Renouvellements")
-    parts = [entry_relationship(f"{_SUBSTITUTION}{substitution}{dt.COMPLETED}</act>")]
-    for kind, value in (
+    if line.repeats is None:
+        narrative.item("non limités", "Renouvellements")
+        repeats = '<repeatNumber nullFlavor="NI"></repeatNumber>'
+    else:
+        if line.repeats:
+            narrative.item(str(line.repeats), "Renouvellements")
+        repeats = f'<repeatNumber value="{line.repeats}"></repeatNumber>'
+    renewal = _renewal(narrative, line)
+    flags = _flags(
+        draft,
+        narrative,
         (_CHRONIC, line.chronic_disease),
         (_WORK_ACCIDENT, line.work_accident),
+        (_PREVENTION, line.prevention),
         (_NOT_REIMBURSABLE, line.not_reimbursable),
         (_OFF_LABEL, line.off_label),
-        (_PREVENTION, line.prevention),
-    ):
-        if value is not None:
-            said = narrative.item("Oui" if value else "Non", kind.display)
-            parts.append(entry_relationship(kind.write(draft, said, dt.boolean(value), draft.written_at)))
-    before = []
+    )
+    instructions = ""
     for head, text, label in (
         (_PATIENT_INSTRUCTION, line.patient_instructions, "Instructions au patient"),
         (_DISPENSER_INSTRUCTION, line.dispenser_instructions, "Instructions au dispensateur"),
     ):
         if text:
             said = narrative.item(text, label)
-            before.append(entry_relationship(f"{head}{said.text}{dt.COMPLETED}</act>", "SUBJ", inversion=True))
+            instructions += entry_relationship(f"{head}{said.text}{dt.COMPLETED}</act>", "SUBJ", inversion=True)
+    quantity = ""
     if line.boxes:
-        narrative.item(f"{line.boxes} boîte(s)", "Quantité")
-        quantity = dt.pq("quantity", line.boxes, EDQM_BOX)
-        before.append(entry_relationship(f"{_SUPPLY}{quantity}</supply>"))
-    structured = line.is_structured
-    repeats = f'<repeatNumber value="{line.repeats}"></repeatNumber>'
-    dosage = f"{frequency_xml(line.every)}{repeats}{route_xml(line.route)}{dose_xml(line)}" if structured else repeats
+        narrative.item(f"{line.boxes} {_label(line.packaging)}", "Quantité")
+        quantity = entry_relationship(f"{_SUPPLY}{dt.pq('quantity', line.boxes, line.packaging.code)}</supply>")
+    allowed = entry_relationship(f"{_SUBSTITUTION}{substitution}{dt.COMPLETED}</act>")
+    structured = _STRUCTURED if line.is_structured else ""
     return entry(
-        f"{_PRESCRIBED}{_STRUCTURED if structured else ''}{_NORMAL}{draft.id()}{_DRUG}{ref.text}{dt.COMPLETED}"
-        f"{line._times()}{dosage}{_PRESCRIBED_PRODUCT}{line._code(ref)}<name>{escape_text(line.name)}</name>"
-        f"{_PRODUCT_END}{''.join(before)}{''.join(parts)}</substanceAdministration>"
+        f"{_PRESCRIBED}{structured}{_MODES[line.mode]}{draft.id()}{_DRUG}{ref.text}{dt.COMPLETED}"
+        f"{period_xml(line.start, line.end, line.lasting)}{frequency_xml(line, refs)}{repeats}{line._how(refs)}"
+        f"<consumable>{_PRESCRIBED_PRODUCT}{line._material(ref)}{_PRODUCT_END}"
+        f"{''.join(steps)}{instructions}{quantity}{allowed}{renewal}{''.join(flags)}{precondition}"
+        "</substanceAdministration>"
     )

@@ -17,6 +17,7 @@ _TEMPLATES = (_TEMPLATE, "1.3.6.1.4.1.19376.1.9.1.1.1", "1.3.6.1.4.1.19376.1.5.3
 _LINE = "1.2.250.1.213.1.1.3.83"
 _OBSERVATIONS = {"GEN-179": "hors AMM", "MED-574": "ALD", "GEN-180": "AT/MP", "GEN-181": "non remboursable"}
 _NORMAL = "1.3.6.1.4.1.19376.1.5.3.1.4.7.1"
+_DELAYED = "1.3.6.1.4.1.19376.1.5.3.1.4.21"
 _MODES = frozenset({_NORMAL, *(f"1.3.6.1.4.1.19376.1.5.3.1.4.{n}" for n in (8, 9, 10, 11))})
 
 
@@ -148,10 +149,13 @@ def _reason(view: View) -> Iterator[Problem]:
 @rule("CDA_E10", "a line is an order (INT), has one dosing mode, no author, and a number of renewals", hint="mend it")
 def _line(view: View) -> Iterator[Problem]:
     for line in _lines(view):
-        modes = [t.get("root") for t in findall(line, "templateId") if t.get("root") in _MODES]
+        declared = [t.get("root") for t in findall(line, "templateId")]
+        modes = [m for m in declared if m in _MODES]
+        if not modes and _DELAYED in declared:
+            modes = [_NORMAL]  # "début différé" has no step either
         if line.get("moodCode") != "INT":
             yield line, "moodCode is not INT"
-        if len(modes) != 1:
+        if len(modes) != 1 or (_DELAYED in declared and modes != [_NORMAL]):
             yield line, f"{len(modes)} dosing modes"
         if find(line, "author") is not None:
             yield line, "there is an author"

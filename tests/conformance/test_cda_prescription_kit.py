@@ -1,0 +1,237 @@
+"""Prescriptions and files before the official judge: each variant of the volet by its own profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sunes_sdk._core.clock import FixedClock
+from sunes_sdk._core.ids import SeededIds
+from sunes_sdk.cda import CdaDocument, Issuer, MedicationPrescription, PrescribedTreatment, Quantity, check
+from sunes_sdk.cda.documents.treatments import (
+    ATC,
+    EDQM,
+    MEDICABASE,
+    SMS,
+    TUBE,
+    DoseStep,
+    DosingMode,
+    Ingredient,
+    Medicine,
+    QuantityRange,
+    TimingEvent,
+)
+from sunes_sdk.cda.oracle import Oracle
+from sunes_sdk.model import Code
+from sunes_sdk.testing import samples
+
+pytestmark = pytest.mark.kit
+PDF = b"%PDF-1.4\n<x pdfaid:part='1'/>\nstartxref\n0\n%%EOF\n"
+ORAL = Code(code="20053000", system=EDQM, display="Voie orale", system_name="EDQM")
+CUTANEOUS = Code(code="20003000", system=EDQM, display="Voie cutanée", system_name="EDQM")
+
+
+@pytest.fixture(scope="module")
+def oracle(kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Oracle:
+    return Oracle(kit, cache=tmp_path_factory.mktemp("kit"), terminologies=True)
+
+
+def issuer() -> Issuer:
+    return Issuer(oid_root=samples.DOCUMENT_ROOT, ids=SeededIds(3), clock=FixedClock(samples.WRITTEN))
+
+
+def shared() -> dict[str, Any]:
+    physician = samples.physician().at(samples.hospital())
+    return {
+        "patient": samples.patient(),
+        "author": physician,
+        "custodian": samples.hospital(),
+        "stay": samples.stay(responsible=physician),
+    }
+
+
+def prescription(*treatments: PrescribedTreatment, **changes: Any) -> CdaDocument:
+    values: dict[str, Any] = {
+        "treatments": treatments,
+        "valid_until": samples.WRITTEN + timedelta(days=90),
+        "pdf_copy": PDF,
+        "barcode": b"\xff\xd8\xff\xe0",
+        "barcode_media_type": "image/jpeg",
+    }
+    return MedicationPrescription(**shared() | values | changes).render(issuer())
+
+
+def quantity(value: float | str, unit: str = "") -> Quantity:
+    return Quantity(value=Decimal(str(value)), unit=unit)
+
+
+def tablets(low: int, high: int) -> QuantityRange:
+    return QuantityRange(low=Decimal(low), high=Decimal(high), unit="{tablet}")
+
+
+def line(**changes: Any) -> PrescribedTreatment:
+    values: dict[str, Any] = {
+        "name": "PARACETAMOL MYLAN 500 mg, comprimé",
+        "cis": "63107752",
+        "cip": "3400933516390",
+        "posology": "1 à 2 comprimés 3 fois par jour, puis 2 fois par jour",
+        "start": date(2026, 1, 15),
+        "end": date(2026, 1, 20),
+    }
+    return PrescribedTreatment(**values | changes)
+
+
+def tapered() -> CdaDocument:
+    return prescription(
+        line(
+            mode=DosingMode.TAPERED,
+            route=ORAL,
+            max_dose=quantity(4, "g"),
+            repeats=3,
+            steps=(
+                DoseStep(
+                    start=date(2026, 1, 15),
+                    lasting=quantity(2, "d"),
+                    every=quantity(8, "h"),
+                    flexible_hours=True,
+                    dose=tablets(1, 2),
+                    rate=QuantityRange(low=Decimal(1500), high=Decimal(3000), unit="mg/d"),
+                ),
+                DoseStep(
+                    start=date(2026, 1, 17), lasting=quantity(4, "d"), every=quantity(12, "h"), dose=tablets(1, 1)
+                ),
+                DoseStep(text="puis 1 comprimé au coucher", events=(TimingEvent.BEDTIME,), dose=tablets(1, 1)),
+            ),
+        )
+    )
+
+
+def split() -> CdaDocument:
+    return prescription(
+        line(
+            mode=DosingMode.SPLIT,
+            posology="¼ comprimé les jours pairs, ½ les jours impairs",
+            steps=(
+                DoseStep(start=date(2026, 1, 16), every=quantity(2, "d"), dose=quantity("0.25", "{tablet}")),
+                DoseStep(start=date(2026, 1, 17), every=quantity(2, "d"), dose=quantity("0.5", "{tablet}")),
+            ),
+        )
+    )
+
+
+def conditional() -> CdaDocument:
+    return prescription(
+        line(
+            mode=DosingMode.CONDITIONAL,
+            posology="selon la glycémie",
+            precondition="Glycémie mesurée avant chaque repas",
+            steps=(
+                DoseStep(
+                    condition="Glycémie de 1,5 à 2 g/L", dose=quantity(4, "[IU]"), events=(TimingEvent.BEFORE_MEALS,)
+                ),
+                DoseStep(condition="Glycémie au-dessus de 2 g/L", dose=quantity(6, "[IU]")),
+            ),
+        )
+    )
+
+
+def combined() -> CdaDocument:
+    return prescription(
+        line(
+            name="Amoxicilline et métronidazole",
+            cis=None,
+            cip=None,
+            mode=DosingMode.COMBINED,
+            every=quantity(8, "h"),
+            steps=(
+                DoseStep(product=Medicine(name="AMOXICILLINE 1 g", cis="60090763"), dose=quantity(1, "g")),
+                DoseStep(product=Medicine(name="METRONIDAZOLE 500 mg"), dose=quantity(500, "mg")),
+            ),
+        )
+    )
+
+
+def delayed() -> CdaDocument:
+    return prescription(
+        line(
+            mode=DosingMode.DELAYED, start=None, end=None, lasting=quantity(3, "d"), posology="3 jours avant le voyage"
+        ),
+        line(mode=DosingMode.DELAYED, posology="la veille de l'intervention"),
+    )
+
+
+def normal() -> CdaDocument:
+    """Every part of a line that has one dose."""
+    morning_and_night = (TimingEvent.BEFORE_BREAKFAST, TimingEvent.BEDTIME)
+    return prescription(
+        line(
+            dose=tablets(1, 2),
+            every=quantity(2, "d"),
+            events=morning_and_night,
+            rate=quantity(100, "mg/d"),
+            max_dose=quantity(3, "g"),
+            route=ORAL,
+            medicabase=Code(
+                code="MV00002306", system=MEDICABASE, display="Paracétamol 500 mg comprimé", system_name="MV"
+            ),
+            form=Code(code="10219000", system=EDQM, display="Comprimé", system_name="EDQM"),
+            generic=Code(code="N02BE01", system=ATC, display="paracétamol", system_name="ATC"),
+            ingredients=(
+                Ingredient(
+                    name="Paracetamol",
+                    code=Code(code="100000090270", system=SMS, display="Paracetamol", system_name="SMS"),
+                    strength=quantity(500, "mg"),
+                ),
+            ),
+            repeats=None,
+            renewal_period=quantity(6, "mo"),
+            boxes=2,
+            chronic_disease=True,
+            work_accident=True,
+            not_reimbursable=True,
+            off_label=True,
+            prevention=True,
+            substitution_allowed=False,
+            no_substitution_reason="Marge thérapeutique étroite",
+            patient_instructions="À prendre au cours d'un repas",
+            dispenser_instructions="Conditionnement trimestriel",
+            precondition="Bilan hépatique normal",
+            comment="Réévaluer à un mois",
+        ),
+        line(events=morning_and_night, site=Code(code="46862004", system="2.16.840.1.113883.6.96", display="fesse")),
+        line(every=quantity(1, "d"), flexible_hours=True, repeats=2, renewal_until=date(2026, 6, 30)),
+        line(events=(TimingEvent.WAKING,)),
+        line(),
+    )
+
+
+def compounded() -> CdaDocument:
+    return prescription(
+        PrescribedTreatment(
+            name="Préparation magistrale :\n- 30 g de diprosone\n- 70 g de cérat frais de Galien",
+            compounded=True,
+            posology="2 applications par jour",
+            every=quantity(12, "h"),
+            route=CUTANEOUS,
+            site="visage",
+            form=Code(code="50015000", system=EDQM, display="pommade", system_name="EDQM"),
+            boxes=1,
+            packaging=TUBE,
+        )
+    )
+
+
+DOCUMENTS: list[Callable[[], CdaDocument]] = [tapered, split, conditional, combined, delayed, normal, compounded]
+
+
+@pytest.mark.parametrize("make", DOCUMENTS, ids=[m.__name__ for m in DOCUMENTS])
+def test_the_official_kit_accepts_each_variant(make: Callable[[], CdaDocument], oracle: Oracle) -> None:
+    document = make()
+    report = oracle.check(document)
+    assert report.ok, str(report)
+    assert not check(document).findings, str(check(document))
