@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from lxml import etree
@@ -14,12 +15,14 @@ from sunes_sdk._core.clock import FixedClock
 from sunes_sdk._core.errors import CdaError
 from sunes_sdk._core.ids import SeededIds
 from sunes_sdk.cda import CdaDocument, Issuer
-from sunes_sdk.cda.html import to_html
+from sunes_sdk.cda.html import PDF_COPY, to_html
 from sunes_sdk.testing import demo, samples
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+
+PDF = b"%PDF-1.4\n<x pdfaid:part='1'/>\nstartxref\n0\n%%EOF\n"
 
 
 def documents() -> dict[str, CdaDocument]:
@@ -85,7 +88,8 @@ def test_nothing_runs_and_nothing_is_fetched(letter: CdaDocument) -> None:
     page = to_html(hostile)
     body = lxml_html.document_fromstring(page)
     assert not body.xpath(
-        "//script | //*[@onclick or @onload or @onerror or @href] | //img[not(starts-with(@src,'data:'))]"
+        "//script | //*[@onclick or @onload or @onerror] | //img[not(starts-with(@src,'data:'))] | "
+        "//*[@href and not(self::a[starts-with(@href, '#') or @download and starts-with(@href, 'data:')])]"
     )
     assert "default-src 'none'" in page
     assert "site (https://exemple.fr/a?b=1&amp;c)" in page
@@ -105,7 +109,7 @@ def test_lists_tables_and_styles(letter: CdaDocument) -> None:
     )
     assert "<ol><strong>Liste</strong> <li>un<br>deux</li></ol>" in written
     assert "<caption>Titre</caption><colgroup>" in written
-    assert '<th colspan="2">B</th>' in written
+    assert '<th scope="col" colspan="2">B</th>' in written
     assert '<td style="text-align:right">1</td>' in written
     assert '<td style="font-weight:bold;font-style:italic">3</td>' in written
     assert '<span style="text-decoration:underline">s<sub>2</sub></span><del>x</del>' in written
@@ -149,6 +153,12 @@ def test_deep_nesting_is_bounded(letter: CdaDocument) -> None:
     assert to_html(deep)
 
 
+def links(document: CdaDocument) -> list[tuple[str, str]]:
+    """Files that the page gives: (name, address)."""
+    page = lxml_html.document_fromstring(to_html(document))
+    return [(a.get("download"), a.get("href")) for a in page.xpath("//a[@download]")]
+
+
 def unstructured(media_type: str, data: bytes) -> CdaDocument:
     document = next(d for d in documents().values() if d.cda_level == 1)
     body = base64.b64encode(data)
@@ -164,10 +174,58 @@ def test_bodies_that_are_files() -> None:
     assert "<pre>Été\nx &lt;b&gt;</pre>" in to_html(unstructured("text/plain", "Été\nx <b>\x01".encode()))
     assert "<pre>Été</pre>" in to_html(unstructured("text/plain", "Été".encode("cp1252")))
     assert "data:image/png;base64," in to_html(unstructured("image/png", PNG))
-    assert "fichier PDF" in to_html(unstructured("application/pdf", b"%PDF"))
-    with pytest.raises(CdaError) as e:
-        to_html(unstructured("text/rtf", b"{\\rtf"))
-    assert e.value.code == "CDA_BODY_UNSHOWABLE"
+    assert links(unstructured("text/rtf", b"{\\rtf")) == [("document.rtf", "data:text/rtf;base64,e1xydGY=")]
+    assert links(unstructured("application/pdf", PDF)) == [
+        ("document.pdf", f"data:application/pdf;base64,{base64.b64encode(PDF).decode()}")
+    ]
+    word = to_html(unstructured("application/msword", b"x"))
+    assert "(application/msword) ne peut pas être affiché" in word
+    assert not links(unstructured("application/msword", b"x"))
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [(b"%PDF", "est illisible"), (PDF.replace(b"<x", b"/JavaScript (x) <x"), "contient du code")],
+)
+def test_a_pdf_that_may_harm_is_not_offered(data: bytes, why: str) -> None:
+    document = unstructured("application/pdf", data)
+    assert not links(document)
+    assert why in to_html(document)
+
+
+def test_the_pdf_copy_comes_first(letter: CdaDocument) -> None:
+    section = (
+        f"<component><section><templateId root='{PDF_COPY}'/><title>Copie du document</title><text>x</text>"
+        f"{media('pdf', 'application/pdf', PDF)}</section></component></structuredBody>"
+    )
+    without = re.sub(rf"<component><section><templateId root=\"{PDF_COPY}\">.*?</section></component>", "",
+                     letter.content.decode())  # fmt: skip
+    document = replace(letter, content=without.replace("</structuredBody>", section).encode())
+    assert [name for name, _ in links(document)] == ["document.pdf"]
+    page = to_html(document)
+    assert page.index("Ouvrir la copie PDF") < page.index('<section class="level2">')
+    assert "Copie du document" not in page
+    broken = replace(document, content=document.content.replace(base64.b64encode(PDF), b"%%"))
+    assert "La copie PDF de ce document est illisible." in to_html(broken)
+
+
+def test_bytes_are_enough(letter: CdaDocument) -> None:
+    assert to_html(letter.content) == to_html(letter)
+
+
+def test_landmarks_headers_and_contents(letter: CdaDocument) -> None:
+    page = lxml_html.document_fromstring(to_html(letter))
+    assert page.get("lang") == "fr"
+    for landmark in ("header", "main", "footer", "nav[@aria-label]"):
+        assert len(page.xpath(f"//{landmark}")) == 1, landmark
+    assert not page.xpath("//th[not(@scope)] | //img[not(@alt)]")
+    targets = [a.get("href") for a in page.xpath("//nav//a")]
+    assert len(targets) >= 4
+    for target in targets:
+        assert page.xpath("//*[@id=$i]", i=target[1:])
+    levels = [int(h.tag[1]) for h in page.xpath("//h1|//h2|//h3|//h4")]
+    assert levels[0] == 1
+    assert all(b <= a + 1 for a, b in pairwise(levels)), "no heading level is skipped"
 
 
 def test_a_body_that_is_not_base64() -> None:
@@ -183,7 +241,7 @@ def test_a_body_that_is_not_base64() -> None:
 @pytest.mark.parametrize(
     ("written", "expected"),
     [("2026", "2026"), ("202601", "01/2026"), ("20260115", "15/01/2026"), ("20260115103000+0100", "15/01/2026 à 10:30"),
-     ("20260715100000+0000", "15/07/2026 à 12:00"), ("bogus<", "bogus&lt;"), ("", "")],
+     ("20260715100000+0000", "15/07/2026 à 12:00"), ("bogus<", "bogus<"), ("", "")],
 )  # fmt: skip
 def test_times_as_french_people_read_them(written: str, expected: str) -> None:
     from sunes_sdk.cda.html import _when

@@ -1,6 +1,7 @@
 """A CDA document as a self-contained HTML page: header, then the narrative of each section. No script, no link out.
 
-What a person reads is the narrative (`section/text`), never the entries; unknown elements give their text.
+What a person reads is the narrative (`section/text`), never the entries; unknown elements give their text. A received
+stylesheet is never run. The file of a level-1 document and the PDF copy of a structured one are links to the bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from .._core.hl7time import Precision, parse_ts
 from .._core.xml import escape_attribute, escape_text
 from ..model import InsOid
 from .header import CdaDocument, CdaHeader, HeaderName, HeaderParty, HeaderPatient
-from .reader import V3, clinical_document
+from .pdf_body import pdf_facts
+from .reader import V3, clinical_document, header_of
 
 PDF_COPY: Final = "1.2.250.1.213.1.1.2.243"
 """templateId of FR-Document-PDF-copie."""
@@ -29,6 +31,7 @@ _MAX_DEPTH: Final = 60
 _LEAST: Final = 4.0
 _MARGIN: Final = 2.0
 _LONGEST: Final = 60
+_MANY_SECTIONS: Final = 4
 _SHOWN_IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif"})
 _INS: Final = {
     InsOid.NIR.value: "INS (NIR)",
@@ -42,12 +45,13 @@ ImageWriter = Callable[[str, bytes], str | None]
 """(media type, bytes) → the `data:` address to show, None when it cannot be shown."""
 
 
-def to_html(document: CdaDocument) -> str:
-    """The document as a page that a browser shows on its own, in French.
+def to_html(document: CdaDocument | bytes) -> str:
+    """The document as a page that a browser shows on its own, in French, on screen and on paper.
 
-    Raises CdaError (`CDA_NOT_CDA`, `CDA_BODY_UNSHOWABLE` for an RTF or TIFF body).
+    The PDF copy (FR-Document-PDF-copie) is offered first when there is one, unless it cannot be read or holds active
+    content. Raises XmlSecurityError, CdaError (`CDA_NOT_CDA`, `CDA_UNREADABLE`, `CDA_BASE64`).
     """
-    return page(document, image=data_address, style=STYLE)
+    return page(document, image=data_address, style=STYLE, interactive=True)
 
 
 def data_address(media_type: str, data: bytes) -> str | None:
@@ -57,61 +61,92 @@ def data_address(media_type: str, data: bytes) -> str | None:
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
-def page(document: CdaDocument, *, image: ImageWriter, style: str = "") -> str:
-    """The page, its images written by `image`, with this style sheet."""
-    root = clinical_document(document.content)
-    header = document.header
-    title = escape_text(header.title or header.code.display or "Document de santé")
+def page(document: CdaDocument | bytes, *, image: ImageWriter, style: str = "", interactive: bool = False) -> str:
+    """The page, its images written by `image`, with this style sheet.
+
+    interactive: with what only a screen can use: links to the files, table of contents.
+    """
+    root = clinical_document(document if isinstance(document, bytes) else document.content)
+    header = header_of(root) if isinstance(document, bytes) else document.header
+    title = escape_text(title_of(header))
+    body = _Body(root, image, interactive=interactive)
+    written = body.write()
+    skip = '<a class="skip" href="#contenu">Aller au contenu</a>' if interactive else ""
     return (
-        f'<!DOCTYPE html><html lang="fr"><head><meta charset="utf-8"><title>{title}</title>'
+        '<!DOCTYPE html><html lang="fr"><head><meta charset="utf-8">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
-        f"style-src 'unsafe-inline'\"><style>{style}</style></head><body>"
-        f"{_header(header, root, title)}{_body(root, image)}{_footer(header)}</body></html>"
+        "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{style}</style></head><body>{skip}"
+        f"{_header(header, root, title)}{body.contents}"
+        f'<main id="contenu">{written}</main>{_footer(header)}</body></html>'
     )
+
+
+def title_of(header: CdaHeader) -> str:
+    return header.title or header.code.display or "Document de santé"
 
 
 # --- header ---------------------------------------------------------------------------------------------------------
 
+Facts = Iterator[tuple[str, str]]
+"""(what it is, in French; its value, as text that is not escaped)."""
+
+
+def document_facts(header: CdaHeader) -> Facts:
+    """What a reader wants to know of the document, but for the patient."""
+    yield "Établissement", header.custodian.name
+    yield "Date du document", _when(header.effective_time)
+    yield "Séjour", _period(header.encounter.start, header.encounter.stop)
+    for event in header.service_events:
+        if event.code:
+            yield "Acte", _act(event.code.display or event.code.code, event.start)
+    for author in header.authors:
+        yield "Auteur", _party(author)
+    yield "Responsable", _party(header.legal_authenticator)
+    yield "Version", f"{header.version_number}" if header.version_number > 1 else ""
+    yield "Remplace", header.replaces.root if header.replaces else ""
+
+
+def patient_facts(patient: HeaderPatient) -> Facts:
+    """Identity as it is read aloud; the first one is the name."""
+    birth = f"{patient.birth_family} {patient.first_given or patient.birth_givens}".strip()
+    used = f"{patient.used_family} {patient.used_given}".strip()
+    yield "Nom et prénom", used or birth or "Non renseigné"
+    yield "Nom de naissance", patient.birth_family
+    yield "Prénoms de naissance", patient.birth_givens or patient.first_given
+    yield "Date de naissance", _when(patient.birth_time)
+    yield "Sexe", _SEX.get(patient.sex, patient.sex)
+    yield (
+        "Lieu de naissance",
+        " ".join(filter(None, (patient.birth_city, f"({patient.birth_place})" if patient.birth_place else ""))),
+    )
+    for identifier in patient.ids:
+        if identifier.root in _INS:
+            yield _INS[identifier.root], _grouped(identifier.extension)
+        else:
+            yield "Identifiant local", identifier.extension
+
 
 def _header(header: CdaHeader, root: etree._Element, title: str) -> str:
-    document = [
-        ("Établissement", escape_text(header.custodian.name)),
-        ("Date du document", _when(header.effective_time)),
-        ("Séjour", _period(header.encounter.start, header.encounter.stop)),
-        *(("Acte", _act(e.code.display or e.code.code, e.start)) for e in header.service_events if e.code),
-        *(("Auteur", _party(author)) for author in header.authors),
-        ("Responsable", _party(header.legal_authenticator)),
-        *(("Destinataire", name) for name in _recipients(root)),
-        ("Version", f"{header.version_number}" if header.version_number > 1 else ""),
-        ("Remplace", escape_text(header.replaces.root) if header.replaces else ""),
-    ]
+    document = [*document_facts(header), *(("Destinataire", name) for name in _recipients(root))]
     return (
-        f"<header><h1>{title}</h1><div class=\"blocks\"><section class=\"block\"><h2>Patient</h2>"
-        f"{_pairs(_patient(header.patient))}</section><section class=\"block\"><h2>Document</h2>{_pairs(document)}"
-        "</section></div></header>"
-    )  # fmt: skip
+        f'<header><h1>{title}</h1><div class="blocks"><section class="block patient" aria-label="Patient">'
+        f'<h2>Patient</h2>{_pairs(patient_facts(header.patient))}</section><section class="block" '
+        f'aria-label="Document"><h2>Document</h2>{_pairs(document)}</section></div></header>'
+    )
 
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
-    rows = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in pairs if value)
+    rows = "".join(
+        f'<tr><th scope="row">{name}</th><td>{_marked(name, escape_text(value))}</td></tr>'
+        for name, value in pairs if value
+    )  # fmt: skip
     return f"<table>{rows}</table>"
 
 
-def _patient(patient: HeaderPatient) -> Iterator[tuple[str, str]]:
-    birth = f"{patient.birth_family} {patient.first_given or patient.birth_givens}".strip()
-    used = f"{patient.used_family} {patient.used_given}".strip()
-    yield "Nom et prénom", f'<strong class="who">{escape_text(used or birth)}</strong>'
-    yield "Nom de naissance", escape_text(patient.birth_family)
-    yield "Prénoms de naissance", escape_text(patient.birth_givens or patient.first_given)
-    yield "Date de naissance", _when(patient.birth_time)
-    yield "Sexe", escape_text(_SEX.get(patient.sex, patient.sex))
-    place = " ".join(filter(None, (patient.birth_city, f"({patient.birth_place})" if patient.birth_place else "")))
-    yield "Lieu de naissance", escape_text(place)
-    for identifier in patient.ids:
-        if identifier.root in _INS:
-            yield _INS[identifier.root], escape_text(_grouped(identifier.extension))
-        elif identifier.extension:
-            yield "Identifiant local", escape_text(identifier.extension)
+def _marked(name: str, value: str) -> str:
+    return f'<strong class="who">{value}</strong>' if name == "Nom et prénom" else value
 
 
 def _grouped(matricule: str) -> str:
@@ -129,7 +164,7 @@ def _party(party: HeaderParty) -> str:
         party.code.display if party.code else "",
         party.organization.name if party.organization else "",
     ]
-    return ", ".join(escape_text(p) for p in parts if p)
+    return ", ".join(filter(None, parts))
 
 
 def _person(name: HeaderName) -> str:
@@ -138,7 +173,7 @@ def _person(name: HeaderName) -> str:
 
 def _act(what: str, when: str) -> str:
     at = _when(when)
-    return escape_text(what) + (f", le {at}" if at else "")
+    return what + (f", le {at}" if at else "")
 
 
 def _period(start: str, stop: str) -> str:
@@ -155,7 +190,7 @@ def _when(text: str) -> str:
     try:
         stamp = parse_ts(text)
     except ValueError:
-        return escape_text(text)
+        return text
     if stamp.precision is Precision.YEAR:
         return f"{stamp.value:%Y}"
     if stamp.precision is Precision.MONTH:
@@ -173,7 +208,7 @@ def _recipients(root: etree._Element) -> Iterator[str]:
         if organization:
             parts.append(organization.strip())
         if any(parts):
-            yield escape_text(", ".join(filter(None, parts)))
+            yield ", ".join(filter(None, parts))
 
 
 def _footer(header: CdaHeader) -> str:
@@ -183,29 +218,109 @@ def _footer(header: CdaHeader) -> str:
 # --- body -----------------------------------------------------------------------------------------------------------
 
 
-def _body(root: etree._Element, image: ImageWriter) -> str:
-    structured = root.find(f"{V3}component/{V3}structuredBody")
-    if structured is not None:
-        writer = _Narrative(root, image)
-        return "<main>" + "".join(_sections(structured, writer, 2)) + "</main>"
-    text = root.find(f"{V3}component/{V3}nonXMLBody/{V3}text")
-    if text is None:
-        return "<main></main>"
-    media_type = text.get("mediaType", "text/plain")
-    data = media_bytes(text)
-    if media_type == "text/plain":
-        return f"<main><pre>{escape_text(_decoded(data))}</pre></main>"
-    address = image(media_type, data)
-    if address:
-        return f'<main><img src="{escape_attribute(address)}" alt="Document"></main>'
-    if media_type == "application/pdf":
-        return '<main><p class="note">Le contenu de ce document est un fichier PDF.</p></main>'
-    raise CdaError(
-        f"a body of type {media_type} cannot be shown", code="CDA_BODY_UNSHOWABLE", path="component/nonXMLBody/text",
-        rule="PDF, plain text, PNG, JPEG and GIF bodies are shown",
-        hint="show the bytes with a program that knows this type",
-        hint_fr="Ce type de document ne peut pas être affiché ici.",
-    )  # fmt: skip
+_NAMES: Final = {
+    "application/pdf": ("PDF", "pdf"),
+    "text/rtf": ("RTF", "rtf"),
+    "image/tiff": ("image TIFF", "tif"),
+}
+"""Media type of a file that is offered → what it is called, and the suffix of its file."""
+
+
+class _Body:
+    """Writes what is under `component`."""
+
+    def __init__(self, root: etree._Element, image: ImageWriter, *, interactive: bool) -> None:
+        self._root = root
+        self._image = image
+        self._interactive = interactive
+        self._narrative = _Narrative(root, image)
+        self._titles: list[str] = []
+
+    @property
+    def contents(self) -> str:
+        """Table of contents of what was written: first-level titles, as links."""
+        if not self._interactive or len(self._titles) < _MANY_SECTIONS:
+            return ""
+        links = (f'<li><a href="#s{n}">{title}</a></li>' for n, title in enumerate(self._titles, start=1))
+        return f'<nav aria-label="Sommaire"><ul>{"".join(links)}</ul></nav>'
+
+    def write(self) -> str:
+        structured = self._root.find(f"{V3}component/{V3}structuredBody")
+        if structured is not None:
+            copy = self._copy() if self._interactive else ""
+            return copy + "".join(self._sections(structured, 2))
+        text = self._root.find(f"{V3}component/{V3}nonXMLBody/{V3}text")
+        if text is None:
+            return ""
+        media_type = text.get("mediaType", "text/plain")
+        data = media_bytes(text)
+        if media_type == "text/plain":
+            return f"<pre>{escape_text(_decoded(data))}</pre>"
+        address = self._image(media_type, data)
+        if address:
+            return f'<img src="{escape_attribute(address)}" alt="Document numérisé">'
+        if self._interactive:
+            return self._offer(media_type, data, "Le contenu de ce document est un fichier", "Ouvrir le document")
+        if media_type == "application/pdf":
+            return '<p class="note">Le contenu de ce document est un fichier PDF.</p>'
+        raise CdaError(
+            f"a body of type {media_type} cannot be shown", code="CDA_BODY_UNSHOWABLE",
+            path="component/nonXMLBody/text", rule="PDF, plain text, PNG, JPEG and GIF bodies are shown",
+            hint="show the bytes with a program that knows this type",
+            hint_fr="Ce type de document ne peut pas être affiché ici.",
+        )  # fmt: skip
+
+    def _copy(self) -> str:
+        try:
+            data = pdf_copy(self._root)
+        except CdaError:
+            return '<p class="copy note">La copie PDF de ce document est illisible.</p>'
+        if data is None:
+            return ""
+        return self._offer("application/pdf", data, "L'auteur a joint une copie", "Ouvrir la copie PDF")
+
+    def _offer(self, media_type: str, data: bytes, introduction: str, action: str) -> str:
+        """A link to the bytes: a browser saves them, and opens them in a program of their own."""
+        name, suffix = _NAMES.get(media_type, (escape_text(media_type), "bin"))
+        if media_type == "application/pdf":
+            facts = pdf_facts(data)
+            if facts.problem or facts.scripted:
+                why = "contient du code" if facts.scripted else "est illisible, incomplet ou protégé"
+                return f'<p class="copy note">Le fichier PDF de ce document {why} : il n\'est pas proposé.</p>'
+        elif media_type not in _NAMES:
+            return f'<p class="copy note">Le contenu de ce document ({name}) ne peut pas être affiché ici.</p>'
+        address = f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+        size = f"{max(1, round(len(data) / 1000))} ko"
+        return (
+            f'<p class="copy">{introduction} {name} ({size}).'
+            f' <a download="document.{suffix}" href="{address}">{action}</a></p>'
+        )
+
+    def _sections(self, parent: etree._Element, level: int) -> Iterator[str]:
+        for section in parent.iterfind(f"{V3}component/{V3}section"):
+            if any(t.get("root") == PDF_COPY for t in section.iterfind(f"{V3}templateId")):
+                continue
+            title = escape_text((section.findtext(f"{V3}title") or "").strip())
+            anchor = ""
+            if level == 2 and title:
+                self._titles.append(title)
+                anchor = f' id="s{len(self._titles)}"' if self._interactive else ""
+            text = section.find(f"{V3}text")
+            heading = f"<h{min(level, 6)}{anchor}>{title}</h{min(level, 6)}>" if title else ""
+            content = self._narrative.write(text) if text is not None else ""
+            below = "".join(self._sections(section, level + 1)) if level < _MAX_DEPTH else ""
+            if heading or content or below:
+                yield f'<section class="level{min(level, 6)}">{heading}{content}{below}</section>'
+
+
+def pdf_copy(root: etree._Element) -> bytes | None:
+    """The PDF of the FR-Document-PDF-copie section, None without one. Raises CdaError `CDA_BASE64`."""
+    for section in root.iterfind(f"{V3}component/{V3}structuredBody//{V3}section"):
+        if any(t.get("root") == PDF_COPY for t in section.iterfind(f"{V3}templateId")):
+            for value in section.iterfind(f".//{V3}observationMedia/{V3}value"):
+                if value.get("mediaType") == "application/pdf":
+                    return media_bytes(value)
+    return None
 
 
 def _decoded(data: bytes) -> str:
@@ -228,19 +343,6 @@ def media_bytes(element: etree._Element) -> bytes:
             "the content is not base64", code="CDA_BASE64", path=etree.QName(element).localname,
             hint="ask the sender for a valid document",
         ) from None  # fmt: skip
-
-
-def _sections(parent: etree._Element, writer: _Narrative, level: int) -> Iterator[str]:
-    for section in parent.iterfind(f"{V3}component/{V3}section"):
-        if any(t.get("root") == PDF_COPY for t in section.iterfind(f"{V3}templateId")):
-            continue
-        title = (section.findtext(f"{V3}title") or "").strip()
-        text = section.find(f"{V3}text")
-        heading = f"<h{min(level, 6)}>{escape_text(title)}</h{min(level, 6)}>" if title else ""
-        content = writer.write(text) if text is not None else ""
-        below = "".join(_sections(section, writer, level + 1)) if level < _MAX_DEPTH else ""
-        if heading or content or below:
-            yield f'<section class="level{min(level, 6)}">{heading}{content}{below}</section>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +399,7 @@ class _Narrative:
             return ""
         content = self.write(element, depth)
         if name in ("td", "th"):
-            return f"<{name}{_cell(element)}>{content}</{name}>"
+            return f"<{name}{_scope(element)}{_cell(element)}>{content}</{name}>"
         if name == "list":
             ordered = (element.get("listType") or "").lower() == "ordered"
             return f"<ol>{content}</ol>" if ordered else f"<ul>{content}</ul>"
@@ -394,6 +496,16 @@ def _cell(element: etree._Element) -> str:
     return "".join(f' {name}="{span}"' for name, span in spans if span > 1) + _style(element)
 
 
+def _scope(cell: etree._Element) -> str:
+    """What a header cell is the header of: its column in a head, or in a row of headers only; its row otherwise."""
+    row = cell.getparent()
+    if row is None or cell.tag != f"{V3}th":
+        return ""
+    above = row.getparent()
+    heads = (above is not None and above.tag == f"{V3}thead") or row.find(f"{V3}td") is None
+    return ' scope="col"' if heads else ' scope="row"'
+
+
 def _span(cell: etree._Element, name: str) -> int:
     value = cell.get(name, "")
     return max(1, min(int(value), _MAX_SPAN)) if value.isascii() and value.isdigit() and len(value) < 9 else 1
@@ -425,6 +537,7 @@ header th { font-weight: normal; color: #555; width: 32mm }
 table { border-collapse: collapse; width: 100%; margin: 1mm 0 }
 th, td { border: .4pt solid #9aa7b4; padding: .8mm 1.5mm; text-align: left; vertical-align: top;
          overflow-wrap: break-word }
+caption { text-align: left; font-weight: bold; padding: 1mm 0 }
 table { table-layout: fixed } .tight { font-size: 7.5pt } .tighter { font-size: 6.3pt; hyphens: auto }
 .tight th, .tight td, .tighter th, .tighter td { padding: .6mm .6mm }
 thead { display: table-header-group }
@@ -435,4 +548,31 @@ img { max-width: 100%; max-height: 220mm; image-rendering: crisp-edges }
 pre { white-space: pre-wrap; font: inherit }
 .note { color: #555; font-style: italic } .footnote { font-size: 8pt }
 footer { margin-top: 6mm; font-size: 7.5pt; color: #555 }
+@media print { nav, .skip, .copy a { display: none } }
+@media screen {
+  html { background: #e9edf2 }
+  body { font-size: 16px; max-width: 56rem; background: #fff; padding: 1.5rem 2.25rem 2rem; margin: 1.5rem auto;
+         box-shadow: 0 1px 6px rgba(18, 60, 105, .25); overflow-wrap: break-word }
+  h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin: 1.6rem 0 .5rem } h3 { font-size: 1.05rem }
+  h4, h5, h6 { font-size: 1rem }
+  header h2 { font-size: .95rem; margin: .2rem 0 .3rem }
+  header table, header th, header td { font-size: .9rem; line-height: 1.45 }
+  header th { width: 10.5rem } header .block { padding: .5rem 1rem .7rem }
+  .who { font-size: 1.1rem }
+  th, td { padding: .35rem .6rem } p, ul, ol { margin: .4rem 0 }
+  .tight { font-size: .85rem } .tighter { font-size: .75rem } .footnote, footer { font-size: .8rem }
+  .tight th, .tight td, .tighter th, .tighter td { padding: .3rem }
+  .copy { border-left: .3rem solid #123c69; background: #eef3f9; padding: .7rem 1rem; margin: 1rem 0 }
+  .copy a { display: inline-block; margin-left: .5rem; padding: .3rem .9rem; border-radius: .25rem;
+            background: #123c69; color: #fff; font-weight: bold; text-decoration: none }
+  nav { border-bottom: 1px solid #9db4cc; padding: .6rem 0 }
+  nav ul { margin: 0; padding: 0; list-style: none; columns: 2 } nav li { padding: .1rem 0 }
+  a { color: #0b4f9e } a:focus { outline: 3px solid #d35400; outline-offset: 2px }
+  .skip { position: absolute; left: -999rem } .skip:focus { position: static }
+}
+@media screen and (max-width: 44rem) {
+  body { margin: 0; padding: 1rem; box-shadow: none }
+  header .blocks, header .block { display: block; width: auto } header th { width: 8.5rem } nav ul { columns: 1 }
+  main table { font-size: .85rem } main th, main td { padding: .25rem .3rem; hyphens: auto }
+}
 """

@@ -2,26 +2,36 @@
 
 The kit (`ansforge/TestContenuCDA-3-0` or its successor) carries no licence: it is never bundled, its path is given.
 It is never written to either: a repaired copy of its file names lives in a cache folder. A first check in a process
-takes 10 to 20 seconds (Saxon compiles 1,730 asserts), the next ones 0.1 to 0.7 second: keep the `Oracle`.
+takes 10 to 20 seconds (Saxon compiles 1,730 asserts), the next ones 0.1 to 0.7 second: keep the `Oracle`, or let an
+`OracleWorker` keep it warm in a process of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import multiprocessing
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from lxml import etree, isoschematron
 
+from .._core.clock import Clock, SystemClock
 from .._core.errors import ConfigurationError
 from .._core.findings import Finding, Report, Severity
 from .._core.redaction import mask_matricules
 from .header import CdaDocument
 from .reader import V3, clinical_document
+from .rules.engine import path_of
 
 PROFILES = {
     "IHE": "schematrons/profils/IHE.sch",
@@ -32,12 +42,15 @@ PROFILES = {
 """Schematrons that judge every document, in the official order."""
 TERMINOLOGIES = "schematrons/profils/terminologies/schematron/terminologie.sch"
 VOLETS = {
+    "1.2.250.1.213.1.1.1.21": "CI-SIS_LDL-EES",
     "1.2.250.1.213.1.1.1.29": "CI-SIS_LDL-SES",
     "1.2.250.1.213.1.1.1.39": "CI-SIS_EP-MED-DM",
     "1.2.250.1.213.1.1.1.45": "CI-SIS_IMG-CR-IMG",
     "1.2.250.1.213.1.1.1.55": "CI-SIS_BIO-CR-BIO",
 }
 """Document templateId → Schematron of its volet, without its version."""
+_MODELS = "1.2.250.1.213.1.1.1."
+_SMDS = "1.2.250.1.213.1.1.1.1"
 _SVRL = "{http://purl.oclc.org/dsdl/svrl}"
 _SVS = {"s": "urn:ihe:iti:svs:2008"}
 _SKELETON = Path(isoschematron.__file__).parent / "resources/xsl/iso-schematron-xslt1"
@@ -45,6 +58,43 @@ _PARTS = ("schematrons", "jeuxDeValeurs", "infrastructure")
 _STEP = re.compile(r"/\*\[local-name\(\)='(\w+)'[^\]]*\](\[[0-9]+\])?")
 _SOFT_ROLES = frozenset({"warning", "info", "information", "hint"})
 _SAFE_SCHEMA_ERRORS = frozenset({"SCHEMAV_ELEMENT_CONTENT"})
+
+
+class Outcome(StrEnum):
+    VALID = "valid"
+    INVALID = "invalid"
+    INCOMPLETE = "oracle incomplete"
+    """Something of the kit that this document needs is missing: neither valid nor invalid can be said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """Which kit judged. name: of its folder; commit: empty when the folder is no git clone; digest: SHA-256 of all its
+    files; date: of its newest file, ISO 8601; repairs: what had to be mended for it to run."""
+
+    name: str
+    commit: str
+    digest: str
+    date: str
+    repairs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the kit says of one document.
+
+    schematrons: those that ran, in order, none when the XSD refuses the document; missing: files of the kit that this
+    document needs and that are not there; unjudged: code systems whose file the kit lacks, which its terminologies
+    profile passes over in silence.
+    """
+
+    outcome: Outcome
+    report: Report
+    kit: Kit
+    judged_at: datetime
+    schematrons: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unjudged: tuple[str, ...] = ()
 
 
 class Oracle:
@@ -56,8 +106,9 @@ class Oracle:
     """
 
     def __init__(
-        self, kit: str | os.PathLike[str], *, cache: str | os.PathLike[str] | None = None, terminologies: bool = False
-    ) -> None:
+        self, kit: str | os.PathLike[str], *, cache: str | os.PathLike[str] | None = None,
+        terminologies: bool = False, clock: Clock | None = None,
+    ) -> None:  # fmt: skip
         try:
             from saxonche import PySaxonProcessor
         except ImportError:
@@ -65,17 +116,15 @@ class Oracle:
                 "the official Schematrons need saxonche", code="EXTRA_MISSING", path="cda.oracle",
                 hint="pip install 'sunes-sdk[oracle]'",
             ) from None  # fmt: skip
-        source = Path(kit).resolve()
-        if not (source / "infrastructure/cda/CDA_extended.xsd").is_file():
-            raise ConfigurationError(
-                "this folder is not the ANS conformance kit", code="KIT_NOT_FOUND", path=str(kit),
-                hint="give the folder of TestContenuCDA-3-0 that holds infrastructure/cda/CDA_extended.xsd",
-            )  # fmt: skip
+        source = kit_folder(kit)
         folder = Path(cache) if cache else Path.home() / ".cache" / "sunes_sdk"
-        self._tree, self.repairs = _repaired(source, folder)
+        self._tree, self.kit = _repaired(source, folder)
         self._profiles = {**PROFILES, "terminologies": TERMINOLOGIES} if terminologies else PROFILES
+        self._clock = clock or SystemClock()
         self._saxon: Any = PySaxonProcessor(license=False)
         self._compiled: dict[str, Any] = {}
+        self._absent: dict[str, tuple[str, ...]] = {}
+        self._unjudged = _absent_terminologies(self._tree) if terminologies else ()
         self._schema: etree.XMLSchema | None = None
         self._lock = threading.Lock()
 
@@ -83,22 +132,46 @@ class Oracle:
         """Every finding: XSD first (the Schematrons are skipped when it fails), then the profiles and the volet.
 
         volet: name of the volet's Schematron when it must not be chosen from the document's templateIds.
-        Findings have the code `KIT_XSD` or `KIT_<profile>`; the official test is their `rule`.
+        Findings have the code `KIT_XSD`, `KIT_<profile>` or `KIT_INCOMPLETE`; the official test is their `rule`.
         """
+        return self.judge(document, volet=volet).report
+
+    def judge(self, document: CdaDocument | bytes, *, volet: str | None = None) -> Verdict:
+        """`check`, with what was run, by which kit, and whether that is enough to say `valid`."""
         root = clinical_document(document if isinstance(document, bytes) else document.content)
-        report = self._schema_report(root)
-        if not report.ok:
-            return report
-        text = etree.tostring(root, encoding="unicode", with_tail=False)
         schematrons = dict(self._profiles)
         name = volet or self.volet_of(root)
         if name:
             schematrons[name] = f"schematrons/{name}.sch"
-        with self._lock:
-            node = self._saxon.parse_xml(xml_text=text)
-            for profile, path in schematrons.items():
-                report += Report.of(self._run(profile, path, node))
-        return report
+        missing = list(dict.fromkeys(f for path in schematrons.values() for f in self._missing(path)))
+        if not name:
+            missing += [f"the Schematron of the volet {model}" for model in _models(root)]
+        try:
+            report = self._schema_report(root)
+        except etree.XMLSchemaParseError:
+            report, missing = Report(), ["the XSD, or a part of it", *missing]
+        ran: list[str] = []
+        if report.ok and not missing:
+            text = etree.tostring(root, encoding="unicode", with_tail=False)
+            with self._lock:
+                node = self._saxon.parse_xml(xml_text=text)
+                for profile, path in schematrons.items():
+                    report += Report.of(self._run(profile, path, node, root))
+                    ran.append(profile)
+        if report.ok and missing:
+            report += Report((_incomplete(missing),))
+        outcome = Outcome.INCOMPLETE if missing else Outcome.VALID if report.ok else Outcome.INVALID
+        if missing and any(f.code == "KIT_XSD" for f in report.errors):
+            outcome = Outcome.INVALID
+        return Verdict(
+            outcome=outcome, report=report, kit=self.kit, judged_at=self._clock.now(), schematrons=tuple(ran),
+            missing=tuple(missing), unjudged=self._unjudged,
+        )  # fmt: skip
+
+    def _missing(self, path: str) -> tuple[str, ...]:
+        if path not in self._absent:
+            self._absent[path] = tuple(_absent_files(self._tree, self._tree / path))
+        return self._absent[path]
 
     def check_schema(self, document: CdaDocument | bytes) -> Report:
         """The XSD alone: about a millisecond."""
@@ -123,23 +196,24 @@ class Oracle:
                 )
             own = etree.fromstring(etree.tostring(root, with_tail=False), etree.XMLParser(huge_tree=True))
             self._schema.validate(own)
-            return Report.of(_schema_finding(e) for e in self._schema.error_log)
+            return Report.of(_schema_finding(e, own, root) for e in self._schema.error_log)
 
-    def _run(self, profile: str, path: str, node: Any) -> Iterator[Finding]:
+    def _run(self, profile: str, path: str, node: Any, root: etree._Element) -> Iterator[Finding]:
         svrl = self._executable(path).transform_to_string(xdm_node=node)
         if svrl is None:
             raise RuntimeError(f"the Schematron {profile} did not run")
         for element in etree.fromstring(svrl.encode()).iter(f"{_SVRL}failed-assert", f"{_SVRL}successful-report"):
             role = element.get("role") or element.get("flag") or ""
             said = element.find(f"{_SVRL}text")
+            steps = _STEP.findall(element.get("location") or "")[1:]
             yield Finding(
                 code=f"KIT_{profile}",
                 message=mask_matricules(" ".join("".join(said.itertext()).split())) if said is not None else "",
-                path="/".join(name + position for name, position in _STEP.findall(element.get("location") or "")[1:])
-                or "/",
+                path="/".join(name + position for name, position in steps) or "/",
                 severity=Severity.WARNING if role in _SOFT_ROLES else Severity.ERROR,
                 rule=element.get("test") or "",
                 source=f"ANS conformance kit, {profile}",
+                line=_line(root, steps),
             )
 
     def _executable(self, path: str) -> Any:
@@ -178,12 +252,133 @@ class Oracle:
         return text
 
 
-def _schema_finding(error: Any) -> Finding:
+class OracleWorker:
+    """Oracles in processes of their own, compiled once and kept warm: a service judges without Saxon in its memory.
+
+    workers: how many processes, each about 500 MB. A process that dies is started again, once for each document. What
+    the process raises is raised here. Close it, or use it as a context manager.
+    """
+
+    def __init__(
+        self, kit: str | os.PathLike[str], *, cache: str | os.PathLike[str] | None = None,
+        terminologies: bool = False, workers: int = 1,
+    ) -> None:  # fmt: skip
+        self._arguments = (str(kit_folder(kit)), str(cache) if cache else None, terminologies)
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._pool = self._started()
+
+    def judge(self, document: CdaDocument | bytes) -> Verdict:
+        """The verdict of `Oracle.judge`."""
+        return next(self.judge_all([document]))
+
+    def judge_all(self, documents: Iterable[CdaDocument | bytes]) -> Iterator[Verdict]:
+        """One verdict for each document, in their order; the processes share the work."""
+        contents = [d if isinstance(d, bytes) else d.content for d in documents]
+        waiting = [self._pool.submit(_judge, content) for content in contents]
+        for content, future in zip(contents, waiting, strict=True):
+            yield self._verdict(content, future)
+
+    def _verdict(self, content: bytes, future: Future[Verdict]) -> Verdict:
+        pool = self._pool
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            with self._lock:
+                if self._pool is pool:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    self._pool = self._started()
+            return self._pool.submit(_judge, content).result()
+
+    def _started(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self._workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start,
+            initargs=self._arguments,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+_own: Oracle | None = None
+
+
+def _start(kit: str, cache: str | None, terminologies: bool) -> None:
+    global _own
+    _own = Oracle(kit, cache=cache, terminologies=terminologies)
+
+
+def _judge(content: bytes) -> Verdict:
+    assert _own is not None
+    return _own.judge(content)
+
+
+def kit_folder(kit: str | os.PathLike[str]) -> Path:
+    """The kit's folder. Raises ConfigurationError `KIT_NOT_FOUND`."""
+    source = Path(kit).resolve()
+    if not (source / "infrastructure/cda/CDA_extended.xsd").is_file():
+        raise ConfigurationError(
+            "this folder is not the ANS conformance kit", code="KIT_NOT_FOUND", path=str(kit),
+            hint="give the folder of TestContenuCDA-3-0 that holds infrastructure/cda/CDA_extended.xsd",
+        )  # fmt: skip
+    return source
+
+
+def _models(root: etree._Element) -> Iterator[str]:
+    """Document models of CI-SIS that the document says it follows. A level-1 document has none to be judged by."""
+    if root.find(f"{V3}component/{V3}nonXMLBody") is None:
+        for template in root.iterchildren(f"{V3}templateId"):
+            oid = template.get("root") or ""
+            if oid.startswith(_MODELS) and oid != _SMDS:
+                yield oid
+
+
+def _incomplete(missing: list[str]) -> Finding:
+    named = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+    return Finding(
+        code="KIT_INCOMPLETE", message=f"oracle incomplete, the kit lacks: {named}", path="/",
+        rule="a document is judged by every Schematron and value set that concerns it", source="ANS conformance kit",
+        hint="get the whole kit again; without git-lfs some of its files do not come",
+        message_fr="Le kit de conformité est incomplet : le document n'a pas pu être jugé.",
+    )  # fmt: skip
+
+
+def _schema_finding(error: Any, own: etree._Element, root: etree._Element) -> Finding:
     """Only messages that name elements are kept: the others quote the document's values."""
     kept = error.message if error.type_name in _SAFE_SCHEMA_ERRORS else f"{error.type_name} (message withheld)"
+    found = own.getroottree().xpath(error.path, namespaces={k: v for k, v in own.nsmap.items() if k})
+    where = found[0] if isinstance(found, list) and found and isinstance(found[0], etree._Element) else own
     return Finding(
-        code="KIT_XSD", message=kept, path=f"line {error.line}", rule=error.type_name, source="CDA_extended.xsd"
+        code="KIT_XSD", message=kept, path=path_of(where), rule=error.type_name, source="CDA_extended.xsd",
+        line=_same_place(where, root).sourceline or 0,
     )  # fmt: skip
+
+
+def _same_place(copied: etree._Element, root: etree._Element) -> etree._Element:
+    """The element of the original at the place of one of the copy."""
+    positions = []
+    while (parent := copied.getparent()) is not None:
+        positions.append(parent.index(copied))
+        copied = parent
+    for position in reversed(positions):
+        root = root[position]
+    return root
+
+
+def _line(root: etree._Element, steps: list[tuple[str, str]]) -> int:
+    for name, position in steps:
+        same = [e for e in root.iterchildren(etree.Element) if etree.QName(e).localname == name]
+        place = int(position.strip("[]") or 1) - 1
+        if place >= len(same):
+            break
+        root = same[place]
+    return root.sourceline or 0
 
 
 def _write_whole(path: Path, text: str) -> None:
@@ -195,23 +390,84 @@ def _write_whole(path: Path, text: str) -> None:
 # --- Repairs: the published kit does not run as it is on a file system that tells cases apart. -----------------------
 
 
-def _repaired(source: Path, cache: Path) -> tuple[Path, tuple[str, ...]]:
-    """The repaired tree of links and what was repaired; made once per content of the kit."""
-    digest = hashlib.sha256(str(source).encode())
+def _repaired(source: Path, cache: Path) -> tuple[Path, Kit]:
+    """The repaired tree of links and the kit's identity; made once per content of the kit."""
+    places = hashlib.sha256(str(source).encode())
     files = sorted(f for part in _PARTS for f in (source / part).rglob("*") if f.is_file())
+    newest = 0.0
     for file in files:
         stat = file.stat()
-        digest.update(f"{file.relative_to(source)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-    base = cache / f"kit-{digest.hexdigest()[:16]}"
-    tree, ready = base / "kit", base / "READY"
+        newest = max(newest, stat.st_mtime)
+        places.update(f"{file.relative_to(source)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    base = cache / f"kit-{places.hexdigest()[:16]}"
+    tree, ready = base / "kit", base / "kit.json"
     if not ready.exists():
+        contents = hashlib.sha256()
         for file in files:
+            contents.update(f"{file.relative_to(source)}\n".encode() + file.read_bytes())
             if file.suffix == ".rdf" and file.stat().st_size == 0:
                 continue  # an absent terminology is skipped, an empty one fails
             _link(tree / file.relative_to(source), file)
-        repairs = [*_repair_cases(source, tree), *_repair_value_sets(tree), *_rebuild_art_decor(tree)]
-        _write_whole(ready, "\n".join(repairs))
-    return tree, tuple(ready.read_text(encoding="utf-8").splitlines())
+        repairs = (*_repair_cases(source, tree), *_repair_value_sets(tree), *_rebuild_art_decor(tree))
+        kit = Kit(
+            name=source.name, commit=_commit(source), digest=contents.hexdigest(),
+            date=datetime.fromtimestamp(newest, UTC).date().isoformat(), repairs=repairs,
+        )  # fmt: skip
+        _write_whole(ready, json.dumps(asdict(kit), ensure_ascii=False))
+    known = json.loads(ready.read_text(encoding="utf-8"))
+    return tree, Kit(**known | {"repairs": tuple(known["repairs"])})
+
+
+def _commit(source: Path) -> str:
+    """Of a git clone, empty otherwise."""
+    try:
+        head = (source / ".git/HEAD").read_text(encoding="ascii").strip()
+        name = head.removeprefix("ref: ")
+        if name == head:
+            return head
+        loose = source / ".git" / name
+        if loose.is_file():
+            return loose.read_text(encoding="ascii").strip()
+        packed = (source / ".git/packed-refs").read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return next((line.split()[0] for line in packed.splitlines() if line.endswith(f" {name}")), "")
+
+
+_INCLUDE = re.compile(r'<include\s+href\s*=\s*"([^"]+)"')
+_VALUE_SET = re.compile(r"""<let\s+name="([\w-]+)"\s+value="'[^"']*jeuxDeValeurs/([\w.-]+\.xml)'""")
+_ART_DECOR = re.compile(r"doc\('(include/[\w.-]+\.xml)'\)")
+_UCUM = "2.16.840.1.113883.6.8.xml"
+
+
+def _absent_files(tree: Path, schematron: Path) -> Iterator[str]:
+    """Files that a Schematron, or one that it includes, uses and that are not there."""
+    texts: dict[Path, str] = {}
+    waiting = [schematron]
+    wanted = {schematron}
+    while waiting:
+        file = waiting.pop()
+        if file not in texts and file.is_file():
+            texts[file] = _without_comments(file)
+            included = [Path(os.path.normpath(file.parent / href)) for href in _INCLUDE.findall(texts[file])]
+            wanted.update(included)
+            waiting += included
+    whole = "\n".join(texts.values())
+    # A value set that is named, and that nothing looks up, is not needed.
+    wanted.update(tree / "jeuxDeValeurs" / name for let, name in _VALUE_SET.findall(whole) if f"${let}" in whole)
+    wanted.update(schematron.parent / name for name in _ART_DECOR.findall(whole))
+    if schematron == tree / TERMINOLOGIES:
+        wanted.add(schematron.parents[1] / "terminologie" / _UCUM)
+    return (str(file.relative_to(tree)) for file in sorted(wanted) if not file.is_file())
+
+
+def _absent_terminologies(tree: Path) -> tuple[str, ...]:
+    """Code systems of the kit's list that have no file."""
+    folder = (tree / TERMINOLOGIES).parents[1] / "terminologie"
+    listed = folder / "Terminologies.txt"
+    text = listed.read_text(encoding="utf-8", errors="replace") if listed.is_file() else ""
+    oids = re.findall(r"\b\d+(?:\.\d+){4,}\b", text)
+    return tuple(o for o in dict.fromkeys(oids) if not any((folder / f"{o}.{e}").is_file() for e in ("rdf", "xml")))
 
 
 def _link(link: Path, target: Path) -> None:

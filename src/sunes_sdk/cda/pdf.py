@@ -14,13 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lxml import etree
-
 from .._core.errors import CdaError, ConfigurationError
 from .._core.findings import Finding, Report, Severity
 from .._core.xml import escape_text
 from . import html
 from .header import CdaDocument
+from .html import pdf_copy
 from .pdf_body import pdf_facts
 from .reader import V3, clinical_document
 
@@ -50,18 +49,10 @@ def to_pdf(document: CdaDocument, *, prefer_copy: bool = True) -> bytes:
         copy = pdf_copy(root)
         if copy is not None and check_pdf(copy).ok:
             return copy
-    title = document.header.title or document.header.code.display or "Document de santé"
-    return write_pdf(html.page(document, image=_opaque_image), title=title, producer_of=document.header.custodian.name)
-
-
-def pdf_copy(root: etree._Element) -> bytes | None:
-    """The PDF of the FR-Document-PDF-copie section, None without one."""
-    for section in root.iterfind(f"{V3}component/{V3}structuredBody//{V3}section"):
-        if any(t.get("root") == html.PDF_COPY for t in section.iterfind(f"{V3}templateId")):
-            for value in section.iterfind(f".//{V3}observationMedia/{V3}value"):
-                if value.get("mediaType") == "application/pdf":
-                    return html.media_bytes(value)
-    return None
+    return write_pdf(
+        html.page(document, image=_opaque_image), title=html.title_of(document.header),
+        producer_of=document.header.custodian.name,
+    )  # fmt: skip
 
 
 def check_pdf(data: bytes) -> Report:

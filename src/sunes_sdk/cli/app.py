@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
+from . import cda
 
 app = typer.Typer(
     name="sunes",
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 fakes = typer.Typer(help="Fakes of the national services, on this machine.", no_args_is_help=True)
 app.add_typer(fakes, name="fakes")
+app.add_typer(cda.app, name="cda")
 
 
 @app.command()

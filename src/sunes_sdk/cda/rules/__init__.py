@@ -42,7 +42,7 @@ def check(document: CdaDocument | bytes) -> Report:
 def check_tree(root: etree._Element) -> Report:
     """The same of a ClinicalDocument that is parsed already."""
     view = View(root)
-    return Report(tuple([rule.finding(where, seen) for rule in RULES for where, seen in rule.run(view)]))
+    return Report(tuple([rule.finding(view, where, seen) for rule in RULES for where, seen in rule.run(view)]))
 
 
 __all__ = ["RULES", "Rule", "check", "check_tree"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -171,6 +172,21 @@ def path_of(element: etree._Element | str) -> str:
     return "/".join(reversed(steps)) or "/"
 
 
+_STEP = re.compile(r"(\w+)(?:\[(\d+)\])?")
+
+
+def _nearest(root: etree._Element, path: str) -> etree._Element:
+    """The element at a written path, or the last one on the way to what is absent."""
+    for step in path.strip("/").split("/"):
+        name = _STEP.fullmatch(step)
+        found = list(root.iterchildren(V3 + name[1])) if name else []
+        place = int(name[2] or 1) - 1 if name else 0
+        if not 0 <= place < len(found):
+            break
+        root = found[place]
+    return root
+
+
 def find(element: etree._Element | None, *names: str) -> etree._Element | None:
     for name in names:
         if element is None:
@@ -199,7 +215,7 @@ class Rule:
     severity: Severity
     run: Callable[[View], Iterable[Problem]]
 
-    def finding(self, where: etree._Element | str, seen: str) -> Finding:
+    def finding(self, view: View, where: etree._Element | str, seen: str) -> Finding:
         return Finding(
             code=self.code,
             message=seen,
@@ -209,7 +225,7 @@ class Rule:
             source=self.source,
             hint=self.hint,
             message_fr=self.message_fr,
-            line=0 if isinstance(where, str) else where.sourceline or 0,
+            line=(_nearest(view.root, where) if isinstance(where, str) else where).sourceline or 0,
         )
 
 
