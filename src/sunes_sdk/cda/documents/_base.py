@@ -221,7 +221,7 @@ class ClinicalDocument(Model, ABC):
             organization=self.custodian,
             ins=patient.ins if patient.identity.is_qualified else None,
             ins_status=patient.status,
-            format_code=format_code(tuple(t.root for t in self.template_ids), header.body_media_type),
+            format_code=format_code(tuple(t.root for t in header.template_ids[2:]), header.body_media_type),
             cda_level=1 if header.body_media_type else 3,
             replaces=self.replaces,
             stay=self.stay.visit,
@@ -237,7 +237,7 @@ class ClinicalDocument(Model, ABC):
         responsible = self._responsible() or stay.responsible
         organization = self._facility() or stay.organization
         return CdaHeader(
-            template_ids=(HL7_FRANCE, CI_SIS, *self.template_ids),
+            template_ids=(HL7_FRANCE, CI_SIS, *self._template_ids()),
             id=II(draft.oid()),
             code=terminology_code("JDV_J07", self._type_code()),
             code_translations=self._code_translations(),
@@ -297,6 +297,9 @@ class ClinicalDocument(Model, ABC):
 
     def _type_code(self) -> str:
         return self.type_code
+
+    def _template_ids(self) -> tuple[II, ...]:
+        return self.template_ids
 
     def _body_media_type(self) -> str:
         """Media type of a nonXMLBody, empty for a structured body."""
