@@ -12,7 +12,8 @@ from datetime import date, datetime
 from pathlib import Path
 
 from sunes_sdk.cda.documents._base import ClinicalDocument
-from sunes_sdk.cda.documents.laboratory import LaboratoryReport, LaboratoryResult
+from sunes_sdk.cda.documents.laboratory import LaboratoryReport
+from sunes_sdk.cda.documents.laboratory_content import LaboratoryResult
 from sunes_sdk.cda.documents.measures import Measure
 from sunes_sdk.cda.documents.prescription import MedicationPrescription
 from sunes_sdk.cda.documents.unstructured import OperativeReport

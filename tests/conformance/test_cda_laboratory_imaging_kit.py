@@ -20,7 +20,7 @@ from sunes_sdk.cda.documents.imaging import (
     PregnancyStatus,
     RadiationExposure,
 )
-from sunes_sdk.cda.documents.laboratory import (
+from sunes_sdk.cda.documents.laboratory_content import (
     BIOCHEMISTRY,
     MICROBIOLOGY,
     Battery,
@@ -87,7 +87,7 @@ def partial_laboratory() -> CdaDocument:
             ),
         ),
         status="active",
-        validation=Validation(biologist=reports.biologist(), at=reports.RELEASED),
+        validations=(Validation(biologist=reports.biologist(), at=reports.RELEASED),),
     )
     again = Chapter(code=BIOCHEMISTRY, title="Biochimie (suite)", results=(reports.tsh(),))
     report = reports.minimal_laboratory_report(
@@ -97,6 +97,10 @@ def partial_laboratory() -> CdaDocument:
     )
     assert report.is_partial
     return report.render(issuer())
+
+
+def laboratory_of_2021() -> CdaDocument:
+    return reports.laboratory_report(version="2021.01", pdf_copy=None).render(issuer())
 
 
 def provisional_laboratory() -> CdaDocument:
@@ -138,6 +142,7 @@ DOCUMENTS: list[Callable[[], CdaDocument]] = [
     full_laboratory,
     replacing_laboratory,
     partial_laboratory,
+    laboratory_of_2021,
     provisional_laboratory,
     minimal_imaging,
     full_imaging,
@@ -151,6 +156,8 @@ DOCUMENTS: list[Callable[[], CdaDocument]] = [
 def test_the_official_kit_accepts_what_we_render(make: Callable[[], CdaDocument], oracle: Oracle) -> None:
     document = make()
     volet = "CI-SIS_IMG-CR-IMG_2024.01" if "imaging" in make.__name__ else "CI-SIS_BIO-CR-BIO_2024.01"
+    if make is laboratory_of_2021:
+        volet = "CI-SIS_BIO-CR-BIO_2021.01"
     assert oracle.volet_of(clinical_document(document.content)) == volet
     report = oracle.check(document)
     assert report.ok, str(report)

@@ -39,7 +39,7 @@ from sunes_sdk.cda.documents.imaging import (
     PregnancyStatus,
     RadiationExposure,
 )
-from sunes_sdk.cda.documents.laboratory import (
+from sunes_sdk.cda.documents.laboratory_content import (
     AWAITING_LOINC,
     BIOCHEMISTRY,
     NABM,

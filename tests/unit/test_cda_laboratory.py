@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -14,9 +15,11 @@ from sunes_sdk._core.errors import CdaError, ModelError
 from sunes_sdk._core.ids import SeededIds
 from sunes_sdk._core.xml import parse
 from sunes_sdk.cda import Issuer, check, read_header
-from sunes_sdk.cda.documents.laboratory import (
+from sunes_sdk.cda.documents.attachments import AttachedPdf, Picture
+from sunes_sdk.cda.documents.laboratory_content import (
     AWAITING_LOINC,
     BIOCHEMISTRY,
+    Antibiogram,
     Battery,
     Chapter,
     Isolate,
@@ -55,7 +58,7 @@ def test_the_header_names_the_laboratory_and_its_people(full: etree._Element) ->
     event = "/c:ClinicalDocument/c:documentationOf[1]/c:serviceEvent"
     assert texts(full, f"{event}/c:code/@code") == ["18719-5"]
     assert texts(full, "/c:ClinicalDocument/c:documentationOf/c:serviceEvent/c:code/@code") == [
-        "18719-5", "18723-7", "18725-2",
+        "18719-5", "18723-7", "18718-7", "18725-2",
     ]  # fmt: skip
     assert texts(full, f"{event}/lab:statusCode/@code") == ["completed"]
     assert texts(full, f"{event}/c:effectiveTime/c:low/@value") == ["20260114081500+0100"]
@@ -65,8 +68,8 @@ def test_the_header_names_the_laboratory_and_its_people(full: etree._Element) ->
     assert texts(full, "/c:ClinicalDocument/c:inFulfillmentOf/c:order/c:id/@extension") == ["2026123456"]
     assert texts(full, "/c:ClinicalDocument/c:participant/@typeCode") == ["REF", "PRF", "INF"]
     assert texts(full, "/c:ClinicalDocument/c:participant/c:functionCode/@code") == ["PRELV", "PCP"]
-    # One validation, made of two chapters by the same person at the same time, is written once.
-    assert texts(full, "/c:ClinicalDocument/c:authenticator/c:templateId/@root") == ["1.3.6.1.4.1.19376.1.3.3.1.5"]
+    # A validation that several chapters share, by the same person at the same time, is written once.
+    assert texts(full, "/c:ClinicalDocument/c:authenticator/c:templateId/@root") == ["1.3.6.1.4.1.19376.1.3.3.1.5"] * 2
 
 
 def test_the_header_reads_back_as_it_was_given() -> None:
@@ -114,7 +117,7 @@ def test_microbiology_holds_its_isolate_specimen_and_validation(full: etree._Ele
     assert texts(act, ".//c:procedure//c:playingEntity/c:code/@displayName") == ["Urine"]
     assert texts(act, ".//c:act[c:code/@code='SPRECEIVE']/c:effectiveTime/@value") == ["20260114081500+0100"]
     assert texts(act, ".//c:organizer[@classCode='CLUSTER']//c:specimenPlayingEntity/c:code/@code") == ["112283007"]
-    assert texts(act, ".//c:organizer[@classCode='BATTERY']//c:interpretationCode/@code") == ["R"]
+    assert texts(act, ".//c:organizer[@classCode='BATTERY']//c:interpretationCode/@code") == ["R", "I", "S"]
     shown = "".join(full.xpath("//c:section[c:code/@code='18725-2']/c:text", namespaces=NS)[0].itertext())
     assert "Isolat : Escherichia coli" in shown
     assert "≥ 0,512 µg/mL" in shown
@@ -152,6 +155,80 @@ def test_what_was_measured_does_not_show_in_repr() -> None:
     for secret in ("1.950", "Escherichia", "À contrôler", "téléphone", "%PDF"):
         assert secret not in text
     assert "1.950" not in repr(reports.tsh())
+
+
+def test_a_laboratory_that_did_the_work_for_another_is_named(full: etree._Element) -> None:
+    chapter = full.xpath("//c:section[c:title='Électrophorèse des protéines']", namespaces=NS)[0]
+    names = texts(chapter, ".//c:performer/c:assignedEntity/c:representedOrganization/c:name/text()")
+    assert names == ["Laboratoire des Charmes"] * 3  # of the act, of a result, of a battery
+    assert texts(chapter, "c:entry/c:act/c:participant//c:family/text()") == ["CAMPARINI", "DE SANTS"]
+    (proteins,) = chapter.xpath(".//c:observation[c:code/@code='2885-2']", namespaces=NS)
+    assert texts(proteins, "c:participant[@typeCode='AUTHEN']//c:family/text()") == ["DE SANTS"]
+    shown = "".join(chapter.find("c:text", NS).itertext())
+    assert "Examens réalisés par Laboratoire des Charmes le 14/01/2026 à 11:35" in shown
+    assert "Protéines totales : Résultats validés par Jean DE SANTS le 14/01/2026 à 11:35" in shown
+    # The header names both biologists, each with the time of his validation.
+    assert texts(full, "/c:ClinicalDocument/c:authenticator//c:assignedPerson//c:family/text()") == [
+        "CAMPARINI", "DE SANTS",
+    ]  # fmt: skip
+
+
+def test_a_range_holds_for_one_sex_or_is_only_a_text(full: etree._Element) -> None:
+    (bounded,) = full.xpath("//c:observation[c:code/@code='2885-2']/c:referenceRange", namespaces=NS)
+    assert texts(bounded, ".//lab:precondition/lab:criterion/lab:value/@value") == ["F"]
+    assert "64 - 83 g/L(femme)" in ["".join(cell.itertext()) for cell in full.iter("{urn:hl7-org:v3}td")]
+    (text,) = full.xpath("//c:observation[c:code/c:translation/@code='IMMUNO']/c:referenceRange", namespaces=NS)
+    assert texts(text, ".//c:observationRange/c:text/text()") == ["Absence"]
+    assert text.find(".//c:value", NS) is None
+    assert texts(text, ".//c:interpretationCode/@code") == ["N"]
+
+
+def test_a_picture_is_shown_under_its_caption(full: etree._Element) -> None:
+    (media,) = full.xpath("//c:act/c:entryRelationship/c:observationMedia", namespaces=NS)
+    assert texts(media, "c:value/@mediaType") == ["image/jpeg"]
+    assert texts(full, "//c:renderMultiMedia/@referencedObject").count(media.get("ID")) == 1
+    assert b64decode(texts(media, "c:value/text()")[0]) == reports.JPEG
+
+
+def test_an_antibiogram_gives_each_susceptibility(full: etree._Element) -> None:
+    (organizer,) = full.xpath("//c:organizer[c:code/@code='18769-0']", namespaces=NS)
+    assert texts(organizer, "c:component/c:observation/c:interpretationCode/@code") == ["R", "I", "S"]
+    assert texts(organizer, "c:component/c:act[c:code/@code='48767-8']/c:statusCode/@code") == ["completed"]
+    assert organizer.xpath("c:component[3]/c:observation/c:value", namespaces=NS) == []
+    isolate = organizer.xpath("ancestor::c:organizer[1]", namespaces=NS)[0]
+    assert texts(isolate, "c:specimen/c:specimenRole/c:id/@extension") == ["I-260114-1"]
+
+
+def test_a_specimen_says_where_and_by_whom(full: etree._Element) -> None:
+    (procedure,) = full.xpath("//c:procedure", namespaces=NS)
+    assert texts(procedure, "c:targetSiteCode/@code") == ["64033007"]
+    assert texts(procedure, "c:performer//c:family/text()") == ["BLEEDER"]
+    row = "".join(procedure.xpath("ancestor::c:section[1]/c:text//c:tr[c:td][1]", namespaces=NS)[0].itertext())
+    for said in ("Prélèvement au sondage.", "Urine", "rein", "par Roberta BLEEDER"):
+        assert said in row
+
+
+def test_reports_of_second_intention_are_attached(full: etree._Element) -> None:
+    (section,) = full.xpath("//c:section[c:code/@code='101792-0']", namespaces=NS)
+    assert b64decode(texts(section, ".//c:observationMedia/c:value/text()")[0]) == reports.PDF
+    assert "Compte rendu du centre national de référence" in "".join(section.find("c:text", NS).itertext())
+
+
+def test_version_2021_has_no_pdf_copy() -> None:
+    document = reports.laboratory_report(version="2021.01", pdf_copy=None).render(issuer())
+    root = parse(document.content)
+    assert texts(root, "/c:ClinicalDocument/c:templateId[@root='1.2.250.1.213.1.1.1.55']/@extension") == ["2021.01"]
+    assert "55108-5" not in texts(root, "//c:structuredBody/c:component/c:section/c:code/@code")
+    assert document.format_code.code == "urn:ihe:lab:xd-lab:2008"
+    assert not check(document).findings
+    second = reports.laboratory_report(version="2021.01", pdf_copy=None).revise(document).render(issuer(2))
+    assert second.header.template_ids[-1] == II("1.2.250.1.213.1.1.1.55", "2021.01")
+    # Each version refuses the body of the other.
+    as_2024 = check(document.content.replace(b'extension="2021.01"', b'extension="2024.01"'))
+    assert [f.code for f in as_2024] == ["CDA_B08"]
+    other = reports.minimal_laboratory_report().render(issuer())
+    as_2021 = check(other.content.replace(b'extension="2024.01"', b'extension="2021.01"'))
+    assert [f.code for f in as_2021] == ["CDA_B07"]
 
 
 Build = Callable[[], object]
@@ -224,12 +301,40 @@ REFUSED: list[tuple[str, Build, str, str]] = [
         "validation beside sub-chapters",
         lambda: Chapter(
             code=BIOCHEMISTRY,
-            validation=Validation(biologist=reports.biologist(), at=reports.RELEASED),
+            validations=(Validation(biologist=reports.biologist(), at=reports.RELEASED),),
             sub_chapters=(SubChapter(code=BIOCHEMISTRY, results=(reports.tsh(),)),),
         ),
         "BIO_CHAPTER",
         "sub-chapters",
     ),
+    (
+        "picture beside sub-chapters",
+        lambda: Chapter(
+            code=BIOCHEMISTRY,
+            pictures=(Picture(data=reports.JPEG, caption="x"),),
+            sub_chapters=(SubChapter(code=BIOCHEMISTRY, results=(reports.tsh(),)),),
+        ),
+        "BIO_CHAPTER",
+        "sub-chapters",
+    ),
+    ("picture of no known kind", lambda: Picture(data=b"BM", caption="x"), "CDA_PICTURE", "DICOM"),
+    (
+        "antibiotic left without an answer",
+        lambda: Antibiogram(results=(reports.tsh(),)),
+        "BIO_SUSCEPTIBILITY",
+        "S, SDD",
+    ),
+    (
+        "antibiotic that is high",
+        lambda: Antibiogram(results=(reports.tsh(interpretation="H"),)),
+        "BIO_SUSCEPTIBILITY",
+        "S, SDD",
+    ),
+    ("range of nothing", lambda: ReferenceRange(sex="F"), "CDA_INTERVAL", "low, high"),
+    ("range of a third sex", lambda: ReferenceRange(low=1, sex="I"), "MODEL_LITERAL_ERROR", ""),
+    ("version of nowhere", lambda: reports.minimal_laboratory_report(version="2099.01"), "MODEL_LITERAL_ERROR", ""),
+    ("2024.01 without copy", lambda: reports.minimal_laboratory_report(pdf_copy=None), "BIO_PDF_COPY", "2021.01"),
+    ("2021.01 with a copy", lambda: reports.minimal_laboratory_report(version="2021.01"), "BIO_PDF_COPY", "2021.01"),
     ("free title", lambda: reports.minimal_laboratory_report(title="Biologie"), "BIO_TITLE", "leave"),
     ("no chapter", lambda: reports.minimal_laboratory_report(chapters=()), "BIO_EMPTY", "chapter"),
     (
@@ -260,8 +365,9 @@ def test_an_unreadable_pdf_copy_is_refused() -> None:
     with pytest.raises(CdaError) as caught:
         reports.minimal_laboratory_report(pdf_copy=b"%PDF-1.4 cut")
     assert caught.value.code == "CDA_PDF_UNREADABLE"
-    with pytest.raises(ModelError, match="pdf_copy"):
-        reports.minimal_laboratory_report(pdf_copy=None)
+    with pytest.raises(CdaError) as caught:
+        AttachedPdf(title="x", data=b"%PDF-1.4 cut")
+    assert caught.value.code == "CDA_PDF_UNREADABLE"
 
 
 @pytest.mark.parametrize(

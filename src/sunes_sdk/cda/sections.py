@@ -246,17 +246,26 @@ _PDF_VALUE = dt.coded("value", "55108-5", "Copie du document", LOINC, "LOINC", x
 def pdf_copy_section(draft: Draft, pdf: bytes) -> str:
     """*FR-Document-PDF-copie*: the same document as PDF, which a consumer shows first (SMDS 2.2)."""
     narrative = Narrative(draft)
-    ref = narrative.content("Copie du document au format PDF")
-    media, media_xml = observation_media(draft, "application/pdf", pdf, with_templates=False)
-    narrative.media(media)
     section_id = draft.id()
-    organizer = (
-        f"{_PDF_ORGANIZER}{draft.id()}{_PDF_ORGANIZER_CODE}{_PDF_KIND.write(draft, ref, _PDF_VALUE, '')}"
-        f"</component><component>{media_xml}</component></organizer>"
-    )
+    attached = attached_pdf(draft, narrative, "Copie du document au format PDF", pdf, _PDF_VALUE)
     return (
         f"<component><section>{_PDF_COPY.templates}{section_id}{_PDF_COPY.code}<title>{_PDF_COPY.title}</title>"
-        f"{narrative.xml()}<entry>{organizer}</entry></section></component>"
+        f"{narrative.xml()}{attached}</section></component>"
+    )
+
+
+def attached_pdf(draft: Draft, narrative: Narrative, label: str, pdf: bytes, value: str = "") -> str:
+    """*FR-Document-attache*: an entry that holds a PDF, which the narrative shows under its label.
+
+    value: ready `<value>` of its type, the label when not given.
+    """
+    ref = narrative.content(label)
+    media, media_xml = observation_media(draft, "application/pdf", pdf, with_templates=False)
+    narrative.media(media)
+    typed = value or f'<value xsi:type="CD">{ref.original_text}</value>'
+    return entry(
+        f"{_PDF_ORGANIZER}{draft.id()}{_PDF_ORGANIZER_CODE}{_PDF_KIND.write(draft, ref, typed, '')}</component>"
+        f"<component>{media_xml}</component></organizer>"
     )
 
 
@@ -279,11 +288,16 @@ _COMMENT_ACT = (
 )
 
 
-def comment_section(draft: Draft, text: str) -> str:
+def comment_section(draft: Draft, text: str, *, title: str = "") -> str:
     """*FR-Commentaire-non-code*."""
-    return section(draft, _COMMENT, text)
+    return section(draft, _COMMENT, text, title=title)
 
 
 def comment_relationship(ref: Ref) -> str:
     """*FR-Commentaire-ER*: a comment on the entry that holds it, shown in the narrative at `ref`."""
-    return entry_relationship(f"{_COMMENT_ACT}{ref.text}{dt.COMPLETED}</act>", "SUBJ", inversion=True)
+    return entry_relationship(comment_act(ref), "SUBJ", inversion=True)
+
+
+def comment_act(ref: Ref) -> str:
+    """*FR-Commentaire* alone, for a component of an organizer."""
+    return f"{_COMMENT_ACT}{ref.text}{dt.COMPLETED}</act>"

@@ -12,7 +12,6 @@ from ..cda import (
     EntryMode,
     ExitMode,
     ImagingReport,
-    LaboratoryReport,
     MedicationPrescription,
     OperativeReport,
     PrescribedTreatment,
@@ -23,7 +22,8 @@ from ..cda import (
 )
 from ..cda.documents._base import ClinicalDocument
 from ..cda.documents.imaging import ClinicalInformation, ImagingAct, ImagingOrder, Instance, Series
-from ..cda.documents.laboratory import (
+from ..cda.documents.laboratory import LaboratoryReport
+from ..cda.documents.laboratory_content import (
     BIOCHEMISTRY,
     HEMATOLOGY,
     Chapter,
@@ -148,7 +148,7 @@ def _laboratory_report(shared: dict[str, Any], biologist: Actor, prescriber: Act
             Chapter(
                 code=BIOCHEMISTRY,
                 specimens=(blood,),
-                validation=validation,
+                validations=(validation,),
                 results=(
                     LaboratoryResult(
                         code=samples.loinc("1988-5", "Protéine C réactive [Masse/Volume] Sérum/Plasma ; Numérique"),
@@ -168,7 +168,7 @@ def _laboratory_report(shared: dict[str, Any], biologist: Actor, prescriber: Act
             ),
             Chapter(
                 code=HEMATOLOGY,
-                validation=validation,
+                validations=(validation,),
                 results=(
                     LaboratoryResult(
                         code=samples.loinc("6690-2", "Leucocytes [Nombre/Volume] Sang ; Numérique ; Comptage automate"),

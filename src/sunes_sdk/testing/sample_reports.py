@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from ..cda.datatypes import CCAM
+from ..cda.datatypes import CCAM, SNOMED_CT
+from ..cda.documents.attachments import AttachedPdf, Picture
 from ..cda.documents.imaging import (
     Addendum,
     AdministeredProduct,
@@ -21,18 +22,21 @@ from ..cda.documents.imaging import (
     RadiationQuantity,
     Series,
 )
-from ..cda.documents.laboratory import (
+from ..cda.documents.laboratory import LaboratoryReport
+from ..cda.documents.laboratory_content import (
     AWAITING_LOINC,
     BIOCHEMISTRY,
     HEMATOLOGY,
     MICROBIOLOGY,
     NABM,
     NCBI_TAXONOMY,
+    PROTEINS,
+    Antibiogram,
     Battery,
     Chapter,
     Isolate,
-    LaboratoryReport,
     LaboratoryResult,
+    PerformingLaboratory,
     PreviousResult,
     ReferenceRange,
     Specimen,
@@ -46,6 +50,8 @@ from . import samples
 
 PDF = b"%PDF-1.4\n<x pdfaid:part='1'/>\nstartxref\n0\n%%EOF\n"
 """Starts and ends like a PDF; not one that a reader shows."""
+JPEG = b"\xff\xd8\xff\xe0jpeg"
+"""Starts like a JPEG; not one that a reader shows."""
 REQUEST_ROOT = "1.2.250.1.213.9.1.5"
 SPECIMEN_ROOT = "1.2.250.1.213.9.1.6"
 ACCESSION_ROOT = "1.2.250.1.213.9.1.7"
@@ -65,6 +71,14 @@ def biologist() -> Actor:
         rpps="01234534765", family="CAMPARINI", given="Marcel", specialty="SM03", mss_address=None
     )  # fmt: skip
     return person.at(samples.laboratory())
+
+
+def reference_biologist() -> Actor:
+    """In another laboratory, to which examinations are sent."""
+    person = samples.physician(
+        rpps="01234567889", family="DE SANTS", given="Jean", specialty="SM03", mss_address=None
+    )  # fmt: skip
+    return person.at(samples.hospital(name="Laboratoire des Charmes", facility_type="SA25"))
 
 
 def nurse() -> Actor:
@@ -111,7 +125,8 @@ def minimal_laboratory_report(**changes: Any) -> LaboratoryReport:
 
 
 def laboratory_report(**changes: Any) -> LaboratoryReport:
-    """Biochemistry with sub-chapters, a blood count as a battery, a urine culture with its antibiogram."""
+    """Biochemistry with sub-chapters, a blood count as a battery, an electrophoresis done elsewhere with its picture, a
+    urine culture with its antibiogram."""
     loinc = samples.loinc
     thyroid = SubChapter(
         code=BIOCHEMISTRY,
@@ -180,9 +195,8 @@ def laboratory_report(**changes: Any) -> LaboratoryReport:
                 label="Dénombrement de germes",
                 value=Measure(value=Decimal(120000), unit="/mL"),
             ),
-            Battery(
+            Antibiogram(
                 title="Antibiogramme (CMI)",
-                code=loinc("18769-0", "Antibiogramme"),
                 results=(
                     LaboratoryResult(
                         code=loinc("28-1", "Ampicilline [Sensibilité] Isolat ; Alphanumérique ; CMI"),
@@ -192,15 +206,48 @@ def laboratory_report(**changes: Any) -> LaboratoryReport:
                             code="BDB", system="1.2.250.1.213.2.3.5", display="Antibiogramme - bandette gradient"
                         ),
                     ),
+                    LaboratoryResult(
+                        code=loinc("20-8", "Amoxicilline+clavulanate [Sensibilité] Isolat ; Alphanumérique ; CMI"),
+                        value=Interval(high=Decimal("0.128"), unit="ug/mL", high_inclusive=False),
+                        interpretation="I",
+                    ),
+                    LaboratoryResult(
+                        code=loinc("18928-2", "Gentamicine [Sensibilité] Isolat ; Alphanumérique"), interpretation="S"
+                    ),
                 ),
+                comment="Méthode EUCAST.",
             ),
         ),
+        identifier=Identifier(value="I-260114-1", root=SPECIMEN_ROOT),
+        comment="Souche conservée.",
     )
     validation = Validation(biologist=biologist(), at=RELEASED)
+    reference = PerformingLaboratory(director=reference_biologist(), performed_at=OBSERVED)
+    proteins = LaboratoryResult(
+        code=loinc("2885-2", "Protéine [Masse/Volume] Sérum/Plasma ; Numérique"),
+        label="Protéines totales",
+        value=Measure(value=Decimal("71"), unit="g/L"),
+        reference=ReferenceRange(low=Decimal("64"), high=Decimal("83"), sex="F"),
+        performer=reference,
+        validations=(Validation(biologist=reference_biologist(), at=OBSERVED),),
+    )
+    immunoglobulin = LaboratoryResult(
+        local_code=Code(code="IMMUNO", system=AWAITING_LOINC, display="Immunofixation"),
+        value="Absence de pic monoclonal",
+        reference=ReferenceRange(text="Absence"),
+    )
     values: dict[str, Any] = {
         "chapters": (
             Chapter(code=BIOCHEMISTRY, sub_chapters=(thyroid, inflammation)),
-            Chapter(code=HEMATOLOGY, results=(count,), validation=validation),
+            Chapter(code=HEMATOLOGY, results=(count,), validations=(validation,)),
+            Chapter(
+                code=PROTEINS,
+                title="Électrophorèse des protéines",
+                results=(proteins, Battery(title="Profil", results=(immunoglobulin,), performer=reference)),
+                pictures=(Picture(data=JPEG, caption="Tracé électrophorétique"),),
+                performer=reference,
+                validations=(validation, Validation(biologist=reference_biologist(), at=OBSERVED)),
+            ),
             Chapter(
                 code=MICROBIOLOGY,
                 title="Examen cytobactériologique des urines (ECBU)",
@@ -211,6 +258,9 @@ def laboratory_report(**changes: Any) -> LaboratoryReport:
                         collected_at=COLLECTED,
                         received_at=RECEIVED,
                         act=Code(code="5201", system=NABM, display="EX MICROBIO URINES (ECBU)", system_name="NABM"),
+                        site=Code(code="64033007", system=SNOMED_CT, display="rein", system_name="SNOMED CT"),
+                        collector=nurse(),
+                        comment="Prélèvement au sondage.",
                     ),
                 ),
                 results=(
@@ -221,7 +271,7 @@ def laboratory_report(**changes: Any) -> LaboratoryReport:
                     ),
                     germ,
                 ),
-                validation=validation,
+                validations=(validation,),
             ),
         ),
         "released_at": RELEASED,
@@ -233,6 +283,7 @@ def laboratory_report(**changes: Any) -> LaboratoryReport:
         "treating_physician": general_practitioner(),
         "recipients": (general_practitioner(),),
         "comment": "Résultats communiqués au service par téléphone.",
+        "second_intention": (AttachedPdf(title="Compte rendu du centre national de référence", data=PDF),),
     }
     return _report(values, changes)
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from ..datatypes import LOINC
+from ..._core.findings import Severity
+from ...terminology import lookup
+from ..datatypes import LOINC, SNOMED_CT
 from ..reader import V3
-from .engine import CR_BIO, Problem, RuleSet, View, find, findall, text_of
+from .engine import CR_BIO, Problem, RuleSet, View, find, findall, per_document, text_of
 
 LABORATORY = RuleSet(CR_BIO)
 rule = LABORATORY.rule
@@ -21,18 +23,22 @@ _LABEL = "CR d'examens biologiques"
 _CHAPTER = "1.3.6.1.4.1.19376.1.3.3.2.1"
 _ITEM = "1.3.6.1.4.1.19376.1.3.3.2.2"
 _PDF_COPY = "1.2.250.1.213.1.1.2.243"
-_LEVEL_1 = frozenset(
-    {
-        _CHAPTER,
-        "1.2.250.1.213.1.1.2.60",
-        "1.3.6.1.4.1.19376.1.4.1.2.16",
-        "1.2.250.1.213.1.1.2.128",
-        "1.2.250.1.213.1.1.2.147",
-        _PDF_COPY,
-    }
-)
+_SECOND_INTENTION = "1.2.250.1.213.1.1.2.60"
+_LEVEL_1 = frozenset({_CHAPTER, _SECOND_INTENTION, "1.3.6.1.4.1.19376.1.4.1.2.16"})
+_SINCE_2023 = frozenset({"1.2.250.1.213.1.1.2.128", "1.2.250.1.213.1.1.2.147", _PDF_COPY})
+_VERSIONS = frozenset({"2021.01", "2023.01", "2024.01"})
 _RESULT = "1.3.6.1.4.1.19376.1.3.1.6"
 _SPECIMEN = "1.3.6.1.4.1.19376.1.3.1.2"
+_RECEIVED = "1.3.6.1.4.1.19376.1.3.1.3"
+_BATTERY = "1.3.6.1.4.1.19376.1.3.1.4"
+_ISOLATE = "1.3.6.1.4.1.19376.1.3.1.5"
+_COMMENT = "1.3.6.1.4.1.19376.1.5.3.1.4.2"
+_VALIDATOR = "1.3.6.1.4.1.19376.1.3.3.1.5"
+_PERFORMER = "1.3.6.1.4.1.19376.1.3.3.1.7"
+_IHE_ACT_CODE = "1.3.5.1.4.1.19376.1.5.3.2"
+"""As the official validator wants it, which looks mistyped (1.3.5 for 1.3.6)."""
+_NCBI = "2.16.840.1.113883.3.9471"
+_STATES = frozenset({"completed", "active", "aborted"})
 _XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 
 
@@ -40,8 +46,27 @@ def _applies(view: View) -> bool:
     return _TEMPLATE in view.header_templates
 
 
+def _entries(view: View, template: str) -> list[etree._Element]:
+    return view.templates.get(template, []) if _applies(view) else []
+
+
 def _results(view: View) -> list[etree._Element]:
-    return view.templates.get(_RESULT, []) if _applies(view) else []
+    return _entries(view, _RESULT)
+
+
+@per_document
+def _version(view: View) -> str:
+    found = (t.get("extension") for t in view.children("templateId") if t.get("root") == _TEMPLATE)
+    return next(found, None) or ""
+
+
+def _state(act: etree._Element) -> str:
+    status = find(act, "statusCode")
+    return (status.get("code") or "") if status is not None else ""
+
+
+def _missing(holder: etree._Element | None, *names: str) -> list[str]:
+    return [name for name in names if find(holder, *name.split("/")) is None]
 
 
 @rule(
@@ -72,6 +97,52 @@ def _header(view: View) -> Iterator[Problem]:
             yield code, "not the fixed type, or not its exact label"
 
 
+_ORGANIZATION_PARTS = ("id", "name", "telecom", "addr")
+_PERFORMER_PARTS = (
+    "assignedEntity/addr",
+    "assignedEntity/telecom",
+    "assignedEntity/assignedPerson/name",
+    *[f"assignedEntity/representedOrganization/{part}" for part in (*_ORGANIZATION_PARTS, "standardIndustryClassCode")],
+)
+
+
+@rule(
+    "CDA_B02",
+    "what is not known of the patient's address, telecom, sex or birth is said by nullFlavor UNK and no other",
+    hint="write nullFlavor UNK",
+)
+def _patient(view: View) -> Iterator[Problem]:
+    for target in view.children("recordTarget") if _applies(view) else ():
+        role = find(target, "patientRole")
+        if role is None:
+            continue
+        known = [*findall(role, "addr"), *findall(role, "telecom")]
+        for name in ("administrativeGenderCode", "birthTime"):
+            element = find(role, "patient", name)
+            known += [element] if element is not None else []
+        for element in known:
+            if element.get("nullFlavor") not in (None, "UNK"):
+                yield element, "another nullFlavor than UNK"
+
+
+@rule(
+    "CDA_B03",
+    "each biologist who validated carries his templateId, the time and his contacts; his laboratory is complete",
+    hint="give validations",
+    fr="Le biologiste validateur doit porter la date de validation et ses coordonnées.",
+)
+def _authenticator(view: View) -> Iterator[Problem]:
+    for authenticator in view.children("authenticator") if _applies(view) else ():
+        if not any(t.get("root") == _VALIDATOR for t in findall(authenticator, "templateId")):
+            yield authenticator, f"templateId {_VALIDATOR} is missing"
+        for what in _missing(authenticator, "time", "assignedEntity/addr", "assignedEntity/telecom"):
+            yield authenticator, f"{what} is missing"
+        organization = find(authenticator, "assignedEntity", "representedOrganization")
+        if organization is not None:
+            for what in _missing(organization, *_ORGANIZATION_PARTS):
+                yield organization, f"{what} is missing"
+
+
 @rule(
     "CDA_B05",
     "each act has a code; its performer has a time, contacts, a name and a complete organisation",
@@ -85,18 +156,8 @@ def _performer(view: View) -> Iterator[Problem]:
         if find(event, "code") is None:
             yield documentation, "the act has no code"
         for performer in findall(event, "performer") if event is not None else ():
-            entity = find(performer, "assignedEntity")
-            organization = find(entity, "representedOrganization")
-            for what, there in (
-                ("time", find(performer, "time")),
-                ("addr", find(entity, "addr")),
-                ("telecom", find(entity, "telecom")),
-                ("assignedPerson/name", find(entity, "assignedPerson", "name")),
-                ("representedOrganization/telecom", find(organization, "telecom")),
-                ("representedOrganization/addr", find(organization, "addr")),
-            ):
-                if there is None:
-                    yield performer, f"{what} is missing"
+            for what in _missing(performer, "time", *_PERFORMER_PARTS):
+                yield performer, f"{what} is missing"
 
 
 @rule(
@@ -123,15 +184,22 @@ def _level_1(view: View) -> Iterator[etree._Element]:
 @rule("CDA_B07", "only the sections of the volet stand at the first level", hint="leave the other section out")
 def _sections(view: View) -> Iterator[Problem]:
     if _applies(view):
+        allowed = _LEVEL_1 if _version(view) == "2021.01" else _LEVEL_1 | _SINCE_2023
         for section in _level_1(view):
-            if not any(t.get("root") in _LEVEL_1 for t in findall(section, "templateId")):
+            if not any(t.get("root") in allowed for t in findall(section, "templateId")):
                 yield section, "this section does not belong here"
 
 
-@rule("CDA_B08", "there is at least one chapter, and the PDF copy", hint="give chapters and pdf_copy")
+@rule(
+    "CDA_B08",
+    "there is at least one chapter, and since version 2024.01 the PDF copy",
+    hint="give chapters and pdf_copy",
+    fr="Le compte rendu ne comporte aucun chapitre, ou pas de copie PDF.",
+)
 def _mandatory(view: View) -> Iterator[Problem]:
     if _applies(view):
-        for template, name in ((_CHAPTER, "chapter"), (_PDF_COPY, "PDF copy")):
+        copied = () if _version(view) in ("2021.01", "2023.01") else ((_PDF_COPY, "PDF copy"),)
+        for template, name in ((_CHAPTER, "chapter"), *copied):
             if not view.sections(template):
                 yield "component/structuredBody", f"there is no {name}"
 
@@ -157,21 +225,77 @@ def _chapters(view: View) -> Iterator[Problem]:
 
 @rule(
     "CDA_B12",
-    "a result has one code that points at the narrative, is complete when LOINC, and is completed or aborted",
+    "a result is an OBS in EVN; it has one code that points at the narrative, complete when LOINC, as are its "
+    "translations; it is completed or aborted, with at most one reference range",
     hint="use LaboratoryResult",
 )
 def _result(view: View) -> Iterator[Problem]:
     for result in _results(view):
-        codes = findall(result, "code")
-        if len(codes) != 1 or find(codes[0], "originalText", "reference") is None:
-            yield result, "not exactly one code with its originalText/reference"
-        elif codes[0].get("codeSystem") == LOINC and not (codes[0].get("code") and codes[0].get("displayName")):
-            yield codes[0], "the LOINC code has no code or no displayName"
-        status = find(result, "statusCode")
-        if status is None or status.get("code") not in ("completed", "aborted"):
+        if result.get("classCode") != "OBS" or result.get("moodCode") != "EVN":
+            yield result, "not an OBS in EVN"
+        if _state(result) not in ("completed", "aborted"):
             yield result, "statusCode is neither completed nor aborted"
         if len(findall(result, "referenceRange")) > 1:
             yield result, "more than one reference range"
+        codes = findall(result, "code")
+        if len(codes) != 1 or find(codes[0], "originalText", "reference") is None:
+            if not _is_previous(result):
+                yield result, "not exactly one code with its originalText/reference"
+            continue
+        code = codes[0]
+        if code.get("codeSystem") == LOINC and not (code.get("code") and code.get("displayName")):
+            yield code, "the LOINC code has no code or no displayName"
+        for translation in findall(code, "translation"):
+            if not translation.get("code") or not translation.get("displayName"):
+                yield translation, "the local code has no code or no displayName"
+
+
+def _is_previous(result: etree._Element) -> bool:
+    parent = result.getparent()
+    return parent is not None and parent.get("typeCode") == "REFR"
+
+
+@rule(
+    "CDA_B19",
+    "a result of a battery is coded in LOINC; any other code is a translation",
+    hint="give the code as local_code",
+)
+def _grouped(view: View) -> Iterator[Problem]:
+    for result in _results(view):
+        parent, code = result.getparent(), find(result, "code")
+        if parent is None or parent.tag != f"{V3}component" or code is None:
+            continue
+        said = [name for name in ("code", "codeSystem", "displayName") if code.get(name)]
+        if said and (code.get("codeSystem") != LOINC or len(said) < 3):
+            yield code, "not a complete LOINC code"
+
+
+@rule(
+    "CDA_B20",
+    "an interpretation is a code of JDV_HL7_ObservationInterpretation",
+    hint="give N, H, L, S, I, R …",
+    fr="L'interprétation d'un résultat n'appartient pas au jeu de valeurs.",
+)
+def _interpretation(view: View) -> Iterator[Problem]:
+    for code in view.all("interpretationCode") if _applies(view) else ():
+        value, system = code.get("code"), code.get("codeSystem")
+        if value is not None and lookup("JDV_OBSERVATION_INTERPRETATION", value, system or "") is None:
+            yield code, "not in the value set"
+
+
+@rule(
+    "CDA_B21",
+    "an earlier result (REFR) is completed and has its time",
+    hint="use PreviousResult",
+    fr="Une antériorité doit être datée.",
+)
+def _previous(view: View) -> Iterator[Problem]:
+    for result in _results(view):
+        for relation in findall(result, "entryRelationship"):
+            if relation.get("typeCode") == "REFR":
+                earlier = find(relation, "observation")
+                if earlier is None or _state(earlier) != "completed" or find(earlier, "effectiveTime") is None:
+                    yield relation, "not completed, or without its time"
 
 
 @rule(
@@ -183,9 +307,134 @@ def _specimen(view: View) -> Iterator[Problem]:
     for procedure in view.templates.get(_SPECIMEN, []) if _applies(view) else ():
         if find(procedure, "effectiveTime") is None:
             yield procedure, "effectiveTime is missing"
-        role = find(procedure, "participant", "participantRole")
+        roles = [find(p, "participantRole") for p in findall(procedure, "participant")]
+        role = roles[0] if len(roles) == 1 else None
         if role is None or role.get("classCode") != "SPEC" or len(findall(role, "id")) != 1:
             yield procedure, "not exactly one specimen role with one id"
+        if len(findall(procedure, "performer")) > 1 or len(findall(procedure, "targetSiteCode")) > 1:
+            yield procedure, "more than one collector, or more than one site"
+
+
+@rule(
+    "CDA_B22",
+    f"the arrival of a specimen is SPRECEIVE of {_IHE_ACT_CODE} (as the official validator has it), with its time",
+    hint="give received_at",
+)
+def _received(view: View) -> Iterator[Problem]:
+    for act in _entries(view, _RECEIVED):
+        code, time = find(act, "code"), find(act, "effectiveTime")
+        if code is None or (code.get("code"), code.get("codeSystem")) != ("SPRECEIVE", _IHE_ACT_CODE):
+            yield act, "not the fixed code"
+        if time is None or not time.get("value"):
+            yield act, "the time of arrival is missing"
+
+
+@rule(
+    "CDA_B14",
+    "a battery is a BATTERY in EVN, with at most one id, completed, active or aborted",
+    hint="use Battery",
+)
+def _battery(view: View) -> Iterator[Problem]:
+    for battery in _entries(view, _BATTERY):
+        if battery.get("classCode") != "BATTERY" or battery.get("moodCode") != "EVN":
+            yield battery, "not a BATTERY in EVN"
+        if len(findall(battery, "id")) > 1:
+            yield battery, "more than one id"
+        if _state(battery) not in _STATES:
+            yield battery, "statusCode is none of completed, active, aborted"
+
+
+@rule(
+    "CDA_B15",
+    "an isolate is a CLUSTER in EVN whose specimen (SPC, SPEC, MIC) names the germ, in SNOMED CT or by a text; its "
+    "only translation is of NCBI Taxonomy",
+    hint="use Isolate",
+)
+def _isolate(view: View) -> Iterator[Problem]:
+    for isolate in _entries(view, _ISOLATE):
+        if isolate.get("classCode") != "CLUSTER" or isolate.get("moodCode") != "EVN":
+            yield isolate, "not a CLUSTER in EVN"
+        if _state(isolate) not in _STATES:
+            yield isolate, "statusCode is none of completed, active, aborted"
+        specimen = find(isolate, "specimen")
+        role = find(specimen, "specimenRole")
+        germ = find(role, "specimenPlayingEntity")
+        wanted = ((specimen, "typeCode", "SPC"), (role, "classCode", "SPEC"), (germ, "classCode", "MIC"))
+        code = find(germ, "code")
+        if code is None or any(e is None or e.get(name) != value for e, name, value in wanted):
+            yield isolate, "there is no specimen SPC/SPEC/MIC with its code"
+            continue
+        if code.get("codeSystem") != SNOMED_CT and find(code, "originalText") is None:
+            yield code, "neither a SNOMED CT code nor a text"
+        for translation in findall(code, "translation"):
+            if translation.get("codeSystem") != _NCBI:
+                yield translation, "not of NCBI Taxonomy"
+
+
+@rule(
+    "CDA_B16",
+    "a comment is coded 48767-8, completed, and points at the narrative",
+    hint="give comment",
+)
+def _comment(view: View) -> Iterator[Problem]:
+    for act in _entries(view, _COMMENT):
+        code = find(act, "code")
+        if code is None or (code.get("code"), code.get("codeSystem")) != ("48767-8", LOINC):
+            yield act, "not the fixed code"
+        if _state(act) != "completed" or find(act, "text", "reference") is None:
+            yield act, "not completed, or without text/reference"
+
+
+@rule(
+    "CDA_B23",
+    "a performing laboratory has the time, its director and its complete organisation",
+    hint="use PerformingLaboratory",
+    fr="Le laboratoire exécutant est incomplet.",
+)
+def _performing(view: View) -> Iterator[Problem]:
+    for performer in _entries(view, _PERFORMER):
+        parent = performer.getparent()
+        if performer.tag != f"{V3}performer":
+            yield performer, "not a performer"
+        elif parent is not None and parent.tag != f"{V3}serviceEvent":  # that of the header is CDA_B05's
+            for what in _missing(performer, "time", "assignedEntity/id", *_PERFORMER_PARTS[3:]):
+                yield performer, f"{what} is missing"
+
+
+@rule(
+    "CDA_B24",
+    "the section of second intention has a code and a text",
+    hint="use second_intention",
+)
+def _second_intention(view: View) -> Iterator[Problem]:
+    for section in view.sections(_SECOND_INTENTION) if _applies(view) else ():
+        for what in _missing(section, "code", "text"):
+            yield section, f"{what} is missing"
+
+
+@rule(
+    "CDA_B25",
+    "a chapter is coded in LOINC",
+    hint="use BIOCHEMISTRY, HEMATOLOGY … or another LOINC code",
+    source=f"{CR_BIO}; the official validator does not look",
+)
+def _chapter_code(view: View) -> Iterator[Problem]:
+    for section in (*view.sections(_CHAPTER), *view.sections(_ITEM)) if _applies(view) else ():
+        code = find(section, "code")
+        if code is None or (code.get("code") is not None and code.get("codeSystem") != LOINC):
+            yield section, "not a LOINC code"
+
+
+@rule(
+    "CDA_B26",
+    f"the version of the volet is one of {', '.join(sorted(_VERSIONS))}",
+    hint="read the volet of that version: these rules may not be its own",
+    severity=Severity.WARNING,
+    source=f"{CR_BIO}; the official validator takes the highest version it knows",
+)
+def _known_version(view: View) -> Iterator[Problem]:
+    if _applies(view) and _version(view) not in ("", *_VERSIONS):
+        yield "templateId", "a version that is not known here"
 
 
 @rule(
@@ -210,12 +459,12 @@ def _unit(view: View) -> Iterator[Problem]:
 def _acts(view: View) -> Iterator[Problem]:
     for holder in view.templates.get("1.3.6.1.4.1.19376.1.3.1", []) if _applies(view) else ():
         act = find(holder, "act")
-        code, status = find(act, "code"), find(act, "statusCode")
-        if holder.tag != f"{V3}entry" or act is None:
-            yield holder, "not an entry with an act"
-        elif code is not None and code.get("codeSystem") != LOINC:
+        code = find(act, "code")
+        if holder.tag != f"{V3}entry" or act is None or holder.get("typeCode") != "DRIV":
+            yield holder, "not an entry DRIV with an act"
+        elif code is not None and code.get("code") is not None and code.get("codeSystem") != LOINC:
             yield code, "not a LOINC chapter"
-        elif status is None or status.get("code") not in ("completed", "active", "aborted"):
+        elif _state(act) not in _STATES:
             yield act, "statusCode is none of completed, active, aborted"
-        elif find(act, "entryRelationship") is None:
+        elif not any(r.get("typeCode") == "COMP" for r in findall(act, "entryRelationship")):
             yield act, "there is no result"
