@@ -46,6 +46,9 @@ class Address(Model):
                           hint="leave the address out instead")  # fmt: skip
         if len(self.lines) > 6:
             raise invalid("ADDRESS_LINES", "more than six address lines", rule="SMDS AD, AFNOR lines 2 to 7")
+        if not all(self.lines):
+            raise invalid("ADDRESS_LINES", "an address line is empty", rule="SMDS AD (dtr1-1-AD)",
+                          path="lines", hint="leave it out")  # fmt: skip
         return self
 
 
