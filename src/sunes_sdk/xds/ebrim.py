@@ -99,9 +99,14 @@ def _checked(value: str, name: str) -> str:
     return value
 
 
+@lru_cache(maxsize=256)
+def _slot_start(name: str) -> str:
+    return f'<rim:Slot name="{escape_attribute(name)}"><rim:ValueList>'
+
+
 def _slot(name: str, values: Iterable[str]) -> str:
     inner = "".join([f"<rim:Value>{escape_text(_checked(value, name))}</rim:Value>" for value in values])
-    return f'<rim:Slot name="{escape_attribute(name)}"><rim:ValueList>{inner}</rim:ValueList></rim:Slot>'
+    return f"{_slot_start(name)}{inner}</rim:ValueList></rim:Slot>"
 
 
 def _label(tag: str, text: str) -> str:
@@ -128,7 +133,9 @@ def _coded(scheme: str, code: str, system: str, label: str) -> str:
     )
 
 
-def _author(scheme: str, author: Author, of: str, ids: _Ids) -> str:
+@lru_cache(maxsize=512)
+def _author_slots(author: Author) -> str:
+    """The same professional writes many documents."""
     slots = [_slot("authorPerson", (author.person,))]
     if author.roles:
         slots.append(_slot("authorRole", author.roles))
@@ -136,9 +143,13 @@ def _author(scheme: str, author: Author, of: str, ids: _Ids) -> str:
         slots.append(_slot("authorSpecialty", author.specialties))
     if author.institution:
         slots.append(_slot("authorInstitution", (author.institution,)))
+    return "".join(slots)
+
+
+def _author(scheme: str, author: Author, of: str, ids: _Ids) -> str:
     return (
         f'<rim:Classification id="{ids.next("cla")}" classificationScheme="{SCHEMES[scheme]}" classifiedObject="{of}"'
-        f' nodeRepresentation="">{"".join(slots)}</rim:Classification>'
+        f' nodeRepresentation="">{_author_slots(author)}</rim:Classification>'
     )
 
 
