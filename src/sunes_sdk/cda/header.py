@@ -39,7 +39,8 @@ class HeaderOrganization:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class HeaderParty:
-    """Someone of the header (the patient too, with the INS): a person (`name`), a device (`device_model`, `device_software`) or a structure alone.
+    """Someone of the header (the patient too, with the INS): a person (`name`), a device (`device_model`,
+    `device_software`) or a structure alone.
 
     time: when, empty where the element has none; a performer's is its end. template_id: of the element around.
     """

@@ -26,9 +26,11 @@ RULES: tuple[Rule, ...] = (
 """The catalogue: one rule, one code."""
 
 
-def check(document: CdaDocument | bytes) -> Report:
+def check(document: CdaDocument | bytes, *, relaxed: bool = False) -> Report:
     """Every finding of the native rules, in the order of the catalogue.
 
+    relaxed: what the official text says and the official validator does not look at (`Rule.kit_is_silent`) is only a
+    warning; for documents of others.
     Bytes that cannot be parsed give one finding, with the parser's code.
     """
     content = document if isinstance(document, bytes) else document.content
@@ -36,13 +38,15 @@ def check(document: CdaDocument | bytes) -> Report:
         root = clinical_document(content)
     except (XmlSecurityError, CdaError) as e:
         return Report((Finding(code=e.code, message=e.message, path=e.path, rule=e.rule, hint=e.hint),))
-    return check_tree(root)
+    return check_tree(root, relaxed=relaxed)
 
 
-def check_tree(root: etree._Element) -> Report:
+def check_tree(root: etree._Element, *, relaxed: bool = False) -> Report:
     """The same of a ClinicalDocument that is parsed already."""
     view = View(root)
-    return Report(tuple([rule.finding(view, where, seen) for rule in RULES for where, seen in rule.run(view)]))
+    return Report(
+        tuple([rule.finding(view, where, seen, relaxed=relaxed) for rule in RULES for where, seen in rule.run(view)])
+    )
 
 
 __all__ = ["RULES", "Rule", "check", "check_tree"]

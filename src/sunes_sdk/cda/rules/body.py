@@ -25,6 +25,7 @@ _DICOM_STUDY = "1.2.840.10008.9.16"
     "the body's file is base64 of an allowed media type and says so; its bytes are of that type",
     hint="give PDF/A-1, or text, RTF, JPEG, TIFF",
     fr="Le fichier du document est absent, illisible ou d'un type non admis.",
+    kit_is_silent=True,
 )
 def _file(view: View) -> Iterator[Problem]:
     for body in view.all("nonXMLBody"):
