@@ -9,8 +9,26 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .documents.discharge_letter import (
+    from .documents.admission_letter import AdmissionLetter
+    from .documents.clinical import (
         Allergy,
+        AllergyKind,
+        AllergyStatus,
+        Appointment,
+        Certainty,
+        Criticality,
+        FollowUp,
+        Intent,
+        MedicalDevice,
+        Priority,
+        Problem,
+        ProblemKind,
+        ProblemStatus,
+        Procedure,
+        Reaction,
+        Severity,
+    )
+    from .documents.discharge_letter import (
         DischargeLetter,
         DocumentStatus,
         EntryMode,
@@ -28,8 +46,14 @@ if TYPE_CHECKING:
     from .rules import check
 
 _HOMES = {
+    "documents.admission_letter": ("AdmissionLetter",),
+    "documents.clinical": (
+        "Allergy", "AllergyKind", "AllergyStatus", "Appointment", "Certainty", "Criticality", "FollowUp",
+        "Intent", "MedicalDevice", "Priority", "Problem", "ProblemKind", "ProblemStatus", "Procedure",
+        "Reaction", "Severity",
+    ),
     "documents.discharge_letter": (
-        "Allergy", "DischargeLetter", "DocumentStatus", "EntryMode", "ExitMode", "Synthesis",
+        "DischargeLetter", "DocumentStatus", "EntryMode", "ExitMode", "Synthesis",
     ),
     "documents.imaging": ("ImagingReport",),
     "documents.laboratory": ("LaboratoryReport",),
@@ -44,23 +68,39 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AdmissionLetter",
     "Allergy",
+    "AllergyKind",
+    "AllergyStatus",
+    "Appointment",
     "CdaDocument",
     "CdaHeader",
+    "Certainty",
+    "Criticality",
     "DischargeLetter",
     "DocumentStatus",
     "EntryMode",
     "ExitMode",
+    "FollowUp",
     "ImagingReport",
+    "Intent",
     "Issuer",
     "LaboratoryReport",
+    "MedicalDevice",
     "MedicationPrescription",
     "Medicine",
     "OperativeReport",
     "PrescribedTreatment",
     "PrescriptionFlag",
+    "Priority",
+    "Problem",
+    "ProblemKind",
+    "ProblemStatus",
+    "Procedure",
     "Quantity",
+    "Reaction",
     "ReadDocument",
+    "Severity",
     "Synthesis",
     "Treatment",
     "UnstructuredDocument",

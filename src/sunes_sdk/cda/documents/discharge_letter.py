@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from enum import StrEnum
 from typing import ClassVar
 
-from pydantic import field_validator
-
-from ...model import Code, Model
+from ...model import Model
 from ...model.code import Text
 from ...terminology import code as terminology_code
 from .. import datatypes as dt
-from ..datatypes import LOINC, NullFlavor
+from ..datatypes import LOINC
 from ..header import II
-from ..header_writer import Performer, ServiceEvent
-from ..pdf_body import checked_pdf
 from ..sections import Draft, Narrative, ObservationKind, SectionKind, entry, pdf_copy_section, section
-from ._base import ClinicalDocument
+from .clinical import (
+    Allergy,
+    CarePlanItem,
+    HospitalLetter,
+    MedicalDevice,
+    allergies_section,
+    care_plan_section,
+    devices_section,
+)
 from .treatments import Treatment, write_treatments
 
 
@@ -75,76 +78,48 @@ class Synthesis(Model):
     blood_derivative_events: str | None = None
 
 
-_MEDICINE_ALLERGY = Code(
-    code="416098002", system=dt.SNOMED_CT, display="allergie médicamenteuse", system_name="SNOMED CT"
-)
-
-
-class Allergy(Model):
-    """*FR-Allergie-ou-hypersensibilité*. substance 1..1: as people say it; kind 0..1: its type (SNOMED CT), allergy
-    to a medicine when not given; since 0..1."""
-
-    masked: ClassVar[frozenset[str]] = frozenset({"substance"})
-
-    substance: Text
-    kind: Code = _MEDICINE_ALLERGY
-    since: date | None = None
-
-
-class DischargeLetter(ClinicalDocument):
+class DischargeLetter(HospitalLetter):
     """*Lettre de liaison à la sortie* (LDL-SES 2022.01).
 
     reason 1..1: motif de l'hospitalisation; synthesis 1..1; discharge_treatments 1..1: the treatments at discharge,
     an empty tuple says that there is none; administered_treatments 0..*: stopped or given during the stay;
-    exam_results 0..1: text; allergies 0..1: None writes no section, an empty tuple says that none is known; status
-    1..1: approved when not given; pdf_copy 0..1: the letter as PDF, shown first by consumers.
-    Raises CdaError (`CDA_PDF_UNREADABLE`).
+    exam_results 0..1: text, and other information that is expected (the volet allows no entry here); care_plan 0..*:
+    *suites à donner*, procedures, examinations or follow-up asked for, appointments; devices 0..*: *dispositifs
+    médicaux*; allergies 0..1: found during the stay, None writes no section, an empty tuple says that none is known;
+    status 1..1: approved when not given; treating_physician 0..1: *médecin traitant*; pdf_copy 0..1: the letter as
+    PDF, shown first by consumers. Raises CdaError (`CDA_PDF_UNREADABLE`).
     """
 
     type_code = "11490-0"
     template_ids = (II("1.2.250.1.213.1.1.1.29", "2022.01"),)
     default_title = "Lettre de liaison à la sortie de l'établissement de santé"
 
-    masked: ClassVar[frozenset[str]] = frozenset({"reason", "exam_results", "pdf_copy"})
+    masked: ClassVar[frozenset[str]] = HospitalLetter.masked | {"exam_results"}
 
-    reason: Text
     synthesis: Synthesis
     discharge_treatments: tuple[Treatment, ...]
     administered_treatments: tuple[Treatment, ...] = ()
     exam_results: str | None = None
+    care_plan: tuple[CarePlanItem, ...] = ()
+    devices: tuple[MedicalDevice, ...] = ()
     allergies: tuple[Allergy, ...] | None = None
     status: DocumentStatus = DocumentStatus.APPROVED
-    pdf_copy: bytes | None = None
-
-    @field_validator("pdf_copy")
-    @classmethod
-    def _readable(cls, value: bytes | None) -> bytes | None:
-        return checked_pdf(value, "pdf_copy") if value is not None else None
-
-    def _service_events(self, written_at: datetime) -> tuple[ServiceEvent, ...]:
-        stay = self.stay
-        return (
-            ServiceEvent(
-                code=terminology_code("JDV_J142", "IMP"),
-                start=stay.admitted_at,
-                stop=stay.discharged_at,
-                performer=Performer(actor=stay.responsible or self.author),
-            ),
-        )
 
     def _body(self, draft: Draft) -> str:
         return "".join(
             (
                 "<structuredBody>",
                 self._status_section(draft),
-                section(draft, _REASON, self.reason, with_id=False),
+                self._reason_section(draft),
                 self._synthesis_section(draft),
                 self._treatment_section(draft, _ADMINISTERED, self.administered_treatments, "")
                 if self.administered_treatments
                 else "",
                 self._treatment_section(draft, _DISCHARGE, self.discharge_treatments, "Aucun traitement à la sortie"),
                 section(draft, _EXAMS, self.exam_results) if self.exam_results else "",
-                self._allergies_section(draft) if self.allergies is not None else "",
+                care_plan_section(draft, self.care_plan) if self.care_plan else "",
+                devices_section(draft, self.devices) if self.devices else "",
+                allergies_section(draft, self.allergies, _ALLERGIES_TITLE) if self.allergies is not None else "",
                 pdf_copy_section(draft, self.pdf_copy) if self.pdf_copy else "",
                 "</structuredBody>",
             )
@@ -193,33 +168,12 @@ class DischargeLetter(ClinicalDocument):
         narrative = Narrative(draft)
         return section(draft, kind, narrative, *write_treatments(draft, narrative, treatments, none_text))
 
-    def _allergies_section(self, draft: Draft) -> str:
-        narrative = Narrative(draft)
-        entries = []
-        for allergy in self.allergies or (None,):
-            ref = narrative.item(allergy.substance if allergy else "Aucune allergie connue")
-            since = dt.ts("low", dt.day(allergy.since)) if allergy and allergy.since else _UNKNOWN_LOW
-            kind = dt.cd("code", allergy.kind if allergy else _MEDICINE_ALLERGY)
-            entries.append(
-                f"<entry>{_ALLERGY_CONCERN}{draft.id()}{_ALLERGY_CONCERN_TAIL}{_ALLERGY}{draft.id()}{kind}{ref.text}"
-                f'{dt.COMPLETED}<effectiveTime xsi:type="IVL_TS">{since}</effectiveTime>'
-                f'<value xsi:type="CD">{ref.original_text}</value>'
-                "</observation></entryRelationship></act></entry>"
-            )
-        return section(draft, _ALLERGIES, narrative, *entries)
-
 
 _STATUS = SectionKind(
     "1.2.250.1.213.1.1.2.35",
     "1.2.250.1.213.1.1.2.35.1",
     code=("33557-0", "Etat d'achèvement", LOINC),
     title="Statut du document",
-)
-_REASON = SectionKind(
-    "1.3.6.1.4.1.19376.1.5.3.1.3.1",
-    "1.2.250.1.213.1.1.2.127",
-    code=("42349-1", "Raison de la recommandation", LOINC),
-    title="Motif de l'hospitalisation",
 )
 _SYNTHESIS = SectionKind(
     "1.3.6.1.4.1.19376.1.5.3.1.1.21.2.9",
@@ -247,32 +201,7 @@ _EXAMS = SectionKind(
     code=("30954-2", "Résultats d'examens", LOINC),
     title="Résultats d'examens / Autres informations attendues",
 )
-_ALLERGIES = SectionKind(
-    "2.16.840.1.113883.10.20.1.2",
-    "1.3.6.1.4.1.19376.1.5.3.1.3.13",
-    "1.2.250.1.213.1.1.2.137",
-    code=("48765-2", "Allergies et hypersensibilités", LOINC),
-    title="Allergies identifiées pendant le séjour",
-)
-_UNKNOWN_LOW = dt.null("low", NullFlavor.UNKNOWN)
-_ALLERGY_CONCERN = '<act classCode="ACT" moodCode="EVN">' + dt.templates(
-    "2.16.840.1.113883.10.20.1.27",
-    "1.3.6.1.4.1.19376.1.5.3.1.4.5.1",
-    "1.3.6.1.4.1.19376.1.5.3.1.4.5.3",
-    "1.2.250.1.213.1.1.3.40",
-)
-_ALLERGY_CONCERN_TAIL = (
-    f'<code nullFlavor="NA"></code>{dt.COMPLETED}'
-    '<effectiveTime><low nullFlavor="NA"></low><high nullFlavor="NA"></high></effectiveTime>'
-    '<entryRelationship inversionInd="false" typeCode="SUBJ">'
-)
-_ALLERGY = '<observation classCode="OBS" moodCode="EVN">' + dt.templates(
-    "2.16.840.1.113883.10.20.1.28",
-    "2.16.840.1.113883.10.20.1.18",
-    "1.3.6.1.4.1.19376.1.5.3.1.4.5",
-    "1.3.6.1.4.1.19376.1.5.3.1.4.6",
-    "1.2.250.1.213.1.1.3.41",
-)
+_ALLERGIES_TITLE = "Allergies identifiées pendant le séjour"
 _FR_OBSERVATION = "1.2.250.1.213.1.1.3.48"
 _STATUS_OBSERVATION = ObservationKind(
     f"{_FR_OBSERVATION}.16", f"{_FR_OBSERVATION}.16.1", code="GEN-065", display="Statut du document"
