@@ -12,10 +12,20 @@ import pytest
 
 from sunes_sdk._core.clock import FixedClock
 from sunes_sdk._core.ids import SeededIds
-from sunes_sdk.cda import CdaDocument, Issuer, MedicationPrescription, PrescribedTreatment, Quantity, check
+from sunes_sdk.cda import (
+    CdaDocument,
+    Issuer,
+    MedicationPrescription,
+    PrescribedTreatment,
+    PrescriptionFlag,
+    Quantity,
+    check,
+)
+from sunes_sdk.cda.documents.prescription import VERSIONS
 from sunes_sdk.cda.documents.treatments import (
     ATC,
     EDQM,
+    EMDN,
     MEDICABASE,
     SMS,
     TUBE,
@@ -23,10 +33,12 @@ from sunes_sdk.cda.documents.treatments import (
     DosingMode,
     Ingredient,
     Medicine,
+    PrescribedDevice,
     QuantityRange,
     TimingEvent,
 )
 from sunes_sdk.cda.oracle import Oracle
+from sunes_sdk.cda.reader import clinical_document
 from sunes_sdk.model import Code
 from sunes_sdk.testing import samples
 
@@ -226,7 +238,54 @@ def compounded() -> CdaDocument:
     )
 
 
-DOCUMENTS: list[Callable[[], CdaDocument]] = [tapered, split, conditional, combined, delayed, normal, compounded]
+BED = PrescribedDevice(
+    name="Lit médical + 135 kg",
+    emdn=Code(code="V0806", system=EMDN, display="LITS MÉDICAUX"),
+    lpp="1215702",
+    lpp_label="lit médical, lit + 135 kg, forfait de livraison du lit et accessoires",
+    start=date(2026, 1, 15),
+    end=date(2026, 3, 15),
+    rental=quantity(60, "d"),
+    chronic_disease=True,
+    work_accident=True,
+    prevention=True,
+    not_reimbursable=True,
+    comment="À livrer avant la sortie",
+    repeats=1,
+)
+DEVICES = (BED, PrescribedDevice(name="Bas de contention", quantity=2, lpp="1215702"), PrescribedDevice(name="Canne"))
+
+
+def devices_only() -> CdaDocument:
+    return prescription(devices=DEVICES, discharge=True)
+
+
+def everything() -> CdaDocument:
+    practice = samples.hospital(name="Cabinet médical")
+    return prescription(
+        line(),
+        devices=DEVICES,
+        comment="Prescription faite à la sortie",
+        replaced=samples.general_practitioner().at(practice),
+        dispenser=samples.physician(profession="21", specialty="A", rpps="01234534765").at(practice),
+        dispense_by=samples.WRITTEN + timedelta(days=3),
+        epu="01S2TBPZ2JCNZZYGHZ",
+        flags=frozenset(PrescriptionFlag),
+    )
+
+
+def version_2022() -> CdaDocument:
+    return prescription(line(), devices=DEVICES, version="2022.01", pdf_copy=None)
+
+
+def version_2023() -> CdaDocument:
+    return prescription(line(), version="2023.01")
+
+
+DOCUMENTS: list[Callable[[], CdaDocument]] = [
+    tapered, split, conditional, combined, delayed, normal, compounded, devices_only, everything, version_2022,
+    version_2023,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("make", DOCUMENTS, ids=[m.__name__ for m in DOCUMENTS])
@@ -235,3 +294,16 @@ def test_the_official_kit_accepts_each_variant(make: Callable[[], CdaDocument], 
     report = oracle.check(document)
     assert report.ok, str(report)
     assert not check(document).findings, str(check(document))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_version_is_judged_by_its_own_profile(version: str, oracle: Oracle) -> None:
+    """And what that profile makes mandatory is what it refuses to miss."""
+    document = prescription(line(), version=version)
+    assert oracle.volet_of(clinical_document(document.content)) == f"CI-SIS_EP-MED-DM_{version}"
+    needs = VERSIONS[version]
+    for section, needed in (("223", needs.barcode), ("243", needs.pdf_copy)):
+        template = f'<templateId root="1.2.250.1.213.1.1.2.{section}"></templateId>'.encode()
+        assert template in document.content
+        report = oracle.check(document.content.replace(template, b""))
+        assert report.ok != needed, (section, str(report))

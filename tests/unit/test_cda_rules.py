@@ -21,11 +21,14 @@ from sunes_sdk.cda import (
     MedicationPrescription,
     OperativeReport,
     PrescribedTreatment,
+    PrescriptionFlag,
+    Quantity,
     Synthesis,
     Treatment,
     ccam,
     check,
 )
+from sunes_sdk.cda.documents.treatments import DoseStep, DosingMode, PrescribedDevice
 from sunes_sdk.cda.rules import RULES
 from sunes_sdk.testing import sample_reports, samples
 
@@ -86,6 +89,32 @@ def prescription() -> CdaDocument:
     ).render(issuer())
 
 
+def full_prescription() -> CdaDocument:
+    """Steps, a device, a flag, a number: of the version that needs a bar code."""
+    step = DoseStep(
+        condition="Glycémie > 2 g/L", dose=Quantity(value=4, unit="[IU]"), every=Quantity(value=1, unit="d")
+    )
+    line = PrescribedTreatment(
+        name="INSULINE",
+        posology="selon la glycémie",
+        start=samples.ADMITTED.date(),
+        end=samples.DISCHARGED.date(),
+        mode=DosingMode.CONDITIONAL,
+        steps=(step, step),
+    )
+    return MedicationPrescription(
+        **shared(),
+        treatments=(line,),
+        devices=(PrescribedDevice(name="Lecteur de glycémie"),),
+        valid_until=samples.WRITTEN + timedelta(days=90),
+        version="2023.01",
+        barcode=JPEG,
+        barcode_media_type="image/jpeg",
+        epu="01S2TBPZ2JCNZZYGHZ",
+        flags={PrescriptionFlag.URGENT},
+    ).render(issuer())
+
+
 def report() -> CdaDocument:
     return OperativeReport(
         **shared(), body=PDF_A, act=ccam("HHFA001", "Appendicectomie"), performed_at=samples.ADMITTED
@@ -122,6 +151,7 @@ def imaging() -> CdaDocument:
 DOCUMENTS: dict[str, Callable[[], CdaDocument]] = {
     "letter": letter,
     "prescription": prescription,
+    "full_prescription": full_prescription,
     "report": report,
     "replacement": replacement,
     "laboratory": laboratory,
@@ -145,6 +175,9 @@ Mutation = tuple[str, str, str, str]
 _OBS = r'<entry><observation classCode="OBS" moodCode="EVN">(?:(?!</entry>).)*?code="{}"(?:(?!</entry>).)*</entry>'
 
 MUTATIONS: list[Mutation] = [
+    ("CDA_S01", "letter", r"(<setId [^>]*></setId>)(<versionNumber [^>]*></versionNumber>)", r"\2\1"),
+    ("CDA_S02", "letter", 'classCode="OBS"', 'classCode="OBZ"'),
+    ("CDA_S03", "letter", ' xsi:type="BL"', ""),
     ("CDA_H02", "letter", 'realmCode code="FR"', 'realmCode code="US"'),
     ("CDA_H03", "letter", '<templateId root="1.2.250.1.213.1.1.1.1"></templateId>', ""),
     (
@@ -232,6 +265,14 @@ MUTATIONS: list[Mutation] = [
     ("CDA_E09", "prescription", r'(substitution permise"[^>]*>)<originalText>.*?</originalText>', r"\1"),
     ("CDA_E10", "prescription", 'classCode="SBADM" moodCode="INT"', 'classCode="SBADM" moodCode="EVN"'),
     ("CDA_E11", "prescription", r"(<representedOrganization>)<id [^>]*></id>", r"\1"),
+    ("CDA_E00", "prescription", 'root="1.2.250.1.213.1.1.1.39"', 'root="1.2.250.1.213.1.1.1.38"'),
+    ("CDA_E12", "full_prescription", '<templateId root="1.2.250.1.213.1.1.2.223"></templateId>', ""),
+    ("CDA_E13", "full_prescription", r'(<supply [^>]*"INT">.*?)code="GEN-295"', r'\1code="GEN-296"'),
+    ("CDA_E14", "full_prescription", 'root="1.2.250.1.215.500.1.1"', 'root="1.2.250.1.215.500.1.2"'),
+    ("CDA_E15", "full_prescription", '<sequenceNumber value="2">', '<sequenceNumber value="1">'),
+    ("CDA_E16", "full_prescription", r'<high unit="\[IU\]" value="4">', '<high unit="[IU]" value="3">'),
+    ("CDA_E17", "full_prescription", r'<low value="20260110"></low>', '<low value="20260210"></low>'),
+    ("CDA_E18", "full_prescription", 'code="MED-1095"', 'code="MED-1"'),
     ("CDA_UNIT", "laboratory", r'unit="m\[IU\]/L"', 'unit="mUI/L"'),
     ("CDA_B00", "laboratory", 'root="1.2.250.1.213.1.1.1.55"', 'root="1.2.250.1.213.1.1.1.56"'),
     ("CDA_B01", "laboratory", "<title>Compte rendu d'examens biologiques", "<title>Compte rendu de biologie"),

@@ -35,15 +35,19 @@ ATC = "2.16.840.1.113883.6.73"
 MEDICABASE = "1.2.250.1.213.2.59"
 SMS = "2.16.840.1.113883.3.6905.2"
 """Substances of the European Medicines Agency (SPOR SMS)."""
+EMDN = "1.2.250.1.213.2.68"
+"""European nomenclature of medical devices."""
+LPP = "1.2.250.1.215.200.2.1"
+"""*Liste des produits et prestations* (Cnam)."""
 EDQM = "0.4.0.127.0.16.1.1.2.1"
 SUBSTITUTION = "2.16.840.1.113883.5.1070"
 BOX = Code(code="30009000", system=EDQM, display="boîte(s)")
 TUBE = Code(code="30067000", system=EDQM, display="tube(s)")
 
 __all__ = [
-    "ATC", "BOX", "CIP", "CIS", "EDQM", "MEDICABASE", "SMS", "TUBE", "UCD", "Dosage", "DoseStep", "DosingMode",
-    "Ingredient", "Medicine", "PrescribedTreatment", "Quantity", "QuantityRange", "TimingEvent", "Treatment",
-    "write_prescribed", "write_treatments",
+    "ATC", "BOX", "CIP", "CIS", "EDQM", "EMDN", "LPP", "MEDICABASE", "SMS", "TUBE", "UCD", "Dosage", "DoseStep",
+    "DosingMode", "Ingredient", "Medicine", "PrescribedDevice", "PrescribedTreatment", "Quantity", "QuantityRange",
+    "TimingEvent", "Treatment", "write_prescribed", "write_prescribed_device", "write_treatments",
 ]  # fmt: skip
 
 
@@ -164,6 +168,14 @@ def _label(code: Code | None) -> str:
     return (code.display or code.code) if code else ""
 
 
+def check_dates(start: date | None, end: date | None) -> None:
+    """Raises `TREATMENT_DATES` when the end comes before the start."""
+    if start and end and end < start:
+        raise invalid("TREATMENT_DATES", "the treatment ends before it starts", path="end",
+                      rule="IVL_TS: low before high", hint="swap or mend the dates",
+                      hint_fr="La date de fin du traitement précède sa date de début.")  # fmt: skip
+
+
 class Treatment(Medicine, Dosage):
     """*FR-Traitement*, dosing mode "normal".
 
@@ -195,10 +207,7 @@ class Treatment(Medicine, Dosage):
 
     @model_validator(mode="after")
     def _ordered(self) -> Treatment:
-        if self.start and self.end and self.end < self.start:
-            raise invalid("TREATMENT_DATES", "the treatment ends before it starts", path="end",
-                          rule="IVL_TS: low before high", hint="swap or mend the dates",
-                          hint_fr="La date de fin du traitement précède sa date de début.")  # fmt: skip
+        check_dates(self.start, self.end)
         return self
 
     @property
@@ -596,4 +605,88 @@ def write_prescribed(draft: Draft, narrative: Narrative, line: PrescribedTreatme
         f"<consumable>{_PRESCRIBED_PRODUCT}{line._material(ref)}{_PRODUCT_END}"
         f"{''.join(steps)}{instructions}{quantity}{allowed}{renewal}{''.join(flags)}{precondition}"
         "</substanceAdministration>"
+    )
+
+
+class PrescribedDevice(Model):
+    """*FR-Dispositif-medical* of a prescription.
+
+    name 1..1: as people read it; emdn 0..1: category, code and label; lpp 0..1: 7 digits, with lpp_label, the name
+    when not given; start / end 0..1: when it is used; rental 0..1: for how long it is rented; quantity: number of
+    packages; repeats: number of renewals; chronic_disease, work_accident, prevention, not_reimbursable: as on a
+    medicine; comment 0..1.
+    Raises ModelError `TREATMENT_DATES`, `DOSING_DURATION`.
+    """
+
+    name: Text
+    emdn: Code | None = None
+    lpp: str | None = Field(default=None, pattern=r"^[0-9]{7}$")
+    lpp_label: str | None = None
+    start: date | None = None
+    end: date | None = None
+    rental: Quantity | None = None
+    quantity: int = Field(default=1, ge=1)
+    repeats: int = Field(default=0, ge=0)
+    chronic_disease: bool = False
+    work_accident: bool = False
+    prevention: bool = False
+    not_reimbursable: bool = False
+    comment: str | None = None
+
+    @field_validator("rental")
+    @classmethod
+    def _length(cls, value: Quantity | None) -> Quantity | None:
+        return duration(value)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> PrescribedDevice:
+        check_dates(self.start, self.end)
+        return self
+
+
+_DEVICE = '<supply classCode="SPLY" moodCode="INT">' + dt.templates(
+    "2.16.840.1.113883.10.20.1.34", "1.2.250.1.213.1.1.3.20"
+)
+_DEVICE_ROLE = (
+    '<participant typeCode="DEV"><participantRole classCode="MANU">'
+    '<playingDevice classCode="DEV" determinerCode="INSTANCE">'
+)
+
+
+def write_prescribed_device(draft: Draft, narrative: Narrative, device: PrescribedDevice) -> str:
+    """One prescribed device: its narrative items and its entry."""
+    when = _dates_text(device.start, device.end)
+    ref = narrative.paragraph(f"{device.name}{f' ({when})' if when else ''}")
+    codes = ""
+    if device.lpp:
+        label = device.lpp_label or device.name
+        said = narrative.item(f"{label} [LPP {device.lpp}]", "Prise en charge")
+        codes = dt.coded("translation", device.lpp, label, LPP, "LPP", content=said.original_text)
+    if device.emdn:
+        narrative.item(_label(device.emdn), "Catégorie")
+        emdn = device.emdn
+        code = dt.coded("code", emdn.code, emdn.display, emdn.system, "EMDN", content=ref.original_text + codes)
+    else:
+        code = dt.null_code("code", NullFlavor.UNKNOWN, original=ref, content=codes)
+    narrative.item(str(device.quantity), "Nombre de conditionnements")
+    if device.repeats:
+        narrative.item(str(device.repeats), "Renouvellements")
+    rental = ""
+    if device.rental:
+        narrative.item(device.rental.text, "Durée de location")
+        rental = f"<expectedUseTime>{dt.pq('width', device.rental.value, device.rental.unit)}</expectedUseTime>"
+    if device.comment:
+        narrative.item(device.comment, "Commentaire")
+    flags = _flags(
+        draft,
+        narrative,
+        (_CHRONIC, device.chronic_disease),
+        (_WORK_ACCIDENT, device.work_accident),
+        (_PREVENTION, device.prevention),
+        (_NOT_REIMBURSABLE, device.not_reimbursable),
+    )
+    return entry(
+        f"{_DEVICE}{draft.id()}{ref.text}{period_xml(device.start, device.end)}"
+        f'<repeatNumber value="{device.repeats}"></repeatNumber>{dt.pq("quantity", device.quantity)}{rental}'
+        f"{_DEVICE_ROLE}{code}</playingDevice></participantRole></participant>{''.join(flags)}</supply>"
     )

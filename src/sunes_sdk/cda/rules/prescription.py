@@ -1,12 +1,14 @@
-"""Rules of the prescription (eP-MED-DM 2024.01)."""
+"""Rules of the prescription (eP-MED-DM 2022.01 to 2024.01)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
 
 from lxml import etree
 
 from ..._core.findings import Severity
+from ..reader import V3
 from .engine import EP_MED_DM, Problem, RuleSet, View, find, findall, text_of
 
 PRESCRIPTION = RuleSet(EP_MED_DM)
@@ -17,16 +19,41 @@ _TEMPLATES = (_TEMPLATE, "1.3.6.1.4.1.19376.1.9.1.1.1", "1.3.6.1.4.1.19376.1.5.3
 _LINE = "1.2.250.1.213.1.1.3.83"
 _OBSERVATIONS = {"GEN-179": "hors AMM", "MED-574": "ALD", "GEN-180": "AT/MP", "GEN-181": "non remboursable"}
 _NORMAL = "1.3.6.1.4.1.19376.1.5.3.1.4.7.1"
+_CONDITIONAL, _COMBINED = "1.3.6.1.4.1.19376.1.5.3.1.4.10", "1.3.6.1.4.1.19376.1.5.3.1.4.11"
 _DELAYED = "1.3.6.1.4.1.19376.1.5.3.1.4.21"
 _MODES = frozenset({_NORMAL, *(f"1.3.6.1.4.1.19376.1.5.3.1.4.{n}" for n in (8, 9, 10, 11))})
+
+
+_EPU_ROOT = "1.2.250.1.215.500.1.1"
+_STEP = "1.2.250.1.213.1.1.3.83.1"
+_DEVICES = "1.2.250.1.213.1.1.2.222"
+_DEVICE_OBSERVATIONS = {"MED-574": "ALD", "GEN-180": "AT/MP", "GEN-181": "non remboursable", "GEN-295": "prévention"}
+_INFO_CODES = frozenset({f"MED-{n}" for n in (1094, 1095, 1096, 1097, 1098, 1132, 1159)})
+_WITHOUT_PDF_COPY = frozenset({"2022.01", "2023.01"})
 
 
 def _applies(view: View) -> bool:
     return _TEMPLATE in view.header_templates
 
 
+def _version(view: View) -> str:
+    found = [t.get("extension") or "" for t in view.children("templateId") if t.get("root") == _TEMPLATE]
+    return found[0] if found else ""
+
+
 def _lines(view: View) -> list[etree._Element]:
     return view.templates.get(_LINE, []) if _applies(view) else []
+
+
+@rule(
+    "CDA_E00",
+    "a structured prescription declares the volet",
+    hint="use MedicationPrescription",
+    source="the official validator applies no rule of the volet without this templateId",
+)
+def _declared(view: View) -> Iterator[Problem]:
+    if view.type_code == "57833-6" and view.is_structured and not _applies(view):
+        yield "templateId", f"{_TEMPLATE} is missing"
 
 
 @rule(
@@ -75,14 +102,21 @@ def _validity(view: View) -> Iterator[Problem]:
     source=f"{EP_MED_DM} section FR-Code-a-barres 1..1; its example says 0..1, the official validator does not look",
 )
 def _barcode(view: View) -> Iterator[Problem]:
-    if _applies(view) and not view.sections("1.2.250.1.213.1.1.2.223"):
+    if _applies(view) and _version(view) not in _WITHOUT_PDF_COPY and not view.sections("1.2.250.1.213.1.1.2.223"):
         yield "component/structuredBody", "there is no FR-Code-a-barres section"
 
 
-@rule("CDA_E06", "the PDF copy of the prescription is there", hint="give pdf_copy")
+@rule(
+    "CDA_E06",
+    "the PDF copy of the prescription is there, since 2024.01; never twice",
+    hint="give pdf_copy",
+    fr="La copie PDF de la prescription manque.",
+)
 def _copy(view: View) -> Iterator[Problem]:
-    if _applies(view) and len(view.sections("1.2.250.1.213.1.1.2.243")) != 1:
-        yield "component/structuredBody", "not exactly one FR-Document-PDF-copie section"
+    if _applies(view):
+        found = len(view.sections("1.2.250.1.213.1.1.2.243"))
+        if found > 1 or (not found and _version(view) not in _WITHOUT_PDF_COPY):
+            yield "component/structuredBody", "not exactly one FR-Document-PDF-copie section"
 
 
 @rule(
@@ -175,3 +209,156 @@ def _author(view: View) -> Iterator[Problem]:
             organization = find(author, "assignedAuthor", "representedOrganization")
             if find(organization, "id") is None or not text_of(find(organization, "name")):
                 yield author, "representedOrganization id or name is missing"
+
+
+@rule(
+    "CDA_E12",
+    "the 2D code of the prescription is there, in 2022.01 and 2023.01",
+    hint="give barcode",
+    fr="Le code 2D de la prescription manque.",
+)
+def _mandatory_barcode(view: View) -> Iterator[Problem]:
+    if _applies(view) and _version(view) in _WITHOUT_PDF_COPY and not view.sections("1.2.250.1.213.1.1.2.223"):
+        yield "component/structuredBody", "there is no FR-Code-a-barres section"
+
+
+@rule(
+    "CDA_E13",
+    "each device says: ALD, AT/MP, prévention, non remboursable, and its number of renewals",
+    hint="use PrescribedDevice",
+    fr="Une mention obligatoire manque à un dispositif médical prescrit.",
+)
+def _devices(view: View) -> Iterator[Problem]:
+    if not _applies(view):
+        return
+    for section in view.sections(_DEVICES):
+        supplies = [s for e in findall(section, "entry") if (s := find(e, "supply")) is not None]
+        if find(section, "id") is None or not supplies:
+            yield section, "the section has no id or no device"
+        for supply in supplies:
+            said = set()
+            for relation in findall(supply, "entryRelationship"):
+                code = find(relation, "observation", "code")
+                said.add(code.get("code") if code is not None else None)
+            for code_value, name in _DEVICE_OBSERVATIONS.items():
+                if code_value not in said:
+                    yield supply, f"{code_value} ({name}) is missing"
+            if find(supply, "repeatNumber") is None:
+                yield supply, "repeatNumber is missing"
+
+
+@rule(
+    "CDA_E14",
+    "the number of the prescription is of the Cnam's root",
+    hint=f"write it under {_EPU_ROOT}, or leave it out",
+    source=f"{EP_MED_DM}; the official validator does not look",
+)
+def _epu(view: View) -> Iterator[Problem]:
+    if _applies(view):
+        for documentation in view.children("documentationOf")[:1]:
+            event = find(documentation, "serviceEvent")
+            for identifier in findall(event, "id") if event is not None else ():
+                if identifier.get("root") != _EPU_ROOT:
+                    yield identifier, "the root is not the one of the unique numbers"
+
+
+@rule(
+    "CDA_E15",
+    "the steps of a dose are numbered upwards; a conditional one says when it applies; only a component of a mixture "
+    "has a product",
+    hint="use DoseStep, and the mode that goes with it",
+    fr="Une étape de la posologie est incomplète.",
+    source="CI-SIS FR-Traitement-prescrit-subordonnee; the official validator does not look",
+)
+def _steps(view: View) -> Iterator[Problem]:
+    for line in _lines(view):
+        modes = {t.get("root") for t in findall(line, "templateId")}
+        last = 0
+        for relation in findall(line, "entryRelationship"):
+            step = find(relation, "substanceAdministration")
+            if step is None:
+                continue
+            number = find(relation, "sequenceNumber")
+            value = (number.get("value") or "") if number is not None else ""
+            if not (value.isascii() and value.isdigit() and int(value) > last):
+                yield relation, "sequenceNumber does not follow the step before"
+            else:
+                last = int(value)
+            if not any(t.get("root") == _STEP for t in findall(step, "templateId")):
+                yield step, f"templateId {_STEP} is missing"
+            if _CONDITIONAL in modes and find(step, "precondition", "criterion", "text") is None:
+                yield step, "the condition is missing"
+            code = find(step, "consumable", "manufacturedProduct", "manufacturedMaterial", "code")
+            if _COMBINED not in modes and (code is None or code.get("nullFlavor") != "NA"):
+                yield step, "the product of a step is not nullFlavor NA"
+
+
+@rule(
+    "CDA_E16",
+    "a dose and a rate have two bounds of one unit, low not above high; a period between takes is above zero",
+    hint="use Quantity or QuantityRange",
+    fr="Une dose ou une fréquence est impossible.",
+    source="CI-SIS FR-Traitement-prescrit; HL7 IVL_PQ; the official validator does not compare",
+)
+def _bounds(view: View) -> Iterator[Problem]:
+    if not _applies(view):
+        return
+    for tag in ("doseQuantity", "rateQuantity"):
+        for quantity in view.all(tag):
+            if quantity.get("nullFlavor") is not None:
+                continue
+            low, high = find(quantity, "low"), find(quantity, "high")
+            if low is None or high is None:
+                yield quantity, "low or high is missing"
+                continue
+            least, most = _decimal(low), _decimal(high)
+            if least is None or most is None or least > most or low.get("unit") != high.get("unit"):
+                yield quantity, "the bounds are not numbers of one unit in this order"
+    for period in view.all("period"):
+        value = _decimal(period)
+        if period.get("nullFlavor") is None and (value is None or value <= 0):
+            yield period, "not above zero"
+
+
+def _decimal(element: etree._Element) -> Decimal | None:
+    try:
+        value = Decimal(element.get("value") or "")
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None
+
+
+@rule(
+    "CDA_E17",
+    "a line does not end before it starts",
+    hint="mend the dates",
+    fr="La date de fin d'une ligne précède sa date de début.",
+    source="HL7 IVL_TS; the official validator does not compare",
+)
+def _dates(view: View) -> Iterator[Problem]:
+    if _applies(view):
+        devices = [s for section in view.sections(_DEVICES) for s in section.iter(f"{V3}supply")]
+        for item in (*_lines(view), *devices):
+            time = find(item, "effectiveTime")
+            low, high = find(time, "low"), find(time, "high")
+            start = (low.get("value") or "")[:8] if low is not None else ""
+            end = (high.get("value") or "")[:8] if high is not None else ""
+            if start and end and end < start:
+                yield item, "high comes before low"
+
+
+@rule(
+    "CDA_E18",
+    "a flag of the whole prescription is one of the seven of the volet",
+    hint="use PrescriptionFlag",
+    severity=Severity.WARNING,
+    source=f"{EP_MED_DM} documentationOf/serviceEvent[@classCode='INFO']; the official validator does not look",
+)
+def _info(view: View) -> Iterator[Problem]:
+    if _applies(view):
+        for documentation in view.children("documentationOf")[1:]:
+            event = find(documentation, "serviceEvent")
+            code = find(event, "code")
+            known = code is not None and code.get("code") in _INFO_CODES
+            if event is not None and event.get("classCode") == "INFO" and not known:
+                yield documentation, "this code is not in the list"
