@@ -38,7 +38,18 @@ if TYPE_CHECKING:
     from .documents.imaging import ImagingReport
     from .documents.laboratory import LaboratoryReport
     from .documents.prescription import MedicationPrescription, PrescriptionFlag
-    from .documents.treatments import Medicine, PrescribedTreatment, Quantity, Treatment
+    from .documents.treatments import (
+        DoseStep,
+        DosingMode,
+        Ingredient,
+        Medicine,
+        PrescribedDevice,
+        PrescribedTreatment,
+        Quantity,
+        QuantityRange,
+        TimingEvent,
+        Treatment,
+    )
     from .documents.unstructured import OperativeReport, UnstructuredDocument, ccam
     from .header import CdaDocument, CdaHeader
     from .issuer import Issuer
@@ -58,7 +69,10 @@ _HOMES = {
     "documents.imaging": ("ImagingReport",),
     "documents.laboratory": ("LaboratoryReport",),
     "documents.prescription": ("MedicationPrescription", "PrescriptionFlag"),
-    "documents.treatments": ("Medicine", "PrescribedTreatment", "Quantity", "Treatment"),
+    "documents.treatments": (
+        "DoseStep", "DosingMode", "Ingredient", "Medicine", "PrescribedDevice", "PrescribedTreatment", "Quantity",
+        "QuantityRange", "TimingEvent", "Treatment",
+    ),
     "documents.unstructured": ("OperativeReport", "UnstructuredDocument", "ccam"),
     "header": ("CdaDocument", "CdaHeader"),
     "issuer": ("Issuer",),
@@ -79,10 +93,13 @@ __all__ = [
     "Criticality",
     "DischargeLetter",
     "DocumentStatus",
+    "DoseStep",
+    "DosingMode",
     "EntryMode",
     "ExitMode",
     "FollowUp",
     "ImagingReport",
+    "Ingredient",
     "Intent",
     "Issuer",
     "LaboratoryReport",
@@ -90,6 +107,7 @@ __all__ = [
     "MedicationPrescription",
     "Medicine",
     "OperativeReport",
+    "PrescribedDevice",
     "PrescribedTreatment",
     "PrescriptionFlag",
     "Priority",
@@ -98,10 +116,12 @@ __all__ = [
     "ProblemStatus",
     "Procedure",
     "Quantity",
+    "QuantityRange",
     "Reaction",
     "ReadDocument",
     "Severity",
     "Synthesis",
+    "TimingEvent",
     "Treatment",
     "UnstructuredDocument",
     "ccam",
