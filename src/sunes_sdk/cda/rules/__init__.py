@@ -12,16 +12,21 @@ from ..._core.errors import CdaError, XmlSecurityError
 from ..._core.findings import Finding, Report
 from ..header import CdaDocument
 from ..reader import clinical_document
+from .admission_letter import ADMISSION_LETTER
 from .body import BODY
+from .clinical import CLINICAL
 from .discharge_letter import DISCHARGE_LETTER
 from .engine import Rule, View
 from .header import HEADER
 from .imaging import IMAGING
 from .laboratory import LABORATORY
 from .prescription import PRESCRIPTION
+from .structure import STRUCTURE
 
 RULES: tuple[Rule, ...] = (
-    *HEADER.rules, *BODY.rules, *DISCHARGE_LETTER.rules, *PRESCRIPTION.rules, *LABORATORY.rules, *IMAGING.rules,
+    *HEADER.rules, *BODY.rules, *CLINICAL.rules, *DISCHARGE_LETTER.rules,
+    *ADMISSION_LETTER.rules, *PRESCRIPTION.rules, *LABORATORY.rules, *IMAGING.rules,
+    *STRUCTURE.rules,
 )  # fmt: skip
 """The catalogue: one rule, one code."""
 

@@ -1,0 +1,162 @@
+"""Rules of form: what CDA R2 allows where. The official validator asks an XSD; here a walk along `content_model`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lxml import etree
+
+from .content_model import TYPES, XSI, Container, Type
+from .engine import Problem, RuleSet, View, local, per_document
+
+STRUCTURE = RuleSet("HL7 CDA R2 (POCD_MT000040)")
+rule = STRUCTURE.rule
+
+_XSI_TYPE = f"{XSI}type"
+_MOST_SHAPES = 20_000
+
+
+class _Shape(NamedTuple):
+    """What a list of children and attributes means for a type.
+
+    children: the type of each child, empty when it is not looked at; checks: places of the attributes whose value is
+    of a set, with it; retyped: place of xsi:type; misplaced: places of the children that should not be there; absent:
+    names of those that should; unknown, lacking: the same of attributes; is_right: none of the four.
+    """
+
+    children: tuple[str, ...]
+    checks: tuple[tuple[int, Container], ...]
+    retyped: int | None
+    misplaced: tuple[int, ...]
+    absent: tuple[str, ...]
+    unknown: tuple[str, ...]
+    lacking: tuple[str, ...]
+    is_right: bool
+
+
+_shapes: dict[tuple[object, ...], _Shape] = {}
+"""Documents repeat few shapes: each is judged once. Bounded, since a hostile document may hold as many as it likes."""
+
+
+def _shape(kind: Type, tags: tuple[object, ...], names: tuple[str, ...]) -> _Shape:
+    found = _shapes.get((kind.name, tags, names))
+    if found is None:
+        found = _shapes[kind.name, tags, names] = _judged(kind, tags, names)
+    return found
+
+
+def _judged(kind: Type, tags: tuple[object, ...], names: tuple[str, ...]) -> _Shape:
+    children: list[str] = [""] * len(tags)
+    misplaced: list[int] = []
+    absent: list[str] = []
+    place = 0
+    for number, particle in enumerate(kind.particles):
+        taken = 0
+        while place < len(tags) and taken < particle.most:
+            tag = tags[place]
+            if not isinstance(tag, str):  # a comment or a processing instruction
+                pass
+            elif tag in particle.names:
+                children[place] = particle.names[tag]
+                taken += 1
+            elif any(tag in later.names for later in kind.particles[number + 1 :]):
+                break
+            else:  # unknown, or too late: say so, and go on behind it
+                misplaced.append(place)
+            place += 1
+        if taken < particle.least:
+            absent.append(" or ".join(name.rpartition("}")[2] for name in particle.names))
+    misplaced.extend(i for i in range(place, len(tags)) if isinstance(tags[i], str))
+    unknown = tuple(n for n in names if n not in kind.values)
+    lacking = tuple(n for n in kind.required if n not in names)
+    checks = ((i, kind.values.get(n)) for i, n in enumerate(names))
+    return _Shape(
+        tuple(children), tuple((i, c) for i, c in checks if c is not None),
+        names.index(_XSI_TYPE) if _XSI_TYPE in names else None, tuple(misplaced), tuple(absent), unknown, lacking,
+        not (misplaced or absent or unknown or lacking),
+    )  # fmt: skip
+
+
+class _Walk:
+    """One walk for the rules of this module."""
+
+    def __init__(self, root: etree._Element) -> None:
+        self.order: list[Problem] = []
+        self.attributes: list[Problem] = []
+        self.types: list[Problem] = []
+        if len(_shapes) > _MOST_SHAPES:
+            _shapes.clear()
+        waiting = [(root, TYPES["ClinicalDocument"])]
+        while waiting:
+            element, kind = waiting.pop()
+            children = list(element)
+            items = element.items()
+            tags, names = tuple([c.tag for c in children]), tuple([n for n, _ in items])
+            shape = _shape(kind, tags, names)
+            if shape.retyped is not None:
+                said = TYPES.get(items[shape.retyped][1].rpartition(":")[2])
+                if said is None:
+                    self.types.append((element, "xsi:type is not a data type"))
+                    continue
+                shape = _shape(said, tags, names)
+            elif kind.name == "ANY":
+                self.types.append((element, "xsi:type is missing"))
+                continue
+            if not shape.is_right:
+                self._say(element, children, shape)
+            for place, allowed in shape.checks:
+                name, value = items[place]
+                if value not in allowed:
+                    self.attributes.append((element, f"the value of {name} is not one of those allowed here"))
+            for child, name in zip(children, shape.children, strict=True):
+                if name:
+                    waiting.append((child, TYPES[name]))
+
+    def _say(self, element: etree._Element, children: list[etree._Element], shape: _Shape) -> None:
+        self.order += [(element, f"{name} is missing, or is not where it must be") for name in shape.absent]
+        self.order += [
+            (children[i], f"{local(children[i])} is not expected here: wrong place, one too many, or unknown")
+            for i in shape.misplaced
+        ]
+        self.attributes += [(element, f"the attribute {_bare(n)} is not allowed here") for n in shape.unknown]
+        self.attributes += [(element, f"the attribute {n} is missing") for n in shape.lacking]
+
+
+def _bare(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+@per_document
+def _walk(view: View) -> _Walk:
+    return _Walk(view.root)
+
+
+@rule(
+    "CDA_S01",
+    "elements come in the order and number of the CDA model, and none that it does not know",
+    hint="write the children of an element in the order of the CDA schema; the official XSD names the place too",
+    fr="Le document n'a pas la structure d'un CDA : un élément manque, est en trop ou mal placé.",
+)
+def _order(view: View) -> Iterator[Problem]:
+    yield from _walk(view).order
+
+
+@rule(
+    "CDA_S02",
+    "attributes are those of the CDA model, with its values; those it requires are there",
+    hint="check classCode, moodCode, typeCode, and the form of codes, OIDs, dates and numbers",
+    fr="Un attribut manque, est inconnu, ou n'a pas une valeur admise.",
+)
+def _attributes(view: View) -> Iterator[Problem]:
+    yield from _walk(view).attributes
+
+
+@rule(
+    "CDA_S03",
+    "a value says its data type by xsi:type, and the type exists",
+    hint="write xsi:type on observation values and on timing: CD, PQ, IVL_PQ, ST, BL, INT, IVL_TS, PIVL_TS…",
+    fr="Le type d'une valeur manque ou n'existe pas.",
+)
+def _types_said(view: View) -> Iterator[Problem]:
+    yield from _walk(view).types
