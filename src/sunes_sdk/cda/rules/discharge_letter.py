@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from lxml import etree
 
+from ..._core.findings import Severity
 from ...terminology import lookup
 from ..reader import V3
-from .engine import LDL_SES, Problem, RuleSet, View, find, findall, per_document
+from .clinical import missing_sections, repeated_sections, roots
+from .engine import LDL_SES, Problem, RuleSet, View, find, findall, per_document, text_of
 
 DISCHARGE_LETTER = RuleSet(LDL_SES)
 rule = DISCHARGE_LETTER.rule
@@ -24,6 +26,23 @@ _MANDATORY = {
     "MED-145": "transfusion",
     "MED-147": "dérivés du sang",
 }
+_BOOLEAN = frozenset({"MED-309", "MED-145", "MED-147"})
+_CODED = frozenset({"ORG-070", "ORG-074"})
+_TITLE = "Lettre de liaison à la sortie de l'établissement de santé"
+_CARE_PLAN = "1.2.250.1.213.1.1.2.158"
+_CARE_PLAN_ENTRIES = {
+    "1.2.250.1.213.1.1.3.62": frozenset({"INT", "EVN"}),
+    "1.2.250.1.213.1.1.3.27": frozenset({"INT", "PRP", "GOL"}),
+    "1.2.250.1.213.1.1.3.58": frozenset({"ARQ", "PRMS", "EVN"}),
+}
+"""Template of an entry of the care plan to its moods."""
+_OPTIONAL_SECTIONS = (
+    "1.3.6.1.4.1.19376.1.5.3.1.3.21",
+    "1.2.250.1.213.1.1.2.150",
+    _CARE_PLAN,
+    "1.2.250.1.213.1.1.2.1",
+    "1.3.6.1.4.1.19376.1.5.3.1.3.13",
+)
 _OPTIONAL = frozenset({"MED-143", "MED-144", "MED-146", "MED-148"})
 _SECTIONS = {
     "1.2.250.1.213.1.1.2.35.1": "statut du document",
@@ -79,9 +98,7 @@ def _header(view: View) -> Iterator[Problem]:
 )
 def _sections(view: View) -> Iterator[Problem]:
     if _applies(view):
-        for template, name in _SECTIONS.items():
-            if not view.sections(template):
-                yield "component/structuredBody", f"the section {name} is missing"
+        yield from missing_sections(view, _SECTIONS)
 
 
 def _value_in(view: View, code: str, value_set: str) -> Iterator[Problem]:
@@ -178,3 +195,109 @@ def _act(view: View) -> Iterator[Problem]:
             code = find(documentation, "serviceEvent", "code")
             if code is None or code.get("code") != "IMP":
                 yield documentation, "the act is not IMP"
+
+
+@rule(
+    "CDA_L13",
+    f"the title is « {_TITLE} »",
+    hint="leave the title out",
+    severity=Severity.WARNING,
+    source=f"{LDL_SES}; the official validator does not look",
+)
+def _title(view: View) -> Iterator[Problem]:
+    if _applies(view):
+        for title in view.children("title")[:1]:
+            if text_of(title) != _TITLE:
+                yield title, "the title is another"
+
+
+@rule(
+    "CDA_L14",
+    "each observation of the synthesis has an id, a text, a time and the status completed, and a value of its type: "
+    "CE or CD for the modes, BL for what was done or not, ST for what is told",
+    hint="use Synthesis",
+    fr="Une observation de la synthèse médicale du séjour est incomplète ou d'un type inattendu.",
+    source=f"{LDL_SES}; the official validator does not look at the types",
+)
+def _observation(view: View) -> Iterator[Problem]:
+    if not _applies(view):
+        return
+    for code, observation in _observations(view).items():
+        if code not in _MANDATORY and code not in _OPTIONAL:
+            continue
+        status = find(observation, "statusCode")
+        if (
+            len(findall(observation, "id")) != 1
+            or find(observation, "text", "reference") is None
+            or find(observation, "effectiveTime") is None
+            or status is None
+            or status.get("code") != "completed"
+        ):
+            yield observation, "id, text, effectiveTime or statusCode is missing or wrong"
+        value = find(observation, "value")
+        kind = (value.get(_XSI_TYPE) or "").rpartition(":")[2] if value is not None else ""
+        if kind not in (("CE", "CD") if code in _CODED else ("BL",) if code in _BOOLEAN else ("ST",)):
+            yield observation, "the value is missing, or of another type"
+
+
+_XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+
+
+@rule(
+    "CDA_L15",
+    "the synthesis holds each observation once",
+    hint="write one text for each",
+    source=f"{LDL_SES}; the official validator does not look",
+)
+def _once(view: View) -> Iterator[Problem]:
+    if _applies(view):
+        for section in view.sections(_SYNTHESIS):
+            seen: set[str] = set()
+            for entry in findall(section, "entry"):
+                code = find(entry, "observation", "code")
+                value = (code.get("code") or "") if code is not None else ""
+                if value in seen:
+                    yield entry, "this observation is there twice"
+                seen.add(value)
+
+
+@rule(
+    "CDA_L16",
+    "each section of the letter is there once",
+    hint="put all entries in one section",
+    source=f"{LDL_SES}; the official validator does not look",
+)
+def _sections_once(view: View) -> Iterator[Problem]:
+    if _applies(view):
+        yield from repeated_sections(view, *_SECTIONS, *_OPTIONAL_SECTIONS)
+
+
+@rule(
+    "CDA_L17",
+    "the care plan holds acts, requests of examination or follow-up, and encounters, each in a mood of its own",
+    hint="use Procedure, FollowUp and Appointment",
+    source=f"{LDL_SES}, section FR-Plan-de-soins",
+)
+def _care_plan(view: View) -> Iterator[Problem]:
+    if not _applies(view):
+        return
+    for section in view.sections(_CARE_PLAN):
+        for entry in findall(section, "entry"):
+            act = next((e for e in entry.iterchildren(etree.Element) if e.tag != f"{V3}templateId"), None)
+            carried = roots(act) if act is not None else frozenset()
+            moods = next((m for template, m in _CARE_PLAN_ENTRIES.items() if template in carried), None)
+            if act is None or moods is None or act.get("moodCode") not in moods:
+                yield entry, "this entry does not belong here, or is in another mood"
+
+
+@rule(
+    "CDA_L18",
+    "the sections of devices and of administered treatments, when there, hold one entry at least",
+    hint="leave an empty section out",
+)
+def _no_empty_section(view: View) -> Iterator[Problem]:
+    if _applies(view):
+        for template in ("1.2.250.1.213.1.1.2.1", "1.3.6.1.4.1.19376.1.5.3.1.3.21"):
+            for section in view.sections(template):
+                if find(section, "entry") is None:
+                    yield section, "there is no entry"

@@ -1,0 +1,189 @@
+"""Rules of the clinical entries that letters share: allergies, problems, procedures, appointments, devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from lxml import etree
+
+from ..._core.findings import Severity
+from ...terminology import lookup
+from ..reader import V3
+from .engine import Problem, RuleSet, View, find, findall
+
+MODELS = "CI-SIS Modèles de contenus CDA"
+CLINICAL = RuleSet(MODELS)
+rule = CLINICAL.rule
+
+_ALLERGY = "1.3.6.1.4.1.19376.1.5.3.1.4.6"
+_PROBLEM = "1.3.6.1.4.1.19376.1.5.3.1.4.5"
+_CONCERN = "1.3.6.1.4.1.19376.1.5.3.1.4.5.1"
+_REACTION = "2.16.840.1.113883.10.20.1.54"
+_STATUS = "1.3.6.1.4.1.19376.1.5.3.1.4.1.1"
+_PROCEDURE = "1.2.250.1.213.1.1.3.62"
+_ENCOUNTER = "1.2.250.1.213.1.1.3.58"
+_DEVICE = "1.2.250.1.213.1.1.3.20"
+_DEVICES = "1.2.250.1.213.1.1.2.1"
+_QUALIFIERS = {
+    "1.2.250.1.213.1.1.3.29": "JDV_SEVERITE",
+    "1.2.250.1.213.1.1.3.172": "JDV_CRITICITE",
+    "1.2.250.1.213.1.1.3.171": "JDV_CERTITUDE",
+}
+"""Template of what qualifies an allergy or a problem to the set of its value."""
+
+
+def missing_sections(view: View, sections: Mapping[str, str]) -> Iterator[Problem]:
+    """The mandatory sections (templateId to name) that the document lacks."""
+    for template, name in sections.items():
+        if not view.sections(template):
+            yield "component/structuredBody", f"the section {name} is missing"
+
+
+def repeated_sections(view: View, *templates: str) -> Iterator[Problem]:
+    for template in templates:
+        for again in view.sections(template)[1:]:
+            yield again, "this section is there twice"
+
+
+def roots(element: etree._Element) -> frozenset[str]:
+    """The templateIds of an element."""
+    return frozenset(t.get("root") or "" for t in findall(element, "templateId"))
+
+
+def in_set(name: str, coded: etree._Element | None) -> bool:
+    """Whether a coded element is of a value set, code system included."""
+    return coded is not None and bool(lookup(name, coded.get("code") or "", coded.get("codeSystem") or ""))
+
+
+@rule(
+    "CDA_C01",
+    "the type of an allergy is in JDV_TypeEvenementIndesirablePrevisible",
+    hint="use AllergyKind",
+    fr="Le type d'allergie n'appartient pas au jeu de valeurs.",
+)
+def _allergy_kind(view: View) -> Iterator[Problem]:
+    for allergy in view.templates.get(_ALLERGY, ()):
+        if not in_set("JDV_TYPE_ALLERGIE", find(allergy, "code")):
+            yield allergy, "the type is not in JDV_TYPE_ALLERGIE"
+
+
+@rule(
+    "CDA_C02",
+    "an allergy names its agent, or says in code that none is known: the type alone reads as an allergy",
+    hint="give the substance, or an empty tuple of allergies",
+    fr="Une allergie est écrite sans agent responsable ni code « pas d'allergie connue ».",
+    severity=Severity.WARNING,
+    source=f"{MODELS}, FR-Allergie-ou-hypersensibilite; the official validator does not look",
+)
+def _allergy_agent(view: View) -> Iterator[Problem]:
+    for allergy in view.templates.get(_ALLERGY, ()):
+        value = find(allergy, "value")
+        if find(allergy, "participant") is None and (value is None or not value.get("code")):
+            yield allergy, "there is no agent and no code"
+
+
+@rule(
+    "CDA_C03",
+    "severity, criticality, certainty and clinical status are of their value sets",
+    hint="use Severity, Criticality, Certainty, AllergyStatus, ProblemStatus",
+    fr="La sévérité, la criticité, la certitude ou le statut clinique n'appartient pas à son jeu de valeurs.",
+    source=f"{MODELS}; the official validator looks at the status only",
+)
+def _qualifiers(view: View) -> Iterator[Problem]:
+    for template, name in _QUALIFIERS.items():
+        for observation in view.templates.get(template, ()):
+            if not in_set(name, find(observation, "value")):
+                yield observation, f"the value is not in {name}"
+    for observation in view.templates.get(_STATUS, ()):
+        relation = observation.getparent()
+        owner = relation.getparent() if relation is not None else None
+        of_allergy = owner is not None and not roots(owner).isdisjoint((_ALLERGY, _REACTION))
+        name = "JDV_STATUT_ALLERGIE" if of_allergy else "JDV_STATUT_PROBLEME"
+        if not in_set(name, find(observation, "value")):
+            yield observation, f"the status is not in {name}"
+
+
+@rule(
+    "CDA_C04",
+    "a concern that is over (completed, aborted) has an end, be it unknown, and one that goes on has none",
+    hint="give the end, or the status",
+    fr="Le statut et la date de fin d'un problème ou d'une allergie se contredisent.",
+)
+def _concern_end(view: View) -> Iterator[Problem]:
+    for concern in view.templates.get(_CONCERN, ()):
+        status, when = find(concern, "statusCode"), find(concern, "effectiveTime")
+        if status is None or when is None or when.get("nullFlavor"):
+            continue
+        if (status.get("code") in ("completed", "aborted")) != (find(when, "high") is not None):
+            yield concern, "the status and the end disagree"
+
+
+@rule("CDA_C05", "the type of a problem is in JDV_ProblemCodes", hint="use ProblemKind")
+def _problem_kind(view: View) -> Iterator[Problem]:
+    for problem in view.templates.get(_PROBLEM, ()):
+        # FR-Probleme only: allergies specialise this template, other volets constrain it otherwise.
+        if "1.2.250.1.213.1.1.3.37" in roots(problem) and not in_set("JDV_TYPE_PROBLEME", find(problem, "code")):
+            yield problem, "the type is not in JDV_TYPE_PROBLEME"
+
+
+@rule(
+    "CDA_C06",
+    "a procedure that was done is EVN under 2.16.840.1.113883.10.20.1.29; one that is planned is INT under …1.25, with "
+    "a time or a priority",
+    hint="use Procedure in a history or in a care plan",
+)
+def _procedure(view: View) -> Iterator[Problem]:
+    for procedure in view.templates.get(_PROCEDURE, ()):
+        mood, carried = procedure.get("moodCode"), roots(procedure)
+        wanted = {"EVN": "2.16.840.1.113883.10.20.1.29", "INT": "2.16.840.1.113883.10.20.1.25"}.get(mood or "")
+        if wanted is None or wanted not in carried:
+            yield procedure, "the mood and the templateIds disagree"
+        if mood == "INT" and find(procedure, "effectiveTime") is None and find(procedure, "priorityCode") is None:
+            yield procedure, "there is neither a time nor a priority"
+
+
+@rule(
+    "CDA_C07",
+    "a priority is in JDV_HL7_ActPriority, or CS (to be called back)",
+    hint="use Priority",
+    source=f"{MODELS}, official example of LDL-SES; the official validator does not look",
+)
+def _priority(view: View) -> Iterator[Problem]:
+    for template in (_PROCEDURE, _ENCOUNTER):
+        for act in view.templates.get(template, ()):
+            priority = find(act, "priorityCode")
+            if priority is not None and priority.get("code") != "CS" and not in_set("JDV_PRIORITE", priority):
+                yield priority, "the priority is not in JDV_PRIORITE"
+
+
+@rule(
+    "CDA_C08",
+    "an encounter that is asked for (ARQ) has a date, or says that the patient is to be called",
+    hint="use Appointment",
+    fr="Une consultation prévue n'a ni date ni mention « recontacter pour fixer le rendez-vous ».",
+)
+def _encounter(view: View) -> Iterator[Problem]:
+    for encounter in view.templates.get(_ENCOUNTER, ()):
+        if encounter.get("moodCode") != "ARQ":
+            continue
+        if find(encounter, "effectiveTime") is None and find(encounter, "priorityCode") is None:
+            yield encounter, "there is neither a date nor a call back"
+
+
+@rule(
+    "CDA_C09",
+    "a section of medical devices has an id and a text; each device is one DEV participant, MANU, with its category",
+    hint="use MedicalDevice",
+    fr="Un dispositif médical est incomplet.",
+)
+def _devices(view: View) -> Iterator[Problem]:
+    for section in view.sections(_DEVICES):
+        if len(findall(section, "id")) != 1 or find(section, "text") is None:
+            yield section, "there is not exactly one id, or no text"
+    for device in view.templates.get(_DEVICE, ()):
+        if device.tag != f"{V3}supply":
+            continue
+        found = [p for p in findall(device, "participant") if p.get("typeCode") == "DEV"]
+        role = find(found[0], "participantRole") if len(found) == 1 else None
+        if role is None or role.get("classCode") != "MANU" or find(role, "playingDevice", "code") is None:
+            yield device, "there is not one DEV participant with its category"
