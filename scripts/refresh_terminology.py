@@ -50,6 +50,7 @@ KIT_SETS = {
     "JDV_SOP_CLASS": "JDV_SOPClass_CISIS",
     "JDV_CONTRE_INDICATIONS": "JDV_Contre_indications_CISIS",
     "JDV_LATERALITE": "JDV_LateraliteTechniqueImagerie_CISIS",
+    "JDV_OBJECTIF_REFERENCE": "JDV_ImagerieObjectifsReference_CISIS",
     "JDV_TYPE_ALLERGIE": "JDV_TypeEvenementIndesirablePrevisible_CISIS",
     "JDV_ALLERGIE_ABSENTE": "JDV_AbsentOrUnknownAllergy_CISIS",
     "JDV_STATUT_ALLERGIE": "JDV_HL7_allergyintolerance_clinical_CISIS",

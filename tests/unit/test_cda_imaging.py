@@ -18,15 +18,19 @@ from sunes_sdk.cda.documents.imaging import (
     AdministeredProduct,
     ClinicalInformation,
     Contraindication,
+    Finding,
     Instance,
+    PregnancyStatus,
     RadiationExposure,
     RadiationQuantity,
+    ReferencePurpose,
     Series,
 )
 from sunes_sdk.cda.documents.measures import Measure
 from sunes_sdk.cda.documents.treatments import Quantity
 from sunes_sdk.cda.header import II
 from sunes_sdk.model import Code
+from sunes_sdk.terminology import value_set
 from sunes_sdk.testing import sample_reports as reports
 from sunes_sdk.testing import samples
 
@@ -57,8 +61,9 @@ def test_each_act_is_a_service_event_with_its_study_modality_and_region(full: et
     assert texts(full, "/c:ClinicalDocument/c:documentationOf/c:serviceEvent/c:code/@code") == ["24727-0", "24842-7"]
     assert texts(full, f"{event}/c:id/@root") == [reports.STUDY_UID]
     assert not texts(full, f"{event}/c:id/@extension")
-    assert texts(full, f"{event}/c:code/c:translation/@code") == ["ACQH004", "CT", "774007"]
-    assert texts(full, f"{event}/c:code/c:translation/c:qualifier/c:name/@code") == ["121139", "39111-0"]
+    assert texts(full, f"{event}/c:code/c:translation/@code") == ["ACQH004", "CT", "774007", "737561001"]
+    names = texts(full, f"{event}/c:code/c:translation/c:qualifier/c:name/@code")
+    assert names == ["121139", "39111-0", "39111-0"]
     assert texts(full, f"{event}/c:effectiveTime/*/@value") == ["20260114073500+0100", "20260114080000+0100"]
     assert texts(full, f"{event}/c:performer//c:family/text()") == ["BIDEAULT"]
 
@@ -129,6 +134,74 @@ def test_the_exposure_says_who_authorised_it_and_the_doses(full: etree._Element)
     assert "1140,26 mGy.cm" in texts(section, ".//c:td/text()")
 
 
+def test_an_act_may_have_several_modalities() -> None:
+    root = rendered(acts=(reports.head_ct(modality="PT", more_modalities=("CT",)),))
+    assert texts(root, "//c:procedure/c:methodCode/@code") == ["PT", "CT"]
+    qualified = "//c:serviceEvent/c:code/c:translation[c:qualifier/c:name/@code='121139']/@code"
+    assert texts(root, qualified) == ["PT", "CT"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "unit", "coded", "coded_unit", "shown"),
+    [
+        ("113839", "2.4", "mSv", "0.0024", "Sv", "2,4 mSv"),
+        ("113507", "200", "MBq", "200000000", "Bq", "200 MBq"),
+        ("111636", "350", "uGy", "0.000350", "Gy", "350 µGy"),
+        ("111637", "1.95", "mGy", "1.95", "mGy", "1,95 mGy"),
+        ("113730", "42", "s", "42", "s", "42 s"),
+        ("113731", "12", "{images}", "12", "{images}", "12 images"),
+    ],
+)
+def test_a_dose_is_coded_in_a_listed_unit_and_shown_as_given(
+    kind: str, value: str, unit: str, coded: str, coded_unit: str, shown: str
+) -> None:
+    dose = Quantity(value=Decimal(value), unit=unit)
+    quantity = RadiationQuantity(kind=kind, measure=dose, location=reports.WHOLE_HEAD, laterality="66459002")
+    exposure = RadiationExposure(pregnancy=PregnancyStatus.ABSENT, quantities=(quantity,))
+    document = reports.minimal_imaging_report(acts=(reports.head_ct(exposure=exposure),)).render(issuer())
+    (observation,) = parse(document.content).xpath(f"//c:observation[c:code/@code='{kind}']", namespaces=NS)
+    written = observation.find("c:value", NS)
+    assert (written.get("value"), written.get("unit")) == (coded, coded_unit)
+    assert shown in texts(observation, "ancestor::c:section[1]/c:text//c:td/text()")
+    assert texts(observation, "c:targetSiteCode/c:qualifier/c:value/@code") == ["66459002"]
+    assert not check(document).findings
+
+
+def test_a_dose_that_no_code_takes_is_still_shown(full: etree._Element) -> None:
+    section = full.xpath("//c:section[c:code/@code='73569-6']", namespaces=NS)[0]
+    assert "PDS 12,3 Gy.cm² (repérage)" in "".join(section.find("c:text", NS).itertext())
+
+
+def test_findings_key_images_and_documents(full: etree._Element) -> None:
+    results = full.xpath("//c:section[c:code/@code='59776-5']", namespaces=NS)[0]
+    cyst, negative = results.xpath("c:entry/c:observation", namespaces=NS)
+    assert cyst.find("c:value", NS).text == "Kyste arachnoïdien"
+    assert texts(cyst, "c:targetSiteCode/@code") == [reports.WHOLE_HEAD]
+    assert texts(negative, "c:value/@code") == ["260385009"]
+    assert texts(negative, "c:targetSiteCode/@nullFlavor") == ["NA"]
+    shown = "".join(results.find("c:text", NS).itertext())
+    for said in ("Pas de prise", "Kyste arachnoïdien (tête entière, unilatéral)", "négatif", "Coupe axiale"):
+        assert said in shown
+    media = texts(results, "c:entry/c:observationMedia/@ID")
+    assert texts(results, "c:text//c:renderMultiMedia/@referencedObject") == media
+    documents = full.xpath("//c:section[c:title='Documents ajoutés']", namespaces=NS)[0]
+    assert texts(documents, ".//c:observationMedia/c:value/@mediaType") == ["application/pdf"]
+    assert "Questionnaire avant injection" in "".join(documents.find("c:text", NS).itertext())
+    # Either of them is enough to make the section of results.
+    only = rendered(findings=(Finding(code=samples.loinc("18782-3", "Observation"), value="Rien."),))
+    assert texts(only, "//c:section[c:code/@code='59776-5']/c:entry/c:observation/c:value/text()") == ["Rien."]
+
+
+def test_a_key_image_says_why_it_is_shown(full: etree._Element) -> None:
+    purposes = texts(full, "//c:observation[@classCode='DGIMG']/c:entryRelationship[@typeCode='RSON']//c:value/@code")
+    assert purposes == ["121080"]
+    assert any("Meilleure illustration" in "".join(row.itertext()) for row in full.iter("{urn:hl7-org:v3}td"))
+
+
+def test_every_purpose_is_of_the_value_set() -> None:
+    assert {p.value for p in ReferencePurpose} == {c.code for c in value_set("JDV_OBJECTIF_REFERENCE").concepts}
+
+
 def test_history_that_was_not_asked_for_is_told_from_none() -> None:
     def value(information: ClinicalInformation) -> tuple[str | None, str | None]:
         root = rendered(clinical_information=information)
@@ -145,8 +218,8 @@ def test_optional_sections_come_only_when_asked() -> None:
     assert present == ["55111-9", "19005-8"]
     root = parse(reports.imaging_report().render(issuer()).content)
     assert texts(root, "//c:structuredBody/c:component/c:section/c:code/@code") == [
-        "55107-7", "55752-0", "55111-9", "55111-9", "30954-2", "18834-2", "59776-5", "19005-8", "55112-7", "34895-3",
-        "55108-5",
+        "55107-7", "55752-0", "55111-9", "55111-9", "30954-2", "18834-2", "59776-5", "19005-8", "46264-8", "55112-7",
+        "34895-3", "55107-7", "55108-5",
     ]  # fmt: skip
 
 
@@ -218,6 +291,41 @@ REFUSED: list[tuple[str, Build, str, str]] = [
         ),
         "TERMINOLOGY",
         "113813",
+    ),
+    (
+        "dose area product, which has no unit in the list",
+        lambda: RadiationQuantity(kind="113722", measure=Quantity(value=1, unit="Gy.cm2"), location=reports.WHOLE_HEAD),
+        "CDA_UNIT",
+        "UCUM",
+    ),
+    ("finding without a label", lambda: Finding(code=Code(code="X", system="1.2"), value="y"), "IMG_FINDING", "label"),
+    (
+        "finding on a side of nothing",
+        lambda: Finding(code=samples.loinc("18782-3", "x"), value="y", laterality="66459002"),
+        "IMG_FINDING",
+        "location",
+    ),
+    (
+        "pregnant by the history, not by the exposure",
+        lambda: reports.minimal_imaging_report(
+            acts=(reports.head_ct(exposure=RadiationExposure(pregnancy=PregnancyStatus.ABSENT)),),
+            clinical_information=ClinicalInformation(
+                request_reason="Chute.", contraindications=(Contraindication(code=PregnancyStatus.PREGNANT),)
+            ),
+        ),
+        "IMG_PREGNANCY",
+        "same status",
+    ),
+    (
+        "pregnant for one act, not for another",
+        lambda: reports.minimal_imaging_report(
+            acts=tuple(
+                reports.head_ct(exposure=RadiationExposure(pregnancy=status))
+                for status in (PregnancyStatus.ABSENT, PregnancyStatus.PREGNANT)
+            )
+        ),
+        "IMG_PREGNANCY",
+        "same status",
     ),
     ("exposure without pregnancy status", lambda: RadiationExposure(), "MODEL_MISSING", "give this field"),
     ("exposure with a pregnancy of nowhere", lambda: RadiationExposure(pregnancy="non"), "MODEL_ENUM", ""),

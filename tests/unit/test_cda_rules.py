@@ -357,7 +357,7 @@ MUTATIONS: list[Mutation] = [
     (
         "CDA_B23",
         "laboratory",
-        r'(<performer typeCode="PRF"><templateId [^>]*></templateId>)<time><high value="20260114113[^>]*><[^>]*></time>',
+        r'(<performer typeCode="PRF"><templateId [^>]*></templateId>)<time><high value="2026011411[^>]*><[^>]*></time>',
         r"\1",
     ),
     ("CDA_B24", "laboratory", r'<code code="101792-0"[^>]*></code>', ""),
@@ -369,7 +369,7 @@ MUTATIONS: list[Mutation] = [
     ("CDA_I01", "imaging", '<templateId root="1.2.840.10008.9.20"></templateId>', ""),
     ("CDA_I02", "imaging", r"<ps3-20:accessionNumber [^>]*></ps3-20:accessionNumber>", ""),
     ("CDA_I03", "imaging", 'name code="121139"', 'name code="121138"'),
-    ("CDA_I04", "imaging", 'name code="39111-0"', 'name code="39112-0"'),
+    ("CDA_I04", "imaging", r'name code="39111-0"(.*?)name code="39111-0"', r'name code="1"\1name code="1"'),
     ("CDA_I05", "imaging", r'(<serviceEvent><id root="[^"]*")', r'\1 extension="1"'),
     ("CDA_I06", "imaging", '<templateId root="1.2.250.1.213.1.1.2.217"></templateId>', ""),
     ("CDA_I07", "imaging", '<templateId root="1.2.250.1.213.1.1.2.209"></templateId>', ""),

@@ -13,6 +13,7 @@ from ..cda.documents.imaging import (
     AdministeredProduct,
     ClinicalInformation,
     Contraindication,
+    Finding,
     ImagingAct,
     ImagingOrder,
     ImagingReport,
@@ -20,6 +21,7 @@ from ..cda.documents.imaging import (
     PregnancyStatus,
     RadiationExposure,
     RadiationQuantity,
+    ReferencePurpose,
     Series,
 )
 from ..cda.documents.laboratory import LaboratoryReport
@@ -324,7 +326,7 @@ def minimal_imaging_report(**changes: Any) -> ImagingReport:
 
 
 def imaging_report(**changes: Any) -> ImagingReport:
-    """A CT of the head with contrast, its dose and two series, and an ultrasound of the neck."""
+    """A CT of the head with contrast, its dose, two series and a key image, and an ultrasound of the neck."""
     intravenous = Code(code="20045000", system=EDQM, display="Voie intraveineuse", system_name="EDQM")
     ct = head_ct(
         ccam=Code(
@@ -337,6 +339,7 @@ def imaging_report(**changes: Any) -> ImagingReport:
         ended_at=COLLECTED + timedelta(minutes=25),
         description="Acquisition hélicoïdale après injection.",
         parameters="Scanner de démonstration, 64 barrettes",
+        more_regions=("737561001",),
         products=(
             AdministeredProduct(
                 name="XENETIX 350",
@@ -358,7 +361,11 @@ def imaging_report(**changes: Any) -> ImagingReport:
                 RadiationQuantity(
                     kind="113830", measure=Measure(value=Decimal("13.64"), unit="mGy"), location=WHOLE_HEAD
                 ),
+                RadiationQuantity(
+                    kind="113839", measure=Quantity(value=Decimal("2.4"), unit="mSv"), location=WHOLE_HEAD
+                ),
             ),
+            other_measures="PDS 12,3 Gy.cm² (repérage)",
             radiopharmaceuticals=(
                 AdministeredProduct(name="Pentétate de technétium", dose=Quantity(value=Decimal(200), unit="MBq")),
             ),
@@ -371,6 +378,7 @@ def imaging_report(**changes: Any) -> ImagingReport:
                     uid=f"{STUDY_UID}.{n}.1",
                     sop_class=CT_IMAGE_STORAGE,
                     url=f"https://pacs.example/wado?requestType=WADO&studyUID={STUDY_UID}&seriesUID={STUDY_UID}.{n}",
+                    purpose=ReferencePurpose.BEST_ILLUSTRATION if n == 2 else None,
                 ),
             )
             for n in (1, 2)
@@ -403,6 +411,21 @@ def imaging_report(**changes: Any) -> ImagingReport:
         "earlier_results": "Scanner de 2024 sans anomalie.",
         "comparison": "Comparé au scanner du 01/12/2024.",
         "results": "Pas de prise de contraste anormale.",
+        "findings": (
+            Finding(
+                code=samples.loinc("18782-3", "Observation d'étude radiologique"),
+                value="Kyste arachnoïdien",
+                location=WHOLE_HEAD,
+                laterality="66459002",
+            ),
+            Finding(
+                code=samples.loinc("18782-3", "Observation d'étude radiologique"),
+                value=Code(code="260385009", system=SNOMED_CT, display="négatif", system_name="SNOMED CT"),
+            ),
+        ),
+        "key_images": (Picture(data=JPEG, caption="Coupe axiale"),),
+        "devices": "Valve de dérivation compatible IRM.",
+        "documents": (AttachedPdf(title="Questionnaire avant injection", data=PDF),),
         "addendum": Addendum(text="Relu le lendemain.", author=radiologist(), at=RELEASED),
         "patient_information": "Ce compte rendu vous a été expliqué.",
         "comment": "Images disponibles au service.",

@@ -23,6 +23,8 @@ from ..sections import (
     Draft,
     Narrative,
     SectionKind,
+    attached_pdf,
+    code_text,
     comment_relationship,
     comment_section,
     entry,
@@ -30,19 +32,31 @@ from ..sections import (
     section,
 )
 from ._base import ClinicalDocument
+from .attachments import AttachedPdf, Picture, pictures
 from .coded import in_set
-from .measures import Measure, listed_unit
+from .measures import Measure, listed_unit, shown_number, shown_unit
 from .treatments import ATC, CIP, Quantity
 
 DCM = "1.2.840.10008.2.16.4"
 """DICOM controlled terminology."""
 _ACTIVITIES = frozenset({"kBq", "MBq", "GBq"})
-"""Units that the official list lacks, though they are UCUM; the validator does not look at them in a dose."""
+"""Units that the official list lacks, though they are UCUM; the validator does not look at them in a doseQuantity."""
+_LISTED = {
+    "uSv": ("Sv", -6),
+    "mSv": ("Sv", -3),
+    "uGy": ("Gy", -6),
+    "kBq": ("Bq", 3),
+    "MBq": ("Bq", 6),
+    "GBq": ("Bq", 9),
+}
+"""Usual units that the official list lacks: the unit of the list and the power of ten that give the same quantity."""
 _VOLET = "CI-SIS volet IMG-CR-IMG 2024.01"
 
 
 Modality = Annotated[str, in_set("JDV_MODALITE_ACQUISITION")]
+Region = Annotated[str, in_set("JDV_REGION_ANATOMIQUE")]
 Location = Annotated[str, in_set("JDV_LOCALISATION_ANATOMIQUE")]
+Laterality = Annotated[str, in_set("JDV_LATERALITE")]
 
 
 class PregnancyStatus(StrEnum):
@@ -53,11 +67,22 @@ class PregnancyStatus(StrEnum):
     UNKNOWN = "261665006"
 
 
+class ReferencePurpose(StrEnum):
+    """Why the report points at an image (JDV_ImagerieObjectifsReference)."""
+
+    PRELIMINARY = "121079"
+    BEST_ILLUSTRATION = "121080"
+    SOURCE_OF_MEASUREMENT = "121112"
+    ILLUSTRATION_OF_ROI = "121200"
+
+
 class Instance(Model):
     """A DICOM object that the report points at. uid 1..1: SOP Instance UID; sop_class 1..1: its SOP Class UID;
-    url 0..1: where to get it (WADO). Raises ModelError `TERMINOLOGY`."""
+    url 0..1: where to get it (WADO); purpose 0..1: `BEST_ILLUSTRATION` for a key image. Raises ModelError
+    `TERMINOLOGY`."""
 
     uid: Oid
+    purpose: ReferencePurpose | None = None
     sop_class: Annotated[str, in_set("JDV_SOP_CLASS")]
     url: str | None = Field(default=None, pattern=r"^https?://\S+$")
 
@@ -111,22 +136,48 @@ class AdministeredProduct(Model):
 
 
 class RadiationQuantity(Model):
-    """A dose. kind 1..1: DICOM code (`113813` dose length product, `113830` mean CTDIvol, `113839` effective dose …);
-    measure 1..1: `mGy.cm`, `mGy`, `mSv`; location 1..1: JDV_LocalisationAnatomique. Raises ModelError."""
+    """A dose. kind 1..1: JDV_QuantiteExpositionRayonnements, DICOM code: `113813` dose length product (`mGy.cm`),
+    `113830` mean CTDIvol, `111636` entrance air kerma, `111637` mean glandular dose (`mGy`), `113839` effective dose
+    (`mSv`), `113730` fluoroscopy time (`s`), `113731` number of images (`{images}`), `113507` activity (`MBq`),
+    `113722` `113726` `113727` dose area products; measure 1..1; location 1..1: JDV_LocalisationAnatomique; laterality
+    0..1: JDV_LateraliteTechniqueImagerie.
+
+    The official list has neither mSv nor MBq: they are coded in Sv and Bq, and shown as given. It has no unit at all
+    for a dose area product (Gy.cm2): put that into `RadiationExposure.other_measures`. Raises ModelError (`CDA_UNIT`).
+    """
 
     kind: Annotated[str, in_set("JDV_QUANTITE_EXPOSITION")]
-    measure: Measure
+    measure: Measure | Quantity
     location: Location
+    laterality: Laterality | None = None
+
+    @field_validator("measure")
+    @classmethod
+    def _listed(cls, value: Measure | Quantity) -> Measure | Quantity:
+        if value.unit not in _LISTED:
+            listed_unit(value.unit)
+        return value
+
+    @property
+    def shown(self) -> str:
+        return f"{shown_number(self.measure.value)} {shown_unit(self.measure.unit)}".rstrip()
+
+    def xml(self) -> str:
+        unit, power = _LISTED.get(self.measure.unit, (self.measure.unit, 0))
+        return dt.pq("value", self.measure.value.scaleb(power), unit, xsi_type="PQ")
 
 
 class RadiationExposure(Model):
     """*Exposition aux rayonnements*. pregnancy 1..1; authorised_by 0..1: who authorised the irradiation, the performer
-    of the act when not given; quantities 0..*; radiopharmaceuticals 0..*."""
+    of the act when not given; quantities 0..*; radiopharmaceuticals 0..*; other_measures 0..1: what cannot be coded."""
+
+    masked: ClassVar[frozenset[str]] = frozenset({"pregnancy"})
 
     pregnancy: PregnancyStatus
     authorised_by: Actor | None = None
     quantities: tuple[RadiationQuantity, ...] = ()
     radiopharmaceuticals: tuple[AdministeredProduct, ...] = ()
+    other_measures: str | None = None
 
 
 class ImagingAct(Model):
@@ -134,7 +185,8 @@ class ImagingAct(Model):
 
     code 1..1: LOINC code of the act with its label; ccam 0..1: the same act in CCAM; modality 1..1: DICOM code (`CT`,
     `MR`, `US`, `DX` …); region 1..1: JDV_RegionAnatomique (SNOMED CT: `774007` head and neck); location 1..1:
-    JDV_LocalisationAnatomique (`302548004` whole head); laterality 0..1: JDV_LateraliteTechniqueImagerie; study_uid
+    JDV_LocalisationAnatomique (`302548004` whole head); laterality 0..1: JDV_LateraliteTechniqueImagerie;
+    more_modalities / more_regions 0..*: of an act that has several (PET and CT: `PT`, then `CT`); study_uid
     1..1: Study Instance UID; performed_at 1..1, ended_at 0..1; performer 0..1: the author when not given; description
     0..1: *technique*, the act's label when not given; parameters 0..1: *autres paramètres* (device …); products 0..*:
     contrast media; complications 0..1; exposure 0..1; series 0..*: object catalogue.
@@ -146,9 +198,11 @@ class ImagingAct(Model):
     code: Code
     ccam: Code | None = None
     modality: Modality
-    region: Annotated[str, in_set("JDV_REGION_ANATOMIQUE")]
+    region: Region
     location: Location
-    laterality: Annotated[str, in_set("JDV_LATERALITE")] | None = None
+    laterality: Laterality | None = None
+    more_modalities: tuple[Modality, ...] = ()
+    more_regions: tuple[Region, ...] = ()
     study_uid: Oid
     performed_at: AwareDatetime
     ended_at: AwareDatetime | None = None
@@ -230,13 +284,38 @@ class ImagingOrder(Model):
     accession: Identifier
 
 
+class Finding(Model):
+    """*FR-DICOM-Observation* of the results: what was seen. code 1..1: what was looked at, with its label (LOINC …);
+    value 1..1: a code or a text; location 0..1: JDV_LocalisationAnatomique, with laterality 0..1."""
+
+    masked: ClassVar[frozenset[str]] = frozenset({"code", "value", "location"})
+
+    code: Code
+    value: Code | Text
+    location: Location | None = None
+    laterality: Laterality | None = None
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Finding:
+        if not self.code.display:
+            raise invalid("IMG_FINDING", "what was looked at has no label", rule=_VOLET, path="code.display",
+                          hint="give the code's label")  # fmt: skip
+        if self.laterality and not self.location:
+            raise invalid("IMG_FINDING", "a laterality needs a location", rule=_VOLET, path="laterality",
+                          hint="give location too")  # fmt: skip
+        return self
+
+
 class ImagingReport(ClinicalDocument):
     """*Compte rendu d'imagerie médicale* (18748-4, IMG-CR-IMG 2024.01).
 
-    acts 1..*; conclusion 1..1; orders 0..*; clinical_information 0..1; results 0..1; comparison 0..1: *examen
-    comparatif*; earlier_results 0..1: *résultats d'examens*; addendum 0..1; patient_information 0..1: *information du
-    patient*; comment 0..1; pdf_copy 0..1: the report as PDF, shown first by consumers. The title is free.
-    Raises ModelError (`IMG_EMPTY`), CdaError (`CDA_PDF_UNREADABLE`).
+    acts 1..*; conclusion 1..1; orders 0..*; clinical_information 0..1; results 0..1, with findings 0..* and key_images
+    0..*: pictures of the report (DICOM objects belong to `ImagingAct.series`); comparison 0..1: *examen comparatif*;
+    earlier_results 0..1: *résultats d'examens*; devices 0..1: *dispositifs médicaux*; documents 0..*: *documents
+    ajoutés*; addendum 0..1; patient_information 0..1: *information du patient*; comment 0..1; pdf_copy 0..1: the report
+    as PDF, shown first by consumers. The title is free.
+    Raises ModelError (`IMG_EMPTY`, `IMG_PREGNANCY`: pregnant in one place and not in another), CdaError
+    (`CDA_PDF_UNREADABLE`).
     """
 
     type_code = "18748-4"
@@ -246,17 +325,22 @@ class ImagingReport(ClinicalDocument):
     )  # fmt: skip
     default_title = "CR d'imagerie médicale"
 
-    masked: ClassVar[frozenset[str]] = frozenset(
-        {"conclusion", "results", "comparison", "earlier_results", "patient_information", "comment", "pdf_copy"}
-    )
+    masked: ClassVar[frozenset[str]] = frozenset({
+        "conclusion", "results", "findings", "key_images", "comparison", "earlier_results", "devices", "documents",
+        "patient_information", "comment", "pdf_copy",
+    })  # fmt: skip
 
     acts: tuple[ImagingAct, ...]
     conclusion: Text
     orders: tuple[ImagingOrder, ...] = ()
     clinical_information: ClinicalInformation | None = None
     results: str | None = None
+    findings: tuple[Finding, ...] = ()
+    key_images: tuple[Picture, ...] = ()
     comparison: str | None = None
     earlier_results: str | None = None
+    devices: str | None = None
+    documents: tuple[AttachedPdf, ...] = ()
     addendum: Addendum | None = None
     patient_information: str | None = None
     comment: str | None = None
@@ -274,6 +358,18 @@ class ImagingReport(ClinicalDocument):
             raise invalid("IMG_EMPTY", "the report has no act", rule=_VOLET, hint="give one act at least",
                           hint_fr="Le compte rendu ne comporte aucun acte d'imagerie.")  # fmt: skip
         return value
+
+    @model_validator(mode="after")
+    def _one_pregnancy(self) -> ImagingReport:
+        said = {a.exposure.pregnancy for a in self.acts if a.exposure} - {PregnancyStatus.UNKNOWN}
+        information = self.clinical_information
+        if information and any(c.code == PregnancyStatus.PREGNANT for c in information.contraindications or ()):
+            said.add(PregnancyStatus.PREGNANT)
+        if len(said) > 1:
+            raise invalid("IMG_PREGNANCY", "the patient is pregnant in one place of the report, and not in another",
+                          rule=_VOLET, path="acts", hint="give the same status everywhere",
+                          hint_fr="Le statut de grossesse se contredit dans le compte rendu.")  # fmt: skip
+        return self
 
     # Header. ----------------------------------------------------------------------------------------------------
 
@@ -305,23 +401,41 @@ class ImagingReport(ClinicalDocument):
     # Body. ------------------------------------------------------------------------------------------------------
 
     def _body(self, draft: Draft) -> str:
-        texts = (
-            (_EARLIER, self.earlier_results), (_COMPARISON, self.comparison), (_RESULTS, self.results),
-            (_CONCLUSION, self.conclusion),
-        )  # fmt: skip
         return "".join(
             (
                 "<structuredBody>",
                 _addendum_section(draft, self.addendum) if self.addendum else "",
                 _clinical_section(draft, self.clinical_information) if self.clinical_information else "",
                 *[_act_section(draft, act, self._performer(act)) for act in self.acts],
-                *[section(draft, kind, text) for kind, text in texts if text],
+                section(draft, _EARLIER, self.earlier_results) if self.earlier_results else "",
+                section(draft, _COMPARISON, self.comparison) if self.comparison else "",
+                self._results_section(draft),
+                section(draft, _CONCLUSION, self.conclusion),
+                section(draft, _DEVICES, self.devices) if self.devices else "",
                 comment_section(draft, self.comment) if self.comment else "",
                 _information_section(draft, self.patient_information) if self.patient_information else "",
+                self._documents_section(draft),
                 pdf_copy_section(draft, self.pdf_copy) if self.pdf_copy else "",
                 "</structuredBody>",
             )
         )
+
+    def _results_section(self, draft: Draft) -> str:
+        if not (self.results or self.findings or self.key_images):
+            return ""
+        narrative = Narrative(draft)
+        if self.results:
+            narrative.paragraph(self.results)
+        entries = [_finding(draft, narrative, finding) for finding in self.findings]
+        entries += [entry(xml) for xml in pictures(draft, narrative, self.key_images)]
+        return section(draft, _RESULTS, narrative, *entries)
+
+    def _documents_section(self, draft: Draft) -> str:
+        if not self.documents:
+            return ""
+        narrative = Narrative(draft)
+        attached = [attached_pdf(draft, narrative, each.title, each.data) for each in self.documents]
+        return section(draft, _DOCUMENTS, narrative, *attached)
 
 
 _MODALITY_NAME = Code(code="121139", system=DCM, display="Modalité d'imagerie", system_name="DCM")
@@ -332,10 +446,16 @@ _TOPOGRAPHY_NAME = Code(
 
 
 def _translations(act: ImagingAct) -> tuple[Translation, ...]:
-    """The act in CCAM, its modality and its region: these feed eventCodeList of XDS."""
+    """The act in CCAM, its modalities and its regions: these feed eventCodeList of XDS."""
     coded = (
-        Translation(code=terminology_code("JDV_MODALITE_ACQUISITION", act.modality), qualifier=_MODALITY_NAME),
-        Translation(code=terminology_code("JDV_REGION_ANATOMIQUE", act.region), qualifier=_REGION_NAME),
+        *[
+            Translation(code=terminology_code("JDV_MODALITE_ACQUISITION", each), qualifier=_MODALITY_NAME)
+            for each in (act.modality, *act.more_modalities)
+        ],
+        *[
+            Translation(code=terminology_code("JDV_REGION_ANATOMIQUE", each), qualifier=_REGION_NAME)
+            for each in (act.region, *act.more_regions)
+        ],
     )
     return (Translation(code=act.ccam), *coded) if act.ccam else coded
 
@@ -410,6 +530,13 @@ _RESULTS = SectionKind(
 _CONCLUSION = SectionKind(
     "1.2.840.10008.9.5", f"{_SECTION}.209", code=("19005-8", "Conclusions", LOINC), title="Conclusion"
 )  # fmt: skip
+_DEVICES = SectionKind(
+    "1.3.6.1.4.1.19376.1.5.3.1.1.5.3.5",
+    f"{_SECTION}.1",
+    code=("46264-8", "Dispositifs médicaux", LOINC),
+    title="Dispositifs médicaux",
+)
+_DOCUMENTS = SectionKind(f"{_SECTION}.37", code=("55107-7", "Documents ajoutés", LOINC), title="Documents ajoutés")
 _INFORMATION = SectionKind(
     "1.3.6.1.4.1.19376.1.5.3.1.1.9.38",
     "1.3.6.1.4.1.19376.1.5.3.1.1.9.39",
@@ -428,8 +555,32 @@ def _addendum_section(draft: Draft, addendum: Addendum) -> str:
     return section(draft, _ADDENDUM, addendum.text, authors=author)
 
 
-def _observation(draft: Draft, code: str, ref: Ref, value: str) -> str:
-    return entry(f"{_OBSERVATION}{draft.id()}{code}{ref.text}{dt.COMPLETED}{value}{_NO_SITE}</observation>")
+def _observation(draft: Draft, code: str, ref: Ref, value: str, site: str = _NO_SITE) -> str:
+    return entry(f"{_OBSERVATION}{draft.id()}{code}{ref.text}{dt.COMPLETED}{value}{site}</observation>")
+
+
+def _finding(draft: Draft, narrative: Narrative, finding: Finding) -> str:
+    seen = finding.value if isinstance(finding.value, str) else code_text(finding.value)
+    where, site = "", _NO_SITE
+    if finding.location:
+        where = f" ({_shown_site(finding.location, finding.laterality, ', ')})"
+    ref = narrative.item(seen + where, finding.code.display)
+    if finding.location:
+        site = _site(finding.location, finding.laterality, ref)
+    value = finding.value
+    coded = dt.string(value) if isinstance(value, str) else dt.cd("value", value, xsi_type="CD", original=ref)
+    return _observation(draft, dt.cd("code", finding.code), ref, coded, site)
+
+
+def _shown_site(location: str, laterality: str | None, between: str = "\n") -> str:
+    shown = terminology_code("JDV_LOCALISATION_ANATOMIQUE", location).display
+    return f"{shown}{between}{terminology_code('JDV_LATERALITE', laterality).display}" if laterality else shown
+
+
+def _site(location: str, laterality: str | None, ref: Ref) -> str:
+    code = terminology_code("JDV_LOCALISATION_ANATOMIQUE", location)
+    side = dt.qualifier(_TOPOGRAPHY_NAME, terminology_code("JDV_LATERALITE", laterality)) if laterality else ""
+    return dt.cd("targetSiteCode", code, xsi_type="CD", original=ref, qualifiers=side)
 
 
 def _clinical_section(draft: Draft, information: ClinicalInformation) -> str:
@@ -482,18 +633,15 @@ _PROCEDURE = '<procedure classCode="PROC" moodCode="EVN">' + dt.templates(
 
 
 def _act_section(draft: Draft, act: ImagingAct, performer: Actor) -> str:
-    modality = terminology_code("JDV_MODALITE_ACQUISITION", act.modality)
-    location = terminology_code("JDV_LOCALISATION_ANATOMIQUE", act.location)
+    modalities = [terminology_code("JDV_MODALITE_ACQUISITION", m) for m in (act.modality, *act.more_modalities)]
     narrative = Narrative(draft)
     label = f"[LOINC : {act.code.code}] {act.code.display}"
     if act.ccam:
         label += f"\n[CCAM : {act.ccam.code}] {act.ccam.display}"
-    shown_site = location.display
-    if act.laterality:
-        shown_site += f"\n{terminology_code('JDV_LATERALITE', act.laterality).display}"
-    row = (label, act.description or act.code.display, modality.display, act.parameters or "", shown_site)
+    shown_modalities = "\n".join([m.display for m in modalities])
+    shown_site = _shown_site(act.location, act.laterality)
+    row = (label, act.description or act.code.display, shown_modalities, act.parameters or "", shown_site)
     (ref,) = narrative.table(_ACT_COLUMNS, [row])
-    site = dt.cd("targetSiteCode", location, xsi_type="CD", original=ref, qualifiers=_side(act.laterality))
     procedure = "".join(
         (
             _PROCEDURE,
@@ -501,8 +649,8 @@ def _act_section(draft: Draft, act: ImagingAct, performer: Actor) -> str:
             dt.cd("code", act.code, original=ref, translations=(act.ccam,) if act.ccam else ()),
             ref.text,
             dt.ts("effectiveTime", draft.ts(act.performed_at)),
-            dt.cd("methodCode", modality),
-            site,
+            *[dt.cd("methodCode", m) for m in modalities],
+            _site(act.location, act.laterality, ref),
             comment_relationship(ref) if act.parameters else "",
             "</procedure>",
         )
@@ -513,10 +661,6 @@ def _act_section(draft: Draft, act: ImagingAct, performer: Actor) -> str:
         inner += _exposure_section(draft, act, act.exposure, performer)
     inner += _catalogue_section(draft, act)
     return section(draft, _ACT, narrative, *entries, subsections=inner)
-
-
-def _side(laterality: str | None) -> str:
-    return dt.qualifier(_TOPOGRAPHY_NAME, terminology_code("JDV_LATERALITE", laterality)) if laterality else ""
 
 
 def _products(
@@ -610,18 +754,21 @@ def _exposure_section(draft: Draft, act: ImagingAct, exposure: RadiationExposure
     ref = narrative.item(pregnancy.display, "Statut de grossesse")
     entries.append(_observation(draft, _PREGNANCY, ref, dt.cd("value", pregnancy, xsi_type="CD", original=ref)))
     kinds = [terminology_code("JDV_QUANTITE_EXPOSITION", q.kind) for q in exposure.quantities]
-    sites = [terminology_code("JDV_LOCALISATION_ANATOMIQUE", q.location) for q in exposure.quantities]
-    rows = [(k.display, s.display, q.measure.text) for k, s, q in zip(kinds, sites, exposure.quantities, strict=True)]
+    rows = [
+        (kind.display, _shown_site(q.location, q.laterality), q.shown)
+        for kind, q in zip(kinds, exposure.quantities, strict=True)
+    ]
     when = dt.ts("effectiveTime", draft.ts(act.performed_at))
-    for ref, kind, site, quantity in zip(
-        narrative.table(_QUANTITY_COLUMNS, rows), kinds, sites, exposure.quantities, strict=True
-    ):
+    refs = narrative.table(_QUANTITY_COLUMNS, rows)
+    for ref, kind, quantity in zip(refs, kinds, exposure.quantities, strict=True):
         entries.append(
             entry(
-                f"{_QUANTITY}{draft.id()}{dt.cd('code', kind)}{ref.text}{dt.COMPLETED}{when}{quantity.measure.xml()}"
-                f"{dt.cd('targetSiteCode', site, xsi_type='CD', original=ref)}</observation>"
+                f"{_QUANTITY}{draft.id()}{dt.cd('code', kind)}{ref.text}{dt.COMPLETED}{when}{quantity.xml()}"
+                f"{_site(quantity.location, quantity.laterality, ref)}</observation>"
             )
         )
+    if exposure.other_measures:
+        narrative.item(exposure.other_measures, "Autres mesures")
     entries += _products(draft, narrative, exposure.radiopharmaceuticals, _radiopharmaceutical)
     return section(draft, _EXPOSURE, narrative, *entries, attributes=_DOCSECT)
 
@@ -645,12 +792,27 @@ def _catalogue_section(draft: Draft, act: ImagingAct) -> str:
         return section(draft, _CATALOGUE, narrative, attributes=_DOCSECT)
     modalities = [terminology_code("JDV_MODALITE_ACQUISITION", s.modality) for s in act.series]
     rows = [
-        (act.study_uid, s.uid, m.display, s.instance.url or s.instance.uid)
+        (act.study_uid, s.uid, m.display, _shown_instance(s.instance))
         for s, m in zip(act.series, modalities, strict=True)
     ]
     refs = narrative.table(_CATALOGUE_COLUMNS, rows)
     entries = [_study_entry(draft, act, *each) for each in zip(act.series, modalities, refs, strict=True)]
     return section(draft, _CATALOGUE, narrative, *entries, attributes=_DOCSECT)
+
+
+def _shown_instance(instance: Instance) -> str:
+    shown = instance.url or instance.uid
+    if instance.purpose:
+        shown += f"\n({terminology_code('JDV_OBJECTIF_REFERENCE', instance.purpose.value).display})"
+    return shown
+
+
+_PURPOSE = (
+    '<entryRelationship typeCode="RSON"><observation classCode="OBS" moodCode="EVN">'
+    + dt.templates("1.2.250.1.213.1.1.3.163")
+    + dt.coded("code", "ASSERTION", "", dt.ACT_CODE)
+)
+"""*FR-DICOM-Objectifs-de-reference*."""
 
 
 def _study_entry(draft: Draft, act: ImagingAct, series: Series, modality: Code, ref: Ref) -> str:
@@ -662,11 +824,15 @@ def _study_entry(draft: Draft, act: ImagingAct, series: Series, modality: Code, 
     if instance.url:
         reference = f'<reference value="{escape_attribute(instance.url)}"></reference>'
         link = f'<text mediaType="application/dicom">{reference}</text>'
+    purpose = ""
+    if instance.purpose:
+        why = terminology_code("JDV_OBJECTIF_REFERENCE", instance.purpose.value)
+        purpose = f"{_PURPOSE}{dt.cd('value', why, xsi_type='CD', original=ref)}</observation></entryRelationship>"
     series_code = dt.coded("code", "113015", "Séries", DCM, "DCM", content=dt.qualifier(_MODALITY_NAME, modality))
     return (
         f"{_STUDY}{dt.ii(act.study_uid)}{_STUDY_CODE}{at}"
         f"{_SERIES}{dt.ii(series.uid)}{series_code}{acquired}"
-        f"{_INSTANCE}{dt.ii(instance.uid)}{dt.cd('code', sop_class, original=ref)}{link}{acquired}"
+        f"{_INSTANCE}{dt.ii(instance.uid)}{dt.cd('code', sop_class, original=ref)}{link}{acquired}{purpose}"
         "</observation></entryRelationship></act></entryRelationship></act></entry>"
     )
 

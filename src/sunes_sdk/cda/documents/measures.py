@@ -42,7 +42,7 @@ def shown_unit(unit: str) -> str:
         return ""
     text = unit.replace("[IU]", "UI").replace("[Hg]", "Hg").replace("[pH]", "").replace("*", "^")
     text = re.sub(r"[{}]", "", text)
-    return re.sub(r"(?<![A-Za-z])u(?=(?:g|mol|L|m|kat|Pa|s|UI)(?![A-Za-z]))", "µ", text)
+    return re.sub(r"(?<![A-Za-z])u(?=(?:g|mol|L|m|kat|Pa|s|UI|Gy|Sv)(?![A-Za-z]))", "µ", text)
 
 
 def shown_number(value: Decimal) -> str:
