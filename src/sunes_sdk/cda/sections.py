@@ -19,7 +19,7 @@ from .datatypes import LOINC, TA_ASIP, NullFlavor, Ref
 from .issuer import Issuer
 
 _BLOB_MARK = "\x00"  # cannot be written in XML, so no text of a caller can hold it
-_BASE64_CHUNK = 3 << 18
+_BASE64_CHUNK = 3 << 16
 
 
 class Draft:
@@ -61,15 +61,21 @@ class Draft:
         return f"{_BLOB_MARK}{len(self._blobs) - 1}{_BLOB_MARK}"
 
     def assemble(self, text: str) -> bytes:
-        """The final bytes, UTF-8."""
+        """The final bytes, UTF-8, written into a buffer of their exact size: nothing big is held twice."""
         if not self._blobs:
             return text.encode()
+        pieces = text.split(_BLOB_MARK)
+        parts = [self._blobs[int(p)] if i % 2 else p.encode() for i, p in enumerate(pieces)]
+        size = sum([-(-len(p) // 3) * 4 if i % 2 else len(p) for i, p in enumerate(parts)])
         out = io.BytesIO()
-        for i, piece in enumerate(text.split(_BLOB_MARK)):
+        out.seek(size - 1)
+        out.write(b"\n")
+        out.seek(0)
+        for i, part in enumerate(parts):
             if i % 2 == 0:
-                out.write(piece.encode())
+                out.write(part)
                 continue
-            data = memoryview(self._blobs[int(piece)])
+            data = memoryview(part)
             for start in range(0, len(data), _BASE64_CHUNK):
                 out.write(binascii.b2a_base64(data[start : start + _BASE64_CHUNK], newline=False))
         return out.getvalue()

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AwareDatetime, field_validator, model_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
+from ..._core.errors import ModelError
 from ...model import Actor, Code
 from ...model._base import invalid
 from ...model.code import Text
 from .. import datatypes as dt
 from ..header import II
 from ..header_writer import Performer, ServiceEvent
-from ..pdf_body import checked_pdf
+from ..pdf_body import checked_file
 from ..sections import Draft
 from ._base import ClinicalDocument
+from .coded import in_set
 
 MediaType = Literal["application/pdf", "text/plain", "text/rtf", "image/jpeg", "image/tiff"]
 
@@ -23,10 +26,12 @@ MediaType = Literal["application/pdf", "text/plain", "text/rtf", "image/jpeg", "
 class UnstructuredDocument(ClinicalDocument):
     """A document of any type as a file (N1, *corps non structuré*).
 
-    document_type 1..1: JDV_J07 code; title 1..1; body 1..1: the file, PDF/A-1 when it can be; media_type; act 0..1:
-    what was done; performer 0..1: who did it, the author when not given; performed_at / ended_at 0..1: the stay's
-    times when not given.
-    Raises CdaError (`CDA_PDF_UNREADABLE`).
+    document_type 1..1: JDV_J07 code; title 1..1; body 1..1: the file, PDF/A-1 when it can be, written byte for byte;
+    media_type: PDF, RTF, text, JPEG or TIFF, and the bytes are looked at; charset 0..1: of a text (`windows-1252`,
+    `UTF-8`); language 0..1: of the file when it is not French (`en-GB`); act 0..1: what was done; performer 0..1: who
+    did it, the author when not given; performed_at / ended_at 0..1: the stay's times when not given.
+    Raises ModelError (`TERMINOLOGY`, `CDA_TITLE`, `CDA_BODY_EMPTY`, `CDA_ACT_TIMES`, `CDA_CHARSET`), CdaError
+    (`CDA_PDF_UNREADABLE`, `CDA_PDF_ACTIVE`, `CDA_FILE_TYPE`, `CDA_FILE_TOO_BIG`).
     """
 
     template_ids = (II("1.3.6.1.4.1.19376.1.2.20"),)
@@ -35,9 +40,11 @@ class UnstructuredDocument(ClinicalDocument):
 
     masked: ClassVar[frozenset[str]] = frozenset({"body"})
 
-    document_type: Text
+    document_type: Annotated[Text, in_set("JDV_J07")]
     body: bytes
     media_type: MediaType = "application/pdf"
+    charset: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")
+    language: str | None = Field(default=None, pattern=r"^[a-z]{2}-[A-Z]{2}$")
     act: Code | None = None
     performer: Actor | None = None
     performed_at: AwareDatetime | None = None
@@ -47,13 +54,16 @@ class UnstructuredDocument(ClinicalDocument):
     @classmethod
     def _not_empty(cls, value: bytes) -> bytes:
         if not value:
-            raise invalid("CDA_BODY_EMPTY", "the body is empty", rule="SMDS nonXMLBody", hint="give the file's bytes")
+            raise invalid("CDA_BODY_EMPTY", "the body is empty", rule="SMDS nonXMLBody", hint="give the file's bytes",
+                          hint_fr="Le fichier du document est vide.")  # fmt: skip
         return value
 
     @model_validator(mode="after")
     def _coherent(self) -> UnstructuredDocument:
-        if self.media_type == "application/pdf":
-            checked_pdf(self.body, "body")
+        if self.charset and self.media_type != "text/plain":
+            raise invalid("CDA_CHARSET", "a character set goes with a text", path="charset",
+                          rule="HL7 ED charset", hint="leave charset out")  # fmt: skip
+        checked_file(self.body, self.media_type, "body", self.charset or "")
         if not (self.title or self.default_title):
             raise invalid("CDA_TITLE", "the document has no title", rule="SMDS title 1..1", path="title",
                           hint="give title")  # fmt: skip
@@ -86,9 +96,11 @@ class UnstructuredDocument(ClinicalDocument):
         return (principal, *[ServiceEvent(code=act) for act in acts[1:]])
 
     def _body(self, draft: Draft) -> str:
+        charset = f' charset="{self.charset}"' if self.charset else ""
+        language = f'<languageCode code="{self.language}"></languageCode>' if self.language else ""
         return (
-            f'<nonXMLBody><text mediaType="{self.media_type}" representation="B64">'
-            f"{draft.base64(self.body)}</text></nonXMLBody>"
+            f'<nonXMLBody><text{charset} mediaType="{self.media_type}" representation="B64">'
+            f"{draft.base64(self.body)}</text>{language}</nonXMLBody>"
         )
 
 
@@ -97,7 +109,7 @@ class OperativeReport(UnstructuredDocument):
 
     body 1..1: the report as PDF/A-1; act 0..1: principal CCAM act (`ccam("HHFA001", "Appendicectomie, …")`);
     other_acts 0..*; performer 0..1: the surgeon, the author when not given; performed_at 1..1 / ended_at 0..1: when
-    the act took place.
+    the act took place. No volet says where the anaesthetist stands: a `Participant` of the header can name him.
     """
 
     default_title = "Compte rendu opératoire"
@@ -111,6 +123,15 @@ class OperativeReport(UnstructuredDocument):
         return (*super()._acts(), *self.other_acts)
 
 
+_CCAM = re.compile(r"[A-Z]{4}[0-9]{3}")
+
+
 def ccam(code: str, display: str) -> Code:
-    """A CCAM act."""
+    """A CCAM act: seven characters, without activity and phase. Raises ModelError `CDA_CCAM`."""
+    if not _CCAM.fullmatch(code):
+        raise ModelError(
+            "a CCAM code is four letters and three digits", code="CDA_CCAM", path="code", rule="CCAM",
+            hint="write HHFA001, without activity and phase",
+            hint_fr="Code CCAM attendu : quatre lettres, trois chiffres.",
+        )  # fmt: skip
     return Code(code=code, system=dt.CCAM, display=display, system_name="CCAM")
