@@ -1,4 +1,5 @@
-"""Whatever the people and the texts: the header read back is the header written, and the native check is content."""
+"""Whatever the people and the texts: the header read back is the header written, the native check is content, and the
+model read back is the model written, but for what `normalised` says."""
 
 from __future__ import annotations
 
@@ -10,10 +11,39 @@ from hypothesis import strategies as st
 from sunes_sdk._core.clock import FixedClock
 from sunes_sdk._core.ids import SeededIds
 from sunes_sdk._core.xml import parse
-from sunes_sdk.cda import DischargeLetter, EntryMode, ExitMode, Issuer, Synthesis, Treatment, check, read_header
-from sunes_sdk.model import Address, Identity, IdentityStatus, Sex, Telecom, Traits, expected_key
+from sunes_sdk.cda import (
+    DischargeLetter,
+    EntryMode,
+    ExitMode,
+    Issuer,
+    OperativeReport,
+    Synthesis,
+    Treatment,
+    UnstructuredDocument,
+    ccam,
+    check,
+    read,
+    read_header,
+)
+from sunes_sdk.cda.documents._base import ClinicalDocument
+from sunes_sdk.cda.header_writer import Authenticator, Consent, EncounterParticipant, Order, Participant, ServiceEvent
+from sunes_sdk.cda.reading.normal import normalised
+from sunes_sdk.model import (
+    Actor,
+    Address,
+    Code,
+    Device,
+    Identifier,
+    Identity,
+    IdentityStatus,
+    Sex,
+    Telecom,
+    Traits,
+    expected_key,
+)
 from sunes_sdk.model import Ins as InsModel
 from sunes_sdk.model import InsOid as Oid
+from sunes_sdk.testing import sample_reports as reports
 from sunes_sdk.testing import samples
 
 WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp", "Cn")), min_size=1, max_size=20)
@@ -98,3 +128,130 @@ def test_a_letter_survives_the_round_trip(
         if o.find("{urn:hl7-org:v3}code[@code='MED-142']") is not None
     ]
     assert said == summary.strip()
+
+
+# --- The model read back --------------------------------------------------------------------------------------------
+
+PCP = Code(code="PCP", system="2.16.840.1.113883.5.88", display="Médecin traitant")
+TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+VISIT = Identifier(value="V 1", root=samples.VISIT_ROOT)
+
+
+@st.composite
+def actors(draw: st.DrawFn, function: Code | None = None) -> Actor:
+    number = draw(
+        st.sampled_from(
+            [
+                {"rpps": "01234567897"},
+                {"rpps": None, "adeli": "751234567"},
+                {"rpps": None, "local_id": "30B0127189/A 1"},
+            ]
+        )
+    )
+    doctor = samples.physician(
+        **number,
+        family=draw(WORDS),
+        given=draw(WORDS),
+        civility=draw(st.sampled_from([None, "MME"])),
+        title=draw(st.sampled_from([None, "PR"])),
+        mss_address=draw(st.sampled_from([None, "a@b.mssante.fr"])),
+        telecoms=draw(st.sampled_from([(), (Telecom(value="mailto:x@y.fr"), Telecom(value="tel:+331", use="WP"))])),
+        addresses=draw(st.sampled_from([(), (Address(city="PARIS", house_number="3"),)])),
+        am_number=draw(st.sampled_from([None, "123456789"])),
+    )
+    structure = samples.hospital(
+        name=draw(WORDS),
+        finess_geo=draw(st.sampled_from([None, samples.FINESS])),
+        siret=draw(st.sampled_from([None, "12345678901234"])),
+        practice_setting=draw(st.sampled_from(["ETABLISSEMENT", "HAD"])),
+        facility_type=draw(st.sampled_from(["SA01", "SA25"])),
+        address=draw(st.sampled_from([None, Address(lines=("1 rue X",))])),
+    )
+    return Actor(professional=doctor, organization=structure, function=function)
+
+
+DEVICE = Device(
+    identifier=Identifier(value="30B0127189/7", root="1.2.250.1.71.4.2.1"), role="AUTOMATE", model="M", software="S 1",
+    organization=samples.laboratory(),
+)  # fmt: skip
+
+
+@st.composite
+def headers(draw: st.DrawFn, author: st.SearchStrategy[Actor]) -> dict[str, object]:
+    """The fields that every document shares."""
+    admitted = draw(TIMES)
+    start = draw(TIMES)
+    patient = draw(patients())
+    parties = st.tuples() | st.tuples(actors())
+    return {
+        "patient": patient,
+        "author": draw(author),
+        "co_authors": draw(st.sampled_from([(), (DEVICE,), (patient,)])),
+        "custodian": draw(actors()).organization,
+        "stay": samples.stay(
+            admitted_at=admitted,
+            discharged_at=admitted + timedelta(hours=draw(st.integers(1, 900))) if draw(st.booleans()) else None,
+            responsible=draw(st.none() | actors()),
+            organization=draw(actors()).organization,
+        ),
+        "legal_authenticator": draw(st.none() | actors()),
+        "recipients": draw(parties),
+        "written_at": draw(st.none() | TIMES),
+        "title": draw(WORDS),
+        "confidentiality": draw(st.sampled_from("NRV")),
+        "data_enterer": draw(st.none() | actors()),
+        "informants": (*draw(parties), *draw(st.sampled_from([(), (patient,)]))),
+        "authenticators": tuple(Authenticator(actor=a, time=start) for a in draw(parties)),
+        "participants": tuple(
+            Participant(type_code="INF", actor=a, low=start, high=start + timedelta(days=1))
+            for a in draw(st.tuples() | st.tuples(actors(function=PCP)))
+        ),
+        "placer_orders": draw(st.sampled_from([(), (Order(id=VISIT, accession=VISIT),)])),
+        "further_events": draw(st.sampled_from([(), (ServiceEvent(code=ccam("ZZZZ001", "z"), class_code="INFO"),)])),
+        "consents": draw(st.sampled_from([(), (Consent(code=PCP, id=VISIT),)])),
+        "encounter_participants": tuple(
+            EncounterParticipant(type_code="ADM", actor=a, low=start) for a in draw(parties)
+        ),
+        "facility_located": draw(st.booleans()),
+    }
+
+
+def read_back(model: ClinicalDocument) -> None:
+    issuer = Issuer(oid_root=samples.DOCUMENT_ROOT, ids=SeededIds(3), clock=FixedClock(samples.WRITTEN))
+    document = model.render(issuer)
+    received = read(document.content, strict=True)
+    expected = normalised(model, document)
+    found = received.typed()
+    different = [n for n in type(model).model_fields if getattr(found, n) != getattr(expected, n)]
+    assert not different, [(repr(getattr(found, n)), repr(getattr(expected, n))) for n in different]
+    assert found == expected
+    assert len(received.unread()) == 0, str(received.unread())
+    # What was read says the same again, but for what a recipient's profession and a structure's numbers were.
+    again = expected.render(issuer)
+    assert normalised(expected, again) == read(again.content).typed()
+
+
+@settings(max_examples=25, deadline=None)
+@given(header=headers(actors()), acts=st.lists(WORDS, max_size=3), at=TIMES, hours=st.none() | st.integers(1, 9),
+       by=st.none() | actors())  # fmt: skip
+def test_an_operative_report_comes_back(
+    header: dict[str, object], acts: list[str], at: datetime, hours: int | None, by: Actor | None
+) -> None:
+    first, *others = [ccam("HHFA001", label) for label in acts] or [None]
+    read_back(
+        OperativeReport(
+            **header, body=reports.PDF, act=first, other_acts=tuple(filter(None, others)), performed_at=at,
+            ended_at=at + timedelta(hours=hours) if hours else None, performer=by,
+        )
+    )  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(header=headers(actors()), body=st.binary(min_size=1), at=st.none() | TIMES, act=st.none() | WORDS)
+def test_a_file_comes_back(header: dict[str, object], body: bytes, at: datetime | None, act: str | None) -> None:
+    read_back(
+        UnstructuredDocument(
+            **header, document_type="11488-4", media_type="text/plain", body=body, performed_at=at,
+            act=ccam("HHFA001", act) if act else None,
+        )
+    )  # fmt: skip

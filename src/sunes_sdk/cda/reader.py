@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from lxml import etree
 
@@ -26,6 +27,9 @@ from .header import II, CdaDocument, CdaHeader
 from .header_reader import PS3_20 as PS3_20
 from .header_reader import header_of as header_of
 from .reading.body import EmbeddedFile, Node, Section, files_of, sections_of
+
+if TYPE_CHECKING:
+    from .documents._base import ClinicalDocument
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +80,29 @@ class ReadDocument(CdaDocument):
         """The first section, at any depth, with this code or this templateId."""
         every = (inner for outer in self.sections for inner in outer.walk())
         return next((s for s in every if s.is_a(code_or_template)), None)
+
+    def typed(self) -> ClinicalDocument:
+        """The document as the model that it could be rendered from: `DischargeLetter`, `MedicationPrescription`,
+        `LaboratoryReport`, `ImagingReport`, `OperativeReport`, or `UnstructuredDocument` for any other file.
+
+        What the model has no place for is in `unread()`. What the XML of a document does not hold is what
+        `sunes_sdk.cda.reading.normal.normalised` takes away.
+        Raises CdaError (`CDA_NO_MODEL`, `CDA_NOT_TYPED`, `CDA_BASE64`).
+        """
+        return self._typed[0]
+
+    def unread(self) -> Report:
+        """What `typed()` leaves aside: a warning for each part of the header, section, entry and value.
+
+        The narrative of a section whose entries are read is not listed: `sections` has it. Raises what `typed` raises.
+        """
+        return self._typed[1]
+
+    @cached_property
+    def _typed(self) -> tuple[ClinicalDocument, Report]:
+        from .reading.typed import read_typed
+
+        return read_typed(self._root, self.header)
 
 
 PDF_COPY = "1.2.250.1.213.1.1.2.243"

@@ -1,0 +1,226 @@
+"""What a document keeps of its model: `normalised` is the model that reading its XML gives back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypeVar, overload
+
+from ...model import Actor, Device, Guardian, Identifier, Identity, IdentityStatus, Organization, Patient, RelatedPerson
+from ...model.stay import Stay
+from ..documents._base import ClinicalDocument
+from ..documents.unstructured import OperativeReport, UnstructuredDocument
+from ..header import CdaDocument
+from ..header_writer import (
+    Authenticator,
+    Author,
+    EncounterParticipant,
+    Participant,
+    Performer,
+    ServiceEvent,
+    birth_time,
+)
+from .people import UNKNOWN_PROFESSION, birth_date, plain, practice_settings
+
+_D = TypeVar("_D", bound=ClinicalDocument)
+
+
+def normalised(model: _D, rendered: CdaDocument) -> _D:
+    """`model` as the bytes of `rendered`, which `model.render` gave, hold it: `read(rendered.content).typed()` is
+    equal to it. The XML does not hold:
+
+    - of an identity: the status but QUALIFIEE or not, the attributes, the INS of one that is not qualified, a birth
+      date that no calendar has beyond its known part;
+    - of an identifier: the short name of its authority, its type;
+    - of a structure: FINESS EJ and SIRET beside the FINESS, the facility type, the practice setting but of the
+      structure that did the act; of the custodian, telecoms after the first; of a recipient's, all but number and name;
+    - of a professional: the MSSanté mailbox but of a recipient, profession and specialty of a recipient, function and
+      number at the Assurance Maladie but of an author (the function of a participant is kept);
+    - of the stay: its structure but the facility type (the custodian stands for it), account, unit, activity;
+    - a device that signs (its model and software are written of an author only);
+    - fractions of seconds; which of the default title and no title was given; a signer or performer who is the author;
+    - an act at the very times of the stay, but of an operative report, whose first act is the principal one.
+    """
+    return _Normal(model, rendered).document(model)
+
+
+class _Normal:
+    def __init__(self, model: ClinicalDocument, rendered: CdaDocument) -> None:
+        self._settings = practice_settings(rendered.header)
+        self._rendered = rendered
+        self._custodian = self._organization(model.custodian)
+        self._custodian = self._custodian.model_copy(update={"telecoms": self._custodian.telecoms[:1]})
+
+    def document(self, model: _D) -> _D:
+        header = self._rendered.header
+        default = model.default_title
+        authors = tuple(self._author(a) for a in model.authors or (model.author, *model.co_authors))
+        signer = model.legal_authenticator
+        if signer is not None:
+            signer = None if isinstance(signer, Device) else self._author(signer, plainly=True)
+        changes: dict[str, Any] = {
+            "patient": self._patient(model.patient),
+            "author": self._actor(model.author, as_author=True),
+            "co_authors": () if model.authors else authors[1:],
+            "authors": authors if model.authors else (),
+            "custodian": self._custodian,
+            "stay": self._stay(model),
+            "legal_authenticator": signer,
+            "recipients": tuple(self._recipient(r) for r in model.recipients),
+            "written_at": self._rendered.created_at,
+            "title": None if header.title == default else header.title,
+            "set_id": self._rendered.set_id,
+            "data_enterer": self._actor(model.data_enterer) if model.data_enterer else None,
+            "informants": tuple(self._informant(i) for i in model.informants),
+            "authenticators": tuple(self._authenticator(a) for a in model.authenticators),
+            "participants": tuple(self._participant(p) for p in model.participants),
+            "further_events": tuple(self._event(e) for e in model.further_events),
+            "encounter_participants": tuple(
+                p.model_copy(update={"actor": self._actor(p.actor)} | _cut(p)) for p in model.encounter_participants
+            ),
+        }  # fmt: skip
+        if signer == plain(changes["author"]):
+            changes["legal_authenticator"] = None
+        given = {name: getattr(model, name) for name in type(model).model_fields}
+        return type(model)(**given | changes | self._own(model, changes))
+
+    def _own(self, model: ClinicalDocument, shared: dict[str, Any]) -> dict[str, Any]:
+        """The fields of one kind of document."""
+        if isinstance(model, UnstructuredDocument):
+            performer = self._actor(model.performer) if model.performer else None
+            own: dict[str, Any] = {"performer": None if performer == plain(shared["author"]) else performer}
+            stay = shared["stay"]
+            start, stop = _second(model.performed_at), _second(model.ended_at)
+            if not isinstance(model, OperativeReport) and (start, stop) == (stay.admitted_at, stay.discharged_at):
+                start = stop = None
+            own |= {"performed_at": start, "ended_at": stop}
+            if isinstance(model, OperativeReport) and model.act is None:
+                own |= {"act": (*model.other_acts, None)[0], "other_acts": model.other_acts[1:]}
+            return own
+        return {}
+
+    def _patient(self, patient: Patient) -> Patient:
+        traits = patient.traits
+        known = traits.model_copy(update={"birth_date": birth_date(birth_time(traits.birth_date))})
+        qualified = patient.identity.is_qualified
+        identity = Identity(
+            traits=known,
+            status=IdentityStatus.QUALIFIEE if qualified else IdentityStatus.PROVISOIRE,
+            ins=patient.ins if qualified else None,
+        )
+        return patient.model_copy(
+            update={
+                "identity": identity,
+                "identifiers": tuple(_identifier(i) for i in patient.identifiers),
+                "guardians": tuple(self._guardian(g) for g in patient.guardians),
+            }
+        )
+
+    def _guardian(self, guardian: Guardian) -> Guardian:
+        organization = guardian.organization
+        return guardian.model_copy(update={"organization": self._organization(organization) if organization else None})
+
+    def _organization(self, organization: Organization) -> Organization:
+        finess = organization.finess_geo or organization.finess_ej
+        return Organization(
+            name=organization.name,
+            finess_geo=finess,
+            siret=None if finess else organization.siret,
+            address=organization.address,
+            telecoms=organization.telecoms,
+            practice_setting=self._settings.get(organization.national_id, "ETABLISSEMENT"),
+        )
+
+    def _actor(self, actor: Actor, *, as_author: bool = False, with_function: bool = False) -> Actor:
+        professional = actor.professional
+        return Actor(
+            professional=professional.model_copy(
+                update={"mss_address": None, "am_number": professional.am_number if as_author else None}
+            ),
+            organization=self._organization(actor.organization),
+            function=actor.function if as_author or with_function else None,
+        )
+
+    def _author(self, who: Author, *, plainly: bool = False) -> Author:
+        if isinstance(who, Actor):
+            return self._actor(who, as_author=not plainly)
+        if isinstance(who, Patient):
+            return self._patient(who)
+        organization = who.organization
+        return Device(
+            identifier=_identifier(who.identifier), role=who.role, model=who.model, software=who.software,
+            organization=self._organization(organization) if organization else None,
+        )  # fmt: skip
+
+    def _recipient(self, actor: Actor) -> Actor:
+        professional, organization = actor.professional, self._organization(actor.organization)
+        telecoms = professional.telecoms
+        mailbox = professional.mss_address
+        if not mailbox and telecoms and telecoms[0].use is None and telecoms[0].value.startswith("mailto:"):
+            mailbox, telecoms = telecoms[0].value.removeprefix("mailto:"), telecoms[1:]
+        return Actor(
+            professional=professional.model_copy(
+                update={
+                    "profession": UNKNOWN_PROFESSION, "specialty": None, "am_number": None, "mss_address": mailbox,
+                    "telecoms": telecoms,
+                }
+            ),
+            organization=organization.model_copy(update={"address": None, "telecoms": ()}),
+        )  # fmt: skip
+
+    def _informant(self, who: Actor | Patient | RelatedPerson) -> Actor | Patient | RelatedPerson:
+        if isinstance(who, Actor):
+            return self._actor(who)
+        return self._patient(who) if isinstance(who, Patient) else who
+
+    def _authenticator(self, value: Authenticator) -> Authenticator:
+        return value.model_copy(update={"actor": self._actor(value.actor), "time": value.time.replace(microsecond=0)})
+
+    def _participant(self, value: Participant) -> Participant:
+        return value.model_copy(update={"actor": self._actor(value.actor, with_function=True)} | _cut(value))
+
+    def _event(self, event: ServiceEvent) -> ServiceEvent:
+        performer = event.performer
+        return ServiceEvent(
+            ids=event.ids, code=event.code, translations=event.translations, lab_status=event.lab_status,
+            class_code=event.class_code, start=event.start, stop=event.stop,
+            performer=Performer(
+                actor=self._actor(performer.actor), time=performer.time, template_id=performer.template_id
+            )
+            if performer
+            else None,
+        )  # fmt: skip
+
+    def _stay(self, model: ClinicalDocument) -> Stay:
+        stay, encounter = model.stay, self._rendered.header.encounter
+        changes: dict[str, Any] = {}
+        if encounter.facility:
+            changes["facility_type"] = encounter.facility.code
+        if encounter.place:
+            changes |= {"name": encounter.place.name, "address": (*encounter.place.addresses, None)[0]}
+        responsible = None if model._responsible() else stay.responsible
+        return Stay(
+            visit=_identifier(stay.visit),
+            admitted_at=_second(stay.admitted_at),
+            discharged_at=_second(stay.discharged_at),
+            organization=self._custodian.model_copy(update=changes),
+            stay_class=stay.stay_class,
+            responsible=self._actor(responsible) if responsible else None,
+        )
+
+
+def _identifier(value: Identifier) -> Identifier:
+    return Identifier(value=value.value, root=value.root)
+
+
+def _cut(value: Participant | EncounterParticipant) -> dict[str, Any]:
+    return {"low": _second(value.low), "high": _second(value.high)}
+
+
+@overload
+def _second(value: datetime) -> datetime: ...
+@overload
+def _second(value: None) -> None: ...
+@overload
+def _second(value: datetime | None) -> datetime | None: ...
+def _second(value: datetime | None) -> datetime | None:
+    return value.replace(microsecond=0) if value else None

@@ -1,0 +1,432 @@
+"""The header as the model's people, structures and stay: the fields that every kind of document shares.
+
+What a header does not say is not made up, with the exceptions that `normalised` lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from ..._core.errors import ModelError
+from ..._core.hl7time import Precision, parse_ts
+from ..._core.ids import is_oid
+from ...model import (
+    Actor,
+    Code,
+    Device,
+    Guardian,
+    Identifier,
+    Identity,
+    IdentityStatus,
+    Ins,
+    InsOid,
+    Matricule,
+    Organization,
+    Patient,
+    Professional,
+    RelatedPerson,
+    Sex,
+    Stay,
+    StayClass,
+    Traits,
+)
+from ..datatypes import AM_ROOT, Translation
+from ..header import (
+    II,
+    CdaHeader,
+    HeaderConsent,
+    HeaderName,
+    HeaderOrder,
+    HeaderOrganization,
+    HeaderParticipant,
+    HeaderParty,
+    HeaderRelative,
+    HeaderServiceEvent,
+)
+from ..header_writer import (
+    ENCOUNTER_CODES,
+    Authenticator,
+    Author,
+    Consent,
+    EncounterParticipant,
+    Order,
+    Participant,
+    Performer,
+    ServiceEvent,
+)
+from .notes import Notes, not_typed
+
+UNKNOWN_PROFESSION: Final = "UNK"
+"""Profession of someone of whom the header says none: a recipient, a relative of the care team. It is in no value set,
+so that nothing can be signed or sent in its name."""
+_STAY_CLASSES: Final = {code: stay_class for stay_class, code in ENCOUNTER_CODES.items()}
+_INS_ROOTS: Final = frozenset(oid.value for oid in InsOid)
+_T = TypeVar("_T")
+
+
+def instant(text: str, path: str) -> datetime:
+    """A time stamp as an instant. Raises CdaError `CDA_NOT_TYPED`."""
+    try:
+        return parse_ts(text).value
+    except (ValueError, OverflowError):
+        raise not_typed("a time cannot be read", path) from None
+
+
+def instant_or_none(text: str, path: str) -> datetime | None:
+    return instant(text, path) if text else None
+
+
+def birth_date(text: str) -> str:
+    """birthTime as the date of an identity: what is not known is 00 (`195007` → `1950-07-00`)."""
+    digits = text[:8]
+    return "-".join((digits[:4], digits[4:6] or "00", digits[6:8] or "00"))
+
+
+def practice_settings(header: CdaHeader) -> dict[str, str]:
+    """Struct_IdNat of the structures whose practice setting the header says, with the setting."""
+    return {
+        e.performer.organization.id.extension: e.practice_setting.code
+        for e in header.service_events
+        if e.practice_setting and e.performer and e.performer.organization and e.performer.organization.id
+    }
+
+
+class People:
+    """Reads the parties of one header. `events`, `participants`, `authenticators` and `orders` start as all that the
+    header holds: a document kind removes those that are fields of its own before `shared` takes the rest."""
+
+    def __init__(self, header: CdaHeader, notes: Notes) -> None:
+        self.header = header
+        self.notes = notes
+        self.events = list(header.service_events)
+        self.participants = list(header.participants)
+        self.authenticators = list(header.authenticators)
+        self.orders = list(header.orders)
+        self._settings = practice_settings(header)
+        self.patient = self._patient()
+        self.custodian = self._needed(self.organization, header.custodian, "custodian")
+        self.authors = tuple(self._all(self.author, header.authors, "author"))
+        self.signer = self._one(self.author, header.legal_authenticator, "legalAuthenticator")
+
+    # One party. -------------------------------------------------------------------------------------------------
+
+    def organization(self, data: HeaderOrganization | None) -> Organization:
+        number = data.id.extension if data and data.id else ""
+        numbered = {"1": "finess_geo", "3": "siret"}.get(number[:1])
+        return Organization(
+            name=data.name if data else "",
+            address=data.addresses[0] if data and data.addresses else None,
+            telecoms=data.telecoms if data else (),
+            practice_setting=self._settings.get(number, "ETABLISSEMENT"),
+            **{numbered: number[1:]} if numbered else {},
+        )
+
+    def actor(self, party: HeaderParty) -> Actor:
+        """A professional. Raises ModelError when the party is not one, or says too little."""
+        number = party.ids[0].extension if party.ids else ""
+        role = party.code.code if party.code else ""
+        profession, _, specialty = role.removeprefix("G15_").partition("/") if role.startswith("G15_") else ("", "", "")
+        name = party.name or HeaderName(family="")
+        kind = {"8": "rpps", "0": "adeli"}.get(number[:1], "")
+        mailbox = party.telecoms[0] if not role and party.telecoms else None
+        is_mailbox = mailbox is not None and mailbox.use is None and mailbox.value.startswith("mailto:")
+        values: dict[str, Any] = {
+            "family": name.family,
+            "given": name.given,
+            "civility": name.prefix or None,
+            "title": name.suffix or None,
+            "profession": profession or UNKNOWN_PROFESSION,
+            "specialty": specialty or None,
+            "addresses": party.addresses,
+            "telecoms": party.telecoms[1:] if is_mailbox else party.telecoms,
+            "mss_address": mailbox.value.removeprefix("mailto:") if mailbox and is_mailbox else None,
+            "am_number": next((i.extension for i in party.ids if i.root == AM_ROOT), None),
+            kind or "local_id": number[1:] if kind else number or None,
+        }
+        return Actor(
+            professional=Professional(**values),
+            organization=self.organization(party.organization),
+            function=party.function,
+        )
+
+    def author(self, party: HeaderParty) -> Author:
+        """A professional, a device or the patient."""
+        if party.device_software or (party.name is None and party.code is not None):
+            role: Any = party.code.code if party.code else ""
+            return Device(
+                identifier=identifier(party.ids[0] if party.ids else II("", "")),
+                role=role,
+                model=party.device_model,
+                software=party.device_software,
+                organization=self.organization(party.organization) if party.organization else None,
+            )
+        if party.ids and party.code is None and party.ids[0] in self.header.patient.ids:
+            return self.patient
+        return self.actor(party)
+
+    def _informant(self, who: HeaderParty | HeaderRelative) -> Actor | Patient | RelatedPerson:
+        if isinstance(who, HeaderParty):
+            found = self.author(who)
+            if isinstance(found, Device):
+                raise ModelError("a device is no informant", path="informant")
+            return found
+        relation: Any = who.class_code
+        return RelatedPerson(
+            relation=relation,
+            family=who.name.family if who.name else "",
+            given=(who.name.given or None) if who.name else None,
+            relationship=who.code.code if who.code else None,
+            addresses=who.addresses,
+            telecoms=who.telecoms,
+        )
+
+    def participant(self, value: HeaderParticipant) -> Participant:
+        kinds: Any = {"type_code": value.type_code, "class_code": value.class_code}
+        return Participant(
+            actor=self.actor(value.party),
+            low=instant_or_none(value.start, "participant/time/low"),
+            high=instant_or_none(value.stop, "participant/time/high"),
+            template_id=value.party.template_id,
+            **kinds,
+        )
+
+    def _encounter_participant(self, value: HeaderParticipant) -> EncounterParticipant:
+        kind: Any = value.type_code
+        return EncounterParticipant(
+            type_code=kind,
+            actor=self.actor(value.party),
+            low=instant_or_none(value.start, "encounterParticipant/time/low"),
+            high=instant_or_none(value.stop, "encounterParticipant/time/high"),
+        )
+
+    def authenticator(self, value: HeaderParty) -> Authenticator:
+        return Authenticator(
+            actor=self.actor(value), time=instant(value.time, "authenticator/time"), template_id=value.template_id
+        )  # fmt: skip
+
+    def service_event(self, value: HeaderServiceEvent) -> ServiceEvent:
+        qualifiers = value.qualifiers or (None,) * len(value.translations)
+        performer = value.performer
+        return ServiceEvent(
+            ids=value.ids,
+            code=value.code,
+            translations=tuple(
+                Translation(code=c, qualifier=q) for c, q in zip(value.translations, qualifiers, strict=True)
+            ),
+            lab_status=value.lab_status,
+            class_code=value.class_code,
+            start=instant_or_none(value.start, "serviceEvent/effectiveTime/low"),
+            stop=instant_or_none(value.stop, "serviceEvent/effectiveTime/high"),
+            performer=Performer(
+                actor=self.actor(performer),
+                time=instant_or_none(performer.time, "performer/time"),
+                template_id=performer.template_id,
+            )
+            if performer
+            else None,
+        )
+
+    # The patient and the stay. ----------------------------------------------------------------------------------
+
+    def _patient(self) -> Patient:
+        data = self.header.patient
+        own = next((i for i in data.ids if i.root in _INS_ROOTS), None)
+        sex: Any = data.sex
+        try:
+            ins = _ins(own) if own else None
+            return Patient(
+                identity=Identity(
+                    traits=Traits(
+                        birth_name=data.birth_family,
+                        birth_given_names=data.birth_givens or data.first_given,
+                        first_given_name=data.first_given or data.birth_givens.split(" ")[0],
+                        birth_date=birth_date(data.birth_time),
+                        sex=Sex(sex),
+                        birth_place=data.birth_place,
+                    ),
+                    status=IdentityStatus.QUALIFIEE if ins else IdentityStatus.PROVISOIRE,
+                    ins=ins,
+                ),
+                identifiers=tuple(identifier(i) for i in data.ids if i is not own and i.extension),
+                used_name=data.used_family or None,
+                used_given_name=data.used_given or None,
+                birth_city=data.birth_city or None,
+                birth_country=data.birth_country or None,
+                birth_site=data.birth_site or None,
+                addresses=data.addresses,
+                telecoms=data.telecoms,
+                guardians=tuple(self._guardian(g) for g in data.guardians),
+                deceased=data.deceased,
+                deceased_at=_day_or_instant(data.deceased_time),
+                multiple_birth=data.multiple_birth,
+                birth_order=int(data.birth_order) if data.birth_order else None,
+            )
+        except ModelError as e:
+            raise not_typed(f"the patient's identity: {e.message}", e.path or "recordTarget", e) from None
+        except ValueError:  # a sex or an order out of its set
+            raise not_typed(
+                "the patient's identity holds an unknown code", "recordTarget/patientRole/patient"
+            ) from None
+
+    def _guardian(self, data: HeaderRelative) -> Guardian:
+        return Guardian(
+            family=data.name.family if data.name else None,
+            given=(data.name.given or None) if data.name else None,
+            organization=self.organization(data.organization) if data.organization else None,
+            relationship=data.code.code if data.code else None,
+            addresses=data.addresses,
+            telecoms=data.telecoms,
+        )
+
+    def stay(self, *, with_responsible: bool = True) -> Stay:
+        """The stay. Its organisation is the custodian, with the facility type that the encounter says, and the name
+        and address of the place when they are written."""
+        data = self.header.encounter
+        visit = next((i for i in data.ids if i.extension), None)
+        if visit is None:
+            raise not_typed("the stay has no number", "componentOf/encompassingEncounter/id")
+        changes: dict[str, Any] = {"facility_type": data.facility.code} if data.facility else {}
+        if data.place:
+            changes |= {
+                "name": data.place.name or self.custodian.name,
+                "address": data.place.addresses[0] if data.place.addresses else None,
+            }
+        responsible = data.responsible if with_responsible else None
+        code = data.code.code if data.code else ""
+        try:
+            return Stay(
+                visit=identifier(visit),
+                admitted_at=instant(data.start, "componentOf/encompassingEncounter/effectiveTime/low"),
+                discharged_at=instant_or_none(data.stop, "componentOf/encompassingEncounter/effectiveTime/high"),
+                organization=self.custodian.model_copy(update=changes),
+                stay_class=_STAY_CLASSES.get(code, StayClass.NOT_APPLICABLE),
+                responsible=self._one(self.actor, responsible, "responsibleParty") if responsible else None,
+            )
+        except ModelError as e:
+            raise not_typed(f"the stay: {e.message}", "componentOf/encompassingEncounter", e) from None
+
+    # All of them. -----------------------------------------------------------------------------------------------
+
+    def shared(self, *, default_title: str = "", with_responsible: bool = True) -> dict[str, Any]:
+        """The fields of `ClinicalDocument`, from what no document kind has taken."""
+        header = self.header
+        if self.events:  # the principal act is the document's own
+            del self.events[0]
+        author = self.principal_author
+        encounter = header.encounter
+        values: dict[str, Any] = {
+            "patient": self.patient,
+            "author": author,
+            "custodian": self.custodian,
+            "stay": self.stay(with_responsible=with_responsible),
+            "legal_authenticator": None if self.is_author(self.signer) else self.signer,
+            "recipients": tuple(self._all(self.actor, header.recipients, "informationRecipient")),
+            "written_at": instant(header.effective_time, "effectiveTime"),
+            "title": None if header.title == default_title else header.title,
+            "confidentiality": header.confidentiality.code,
+            "set_id": self._oid(header.set_id, "setId"),
+            "version_number": header.version_number,
+            "replaces": self._oid(header.replaces, "relatedDocument"),
+            "transforms": self._oid(header.transforms, "relatedDocument"),
+            "data_enterer": self._one(self.actor, header.data_enterer, "dataEnterer"),
+            "informants": tuple(self._all(self._informant, header.informants, "informant")),
+            "authenticators": tuple(self._all(self.authenticator, self.authenticators, "authenticator")),
+            "participants": tuple(self._all(self.participant, self.participants, "participant")),
+            "placer_orders": tuple(self._all(_order, self.orders, "inFulfillmentOf")),
+            "further_events": tuple(self._all(self.service_event, self.events, "documentationOf")),
+            "consents": tuple(self._all(_consent, header.consents, "authorization")),
+            "encounter_participants": tuple(
+                self._all(self._encounter_participant, encounter.participants, "encounterParticipant")
+            ),
+            "discharge_disposition": encounter.discharge,
+            "facility_category": encounter.facility_category,
+            "facility_located": encounter.place is not None,
+        }
+        if self.authors and self.authors[0] == author:
+            values["co_authors"] = self.authors[1:]
+        else:
+            values["authors"] = self.authors
+        return values
+
+    @property
+    def principal_author(self) -> Actor:
+        """The first author when it is a professional, else who signs or did the act."""
+        performer = self.header.service_events[0].performer if self.header.service_events else None
+        done = self._one(self.actor, performer, "performer") if performer and performer.name else None
+        for who in (*self.authors[:1], self.signer, done, *self.authors):
+            if isinstance(who, Actor):
+                return who
+        raise not_typed("no author or signer is a professional that can be read", "author")
+
+    def is_author(self, who: Author | None) -> bool:
+        """Whether this is the author, as the other places of a header show them."""
+        return who is None or who == plain(self.principal_author)
+
+    def performer(self, event: HeaderServiceEvent) -> Actor | None:
+        """Who did the act, None when the author did."""
+        who = self._one(self.actor, event.performer, "performer") if event.performer else None
+        return None if self.is_author(who) else who
+
+    def _oid(self, value: II | None, path: str) -> str | None:
+        if value is None or (is_oid(value.root) and not value.extension):
+            return value.root if value else None
+        self.notes.leave(path, path, "it is not an OID alone", "CDA_UNREAD_HEADER")
+        return None
+
+    def _needed(self, read: Callable[[Any], _T], data: Any, path: str) -> _T:
+        try:
+            return read(data)
+        except ModelError as e:
+            raise not_typed(e.message, path, e) from None
+
+    def _one(self, read: Callable[[Any], _T], data: Any, path: str) -> _T | None:
+        return next(iter(self._all(read, (data,) if data is not None else (), path)), None)
+
+    def _all(self, read: Callable[[Any], _T], data: Iterable[Any], path: str) -> list[_T]:
+        """What can be read; each of the others is noted."""
+        found = []
+        for each in data:
+            try:
+                found.append(read(each))
+            except ModelError as e:
+                self.notes.leave(path, path, e.message, "CDA_UNREAD_HEADER")
+        return found
+
+
+def plain(actor: Actor) -> Actor:
+    """An author as the other places of a header show them: without function nor number at the Assurance Maladie."""
+    professional = actor.professional.model_copy(update={"am_number": None})
+    return actor.model_copy(update={"function": None, "professional": professional})
+
+
+def identifier(value: II) -> Identifier:
+    return Identifier(value=value.extension, root=value.root)
+
+
+def _ins(value: II) -> Ins:
+    """A wrong key is the sender's affair."""
+    try:
+        return Ins(matricule=Matricule(value=value.extension), oid=InsOid(value.root))
+    except ModelError:
+        return Ins(matricule=Matricule(value=value.extension, certified=True), oid=InsOid(value.root))
+
+
+def _day_or_instant(text: str) -> Any:
+    if not text:
+        return None
+    stamp = parse_ts(text)
+    return stamp.date if stamp.precision <= Precision.DAY else stamp.value
+
+
+def _order(value: HeaderOrder) -> Order:
+    return Order(id=identifier(value.id), accession=identifier(value.accession) if value.accession else None)
+
+
+def _consent(value: HeaderConsent) -> Consent:
+    return Consent(code=value.code, id=identifier(value.id) if value.id else None)
+
+
+def code_value(code: Code | None) -> str:
+    return code.code if code else ""
