@@ -36,6 +36,7 @@ def _applies(view: View) -> bool:
     "a structured letter of type 18761-7 that holds the treatments at admission carries the templateId of its volet, "
     "without which no official rule fires",
     hint=f"write templateId {_TEMPLATE} extension 2022.01",
+    kit_is_silent=True,
 )
 def _template(view: View) -> Iterator[Problem]:
     # Other documents share the type (note de transfert): the section says that it is this letter.
@@ -88,6 +89,7 @@ def _treatments(view: View) -> Iterator[Problem]:
     hint="leave the title out",
     severity=Severity.WARNING,
     source=f"{LDL_EES}, official example",
+    kit_is_silent=True,
 )
 def _title(view: View) -> Iterator[Problem]:
     if _applies(view):
@@ -100,7 +102,7 @@ def _title(view: View) -> Iterator[Problem]:
     "CDA_A05",
     "each section of the letter is there once",
     hint="put all entries in one section",
-    source=f"{LDL_EES}; the official validator does not look",
+    kit_is_silent=True,
 )
 def _once(view: View) -> Iterator[Problem]:
     if _applies(view):

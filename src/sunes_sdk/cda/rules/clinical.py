@@ -8,7 +8,6 @@ from lxml import etree
 
 from ..._core.findings import Severity
 from ...terminology import lookup
-from ..reader import V3
 from .engine import Problem, RuleSet, View, find, findall
 
 MODELS = "CI-SIS Modèles de contenus CDA"
@@ -73,7 +72,8 @@ def _allergy_kind(view: View) -> Iterator[Problem]:
     hint="give the substance, or an empty tuple of allergies",
     fr="Une allergie est écrite sans agent responsable ni code « pas d'allergie connue ».",
     severity=Severity.WARNING,
-    source=f"{MODELS}, FR-Allergie-ou-hypersensibilite; the official validator does not look",
+    source=f"{MODELS}, FR-Allergie-ou-hypersensibilite",
+    kit_is_silent=True,
 )
 def _allergy_agent(view: View) -> Iterator[Problem]:
     for allergy in view.templates.get(_ALLERGY, ()):
@@ -84,16 +84,25 @@ def _allergy_agent(view: View) -> Iterator[Problem]:
 
 @rule(
     "CDA_C03",
-    "severity, criticality, certainty and clinical status are of their value sets",
-    hint="use Severity, Criticality, Certainty, AllergyStatus, ProblemStatus",
-    fr="La sévérité, la criticité, la certitude ou le statut clinique n'appartient pas à son jeu de valeurs.",
-    source=f"{MODELS}; the official validator looks at the status only",
+    "severity, criticality and certainty are of their value sets",
+    hint="use Severity, Criticality, Certainty",
+    fr="La sévérité, la criticité ou la certitude n'appartient pas à son jeu de valeurs.",
+    kit_is_silent=True,
 )
 def _qualifiers(view: View) -> Iterator[Problem]:
     for template, name in _QUALIFIERS.items():
         for observation in view.templates.get(template, ()):
             if not in_set(name, find(observation, "value")):
                 yield observation, f"the value is not in {name}"
+
+
+@rule(
+    "CDA_C10",
+    "the clinical status of an allergy or of a problem is of its value set",
+    hint="use AllergyStatus or ProblemStatus",
+    fr="Le statut clinique n'appartient pas à son jeu de valeurs.",
+)
+def _clinical_status(view: View) -> Iterator[Problem]:
     for observation in view.templates.get(_STATUS, ()):
         relation = observation.getparent()
         owner = relation.getparent() if relation is not None else None
@@ -146,7 +155,8 @@ def _procedure(view: View) -> Iterator[Problem]:
     "CDA_C07",
     "a priority is in JDV_HL7_ActPriority, or CS (to be called back)",
     hint="use Priority",
-    source=f"{MODELS}, official example of LDL-SES; the official validator does not look",
+    source=f"{MODELS}, official example of LDL-SES",
+    kit_is_silent=True,
 )
 def _priority(view: View) -> Iterator[Problem]:
     for template in (_PROCEDURE, _ENCOUNTER):
@@ -172,7 +182,7 @@ def _encounter(view: View) -> Iterator[Problem]:
 
 @rule(
     "CDA_C09",
-    "a section of medical devices has an id and a text; each device is one DEV participant, MANU, with its category",
+    "a section of medical devices has an id and a text; each device is one DEV participant, MANU",
     hint="use MedicalDevice",
     fr="Un dispositif médical est incomplet.",
 )
@@ -181,9 +191,21 @@ def _devices(view: View) -> Iterator[Problem]:
         if len(findall(section, "id")) != 1 or find(section, "text") is None:
             yield section, "there is not exactly one id, or no text"
     for device in view.templates.get(_DEVICE, ()):
-        if device.tag != f"{V3}supply":
-            continue
         found = [p for p in findall(device, "participant") if p.get("typeCode") == "DEV"]
         role = find(found[0], "participantRole") if len(found) == 1 else None
-        if role is None or role.get("classCode") != "MANU" or find(role, "playingDevice", "code") is None:
-            yield device, "there is not one DEV participant with its category"
+        if role is None or role.get("classCode") != "MANU" or find(role, "playingDevice") is None:
+            yield device, "there is not one DEV participant, MANU"
+
+
+@rule(
+    "CDA_C11",
+    "the category of a device is coded (EMDN), or said to be unknown, and points at the narrative",
+    hint="use MedicalDevice",
+    source=f"{MODELS}, FR-Dispositif-medical",
+    kit_is_silent=True,
+)
+def _device_category(view: View) -> Iterator[Problem]:
+    for device in view.templates.get(_DEVICE, ()):
+        code = find(device, "participant", "participantRole", "playingDevice", "code")
+        if code is None or find(code, "originalText") is None:
+            yield device, "the category is missing, or does not point at the narrative"

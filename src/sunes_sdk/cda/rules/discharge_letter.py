@@ -73,6 +73,7 @@ def _observations(view: View) -> dict[str, etree._Element]:
     "CDA_L00",
     "a structured discharge letter carries the templateId of its volet, without which no official rule fires",
     hint=f"write templateId {_TEMPLATE} extension 2022.01",
+    kit_is_silent=True,
 )
 def _template(view: View) -> Iterator[Problem]:
     if view.type_code == _TYPE and view.is_structured and not _applies(view):
@@ -158,7 +159,7 @@ def _allergies(view: View) -> Iterator[Problem]:
     "the six mandatory observations of the synthesis are there",
     hint="give entry mode, exit mode, summary, MDRO search, transfusion and blood derivatives",
     fr="La synthèse médicale du séjour est incomplète.",
-    source=f"{LDL_SES}; the official validator does not look",
+    kit_is_silent=True,
 )
 def _mandatory(view: View) -> Iterator[Problem]:
     if _applies(view):
@@ -168,13 +169,13 @@ def _mandatory(view: View) -> Iterator[Problem]:
                 yield "component/structuredBody", f"{code} ({name}) is missing"
 
 
-@rule("CDA_L10", "the exit mode is in JDV_ModaliteSortie", hint="use ExitMode")
+@rule("CDA_L10", "the exit mode is in JDV_ModaliteSortie", hint="use ExitMode", kit_is_silent=True)
 def _exit_mode(view: View) -> Iterator[Problem]:
     if _applies(view):
         yield from _value_in(view, "ORG-074", "JDV_MODALITE_SORTIE")
 
 
-@rule("CDA_L11", "the status of the document is in JDV_StatutDoc", hint="use DocumentStatus")
+@rule("CDA_L11", "the status of the document is in JDV_StatutDoc", hint="use DocumentStatus", kit_is_silent=True)
 def _status(view: View) -> Iterator[Problem]:
     if _applies(view):
         for observation in view.templates.get("1.2.250.1.213.1.1.3.48.16.1", ()):
@@ -188,6 +189,7 @@ def _status(view: View) -> Iterator[Problem]:
     "the principal act is the hospitalisation (IMP)",
     hint="leave the act to DischargeLetter",
     source=f"{LDL_SES}, official example",
+    kit_is_silent=True,
 )
 def _act(view: View) -> Iterator[Problem]:
     if _applies(view):
@@ -202,7 +204,7 @@ def _act(view: View) -> Iterator[Problem]:
     f"the title is « {_TITLE} »",
     hint="leave the title out",
     severity=Severity.WARNING,
-    source=f"{LDL_SES}; the official validator does not look",
+    kit_is_silent=True,
 )
 def _title(view: View) -> Iterator[Problem]:
     if _applies(view):
@@ -217,7 +219,7 @@ def _title(view: View) -> Iterator[Problem]:
     "CE or CD for the modes, BL for what was done or not, ST for what is told",
     hint="use Synthesis",
     fr="Une observation de la synthèse médicale du séjour est incomplète ou d'un type inattendu.",
-    source=f"{LDL_SES}; the official validator does not look at the types",
+    kit_is_silent=True,
 )
 def _observation(view: View) -> Iterator[Problem]:
     if not _applies(view):
@@ -247,7 +249,7 @@ _XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
     "CDA_L15",
     "the synthesis holds each observation once",
     hint="write one text for each",
-    source=f"{LDL_SES}; the official validator does not look",
+    kit_is_silent=True,
 )
 def _once(view: View) -> Iterator[Problem]:
     if _applies(view):
@@ -265,7 +267,7 @@ def _once(view: View) -> Iterator[Problem]:
     "CDA_L16",
     "each section of the letter is there once",
     hint="put all entries in one section",
-    source=f"{LDL_SES}; the official validator does not look",
+    kit_is_silent=True,
 )
 def _sections_once(view: View) -> Iterator[Problem]:
     if _applies(view):
@@ -294,6 +296,7 @@ def _care_plan(view: View) -> Iterator[Problem]:
     "CDA_L18",
     "the sections of devices and of administered treatments, when there, hold one entry at least",
     hint="leave an empty section out",
+    kit_is_silent=True,
 )
 def _no_empty_section(view: View) -> Iterator[Problem]:
     if _applies(view):
