@@ -191,6 +191,8 @@ Mutation = tuple[str, str, str, str]
 
 _OBS = r'<entry><observation classCode="OBS" moodCode="EVN">(?:(?!</entry>).)*?code="{}"(?:(?!</entry>).)*</entry>'
 
+SNOMED = "2.16.840.1.113883.6.96"
+
 MUTATIONS: list[Mutation] = [
     ("CDA_S01", "letter", r"(<setId [^>]*></setId>)(<versionNumber [^>]*></versionNumber>)", r"\2\1"),
     ("CDA_S02", "letter", 'classCode="OBS"', 'classCode="OBZ"'),
@@ -376,6 +378,23 @@ MUTATIONS: list[Mutation] = [
     ("CDA_I06", "imaging", '<templateId root="1.2.250.1.213.1.1.2.217"></templateId>', ""),
     ("CDA_I07", "imaging", '<templateId root="1.2.250.1.213.1.1.2.209"></templateId>', ""),
     ("CDA_I08", "imaging", 'targetSiteCode code="302548004"', 'targetSiteCode code="1"'),
+    ("CDA_I10", "imaging", r"(<serviceEvent>.*?<representedOrganization>)<id [^>]*></id>", r"\1"),
+    ("CDA_I11", "imaging", '(<serviceEvent>.*?<code code="24727-0" codeSystem=)"[^"]*"', r'\1"1.2.3"'),
+    ("CDA_I12", "imaging", '<code code="59776-5"', '<code code="59776-6"'),
+    ("CDA_I13", "imaging", r"(<component><section>(?:(?!</section>).)*59776-5.*?</section></component>)", r"\1\1"),
+    ("CDA_I14", "imaging", '<code code="47519-4"', '<code code="47519-5"'),
+    ("CDA_I15", "imaging", 'value code="MED-1109"', 'value code="MED-9999"'),
+    ("CDA_I16", "imaging", r"(Addendum</title>.*?)<assignedPerson>.*?</assignedPerson>", r"\1"),
+    ("CDA_I17", "imaging", '<value code="60001007"', '<value code="60001008"'),
+    ("CDA_I18", "imaging", '<code code="113813"', '<code code="113814"'),
+    ("CDA_I19", "imaging", '<targetSiteCode nullFlavor="NA"></targetSiteCode>', ""),
+    ("CDA_I20", "imaging", '<code code="113014"', '<code code="113016"'),
+    ("CDA_I21", "imaging", r'(<code code="113015".*?<value code=)"CT"', r'\1"XX"'),
+    ("CDA_I22", "imaging", 'mediaType="application/dicom"', 'mediaType="image/jpeg"'),
+    ("CDA_I23", "imaging", '<code code="440252007"', '<code code="440252008"'),
+    ("CDA_I24", "imaging", '<name code="106233006"', '<name code="106233007"'),
+    ("CDA_I25", "imaging", '<code code="99622-3"', '<code code="99622-4"'),
+    ("CDA_I26", "imaging", 'value code="MED-1109" codeSystem="[^"]*"', f'value code="77386006" codeSystem="{SNOMED}"'),
     (
         "CDA_I09",
         "imaging",
