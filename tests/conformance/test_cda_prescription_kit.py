@@ -16,9 +16,12 @@ from sunes_sdk.cda import (
     CdaDocument,
     Issuer,
     MedicationPrescription,
+    OperativeReport,
     PrescribedTreatment,
     PrescriptionFlag,
     Quantity,
+    UnstructuredDocument,
+    ccam,
     check,
 )
 from sunes_sdk.cda.documents.prescription import VERSIONS
@@ -37,6 +40,7 @@ from sunes_sdk.cda.documents.treatments import (
     QuantityRange,
     TimingEvent,
 )
+from sunes_sdk.cda.header_writer import Participant
 from sunes_sdk.cda.oracle import Oracle
 from sunes_sdk.cda.reader import clinical_document
 from sunes_sdk.model import Code
@@ -282,9 +286,46 @@ def version_2023() -> CdaDocument:
     return prescription(line(), version="2023.01")
 
 
+def operative_report() -> CdaDocument:
+    """Several acts, the surgeon, the anaesthetist as a participant."""
+    hospital = samples.hospital()
+    anaesthetist = samples.physician(family="DURAND", specialty="SM02", rpps="01234534765").at(hospital)
+    return OperativeReport(
+        **shared(),
+        body=PDF,
+        act=ccam("HHFA001", "Appendicectomie, par abord de la fosse iliaque"),
+        other_acts=(ccam("ZZLP025", "Anesthésie générale ou locorégionale complémentaire niveau 1"),),
+        performer=samples.physician(family="MARTIN", specialty="SM04").at(hospital),
+        performed_at=samples.ADMITTED + timedelta(hours=4),
+        ended_at=samples.ADMITTED + timedelta(hours=5),
+        participants=(Participant(type_code="CON", actor=anaesthetist),),
+    ).render(issuer())
+
+
+def file(body: bytes, media_type: str, **changes: Any) -> CdaDocument:
+    values: dict[str, Any] = {"document_type": "11488-4", "title": "Compte rendu", "body": body}
+    return UnstructuredDocument(**shared() | values | changes, media_type=media_type).render(issuer())
+
+
+def english_text() -> CdaDocument:
+    return file("Coût".encode("cp1252"), "text/plain", language="en-GB")
+
+
+def rtf() -> CdaDocument:
+    return file(b"{\\rtf1 Bonjour}", "text/rtf")
+
+
+def jpeg() -> CdaDocument:
+    return file(b"\xff\xd8\xff\xe0\xff\xd9", "image/jpeg")
+
+
+def tiff() -> CdaDocument:
+    return file(b"II*\x00\x08\x00\x00\x00\x00\x00\x00", "image/tiff")
+
+
 DOCUMENTS: list[Callable[[], CdaDocument]] = [
     tapered, split, conditional, combined, delayed, normal, compounded, devices_only, everything, version_2022,
-    version_2023,
+    version_2023, operative_report, english_text, rtf, jpeg, tiff,
 ]  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from sunes_sdk.cda import (
     Quantity,
     Synthesis,
     Treatment,
+    UnstructuredDocument,
     ccam,
     check,
 )
@@ -122,6 +123,16 @@ def report() -> CdaDocument:
     ).render(issuer())
 
 
+def file() -> CdaDocument:
+    return UnstructuredDocument(
+        **shared(),
+        document_type="11488-4",
+        title="Consultation",
+        body="Évolution favorable".encode("cp1252"),
+        media_type="text/plain",
+    ).render(issuer())
+
+
 def replacement() -> CdaDocument:
     first = letter()
     model = DischargeLetter(
@@ -168,6 +179,7 @@ DOCUMENTS: dict[str, Callable[[], CdaDocument]] = {
     "prescription": prescription,
     "full_prescription": full_prescription,
     "report": report,
+    "file": file,
     "replacement": replacement,
     "laboratory": laboratory,
     "imaging": imaging,
@@ -338,6 +350,15 @@ MUTATIONS: list[Mutation] = [
     ("CDA_E15", "full_prescription", '<sequenceNumber value="2">', '<sequenceNumber value="1">'),
     ("CDA_E16", "full_prescription", r'<high unit="\[IU\]" value="4">', '<high unit="[IU]" value="3">'),
     ("CDA_E17", "full_prescription", r'<low value="20260110"></low>', '<low value="20260210"></low>'),
+    ("CDA_N01", "file", r'(B64">)[^<]*', r"\1UEsDBA=="),
+    (
+        "CDA_N02",
+        "report",
+        r'(B64">)[^<]*',
+        r"\g<1>JVBERi0xLjQKPHggcGRmYWlkOnBhcnQ9JzEnLz4KPDwvVHlwZS9PYmpTdG0+"
+        r"PgpzdGFydHhyZWYKMAolJUVPRgo=",
+    ),
+    ("CDA_N03", "report", 'codeSystem="1.2.250.1.215.300.1"', 'codeSystem="1.2.250.1.213.2.5"'),
     ("CDA_E18", "full_prescription", 'code="MED-1095"', 'code="MED-1"'),
     ("CDA_UNIT", "laboratory", r'unit="m\[IU\]/L"', 'unit="mUI/L"'),
     ("CDA_B00", "laboratory", 'root="1.2.250.1.213.1.1.1.55"', 'root="1.2.250.1.213.1.1.1.56"'),

@@ -132,14 +132,12 @@ def sniffed(data: bytes) -> str:
     return next((media_type for start, media_type in _SIGNATURES if data.startswith(start)), "")
 
 
-def file_problem(data: bytes, media_type: str, charset: str = "") -> str:
+def file_problem(data: bytes, media_type: str) -> str:
     """Why these bytes are not a whole file of this media type, empty when nothing speaks against it."""
     found = sniffed(data)
     if media_type == "text/plain":
         if found:
             return f"the bytes are {found}, not text"
-        if charset:
-            return _text_problem(data, charset)
         if b"\x00" in data and not data.startswith(_BYTE_ORDER_MARKS):
             return "a text has no zero byte"
         return ""
@@ -154,25 +152,12 @@ def file_problem(data: bytes, media_type: str, charset: str = "") -> str:
     return ""
 
 
-def _text_problem(data: bytes, charset: str) -> str:
-    try:
-        codecs.lookup(charset)
-        decoder = codecs.getincrementaldecoder(charset)()
-        for start in range(0, len(data), _JPEG_TAIL):
-            decoder.decode(data[start : start + _JPEG_TAIL], start + _JPEG_TAIL >= len(data))
-    except LookupError:
-        return "this character set is not known"
-    except UnicodeError:
-        return "the text is not of this character set"
-    return ""
-
-
-def checked_file(data: bytes, media_type: str, path: str, charset: str = "") -> bytes:
+def checked_file(data: bytes, media_type: str, path: str) -> bytes:
     """The same bytes. Raises CdaError `CDA_FILE_TOO_BIG`, `CDA_FILE_TYPE`, `CDA_PDF_UNREADABLE`, `CDA_PDF_ACTIVE`."""
     if media_type == "application/pdf":
         return checked_pdf(data, path)
     _check_size(data, path)
-    problem = file_problem(data, media_type, charset)
+    problem = file_problem(data, media_type)
     if problem:
         raise CdaError(
             f"this file cannot be sent: {problem}",

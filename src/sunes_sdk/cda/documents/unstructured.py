@@ -27,11 +27,12 @@ class UnstructuredDocument(ClinicalDocument):
     """A document of any type as a file (N1, *corps non structuré*).
 
     document_type 1..1: JDV_J07 code; title 1..1; body 1..1: the file, PDF/A-1 when it can be, written byte for byte;
-    media_type: PDF, RTF, text, JPEG or TIFF, and the bytes are looked at; charset 0..1: of a text (`windows-1252`,
-    `UTF-8`); language 0..1: of the file when it is not French (`en-GB`); act 0..1: what was done; performer 0..1: who
-    did it, the author when not given; performed_at / ended_at 0..1: the stay's times when not given.
-    Raises ModelError (`TERMINOLOGY`, `CDA_TITLE`, `CDA_BODY_EMPTY`, `CDA_ACT_TIMES`, `CDA_CHARSET`), CdaError
-    (`CDA_PDF_UNREADABLE`, `CDA_PDF_ACTIVE`, `CDA_FILE_TYPE`, `CDA_FILE_TOO_BIG`).
+    media_type: PDF, RTF, text, JPEG or TIFF, and the bytes are looked at (a text keeps its character set, which CDA has
+    no place to name: UTF-8 is the safe one); language 0..1: of the file when it is not French (`en-GB`); act 0..1: what
+    was done; performer 0..1: who did it, the author when not given; performed_at / ended_at 0..1: the stay's times when
+    not given.
+    Raises ModelError (`TERMINOLOGY`, `CDA_TITLE`, `CDA_BODY_EMPTY`, `CDA_ACT_TIMES`), CdaError (`CDA_PDF_UNREADABLE`,
+    `CDA_PDF_ACTIVE`, `CDA_FILE_TYPE`, `CDA_FILE_TOO_BIG`).
     """
 
     template_ids = (II("1.3.6.1.4.1.19376.1.2.20"),)
@@ -43,7 +44,6 @@ class UnstructuredDocument(ClinicalDocument):
     document_type: Annotated[Text, in_set("JDV_J07")]
     body: bytes
     media_type: MediaType = "application/pdf"
-    charset: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")
     language: str | None = Field(default=None, pattern=r"^[a-z]{2}-[A-Z]{2}$")
     act: Code | None = None
     performer: Actor | None = None
@@ -60,10 +60,7 @@ class UnstructuredDocument(ClinicalDocument):
 
     @model_validator(mode="after")
     def _coherent(self) -> UnstructuredDocument:
-        if self.charset and self.media_type != "text/plain":
-            raise invalid("CDA_CHARSET", "a character set goes with a text", path="charset",
-                          rule="HL7 ED charset", hint="leave charset out")  # fmt: skip
-        checked_file(self.body, self.media_type, "body", self.charset or "")
+        checked_file(self.body, self.media_type, "body")
         if not (self.title or self.default_title):
             raise invalid("CDA_TITLE", "the document has no title", rule="SMDS title 1..1", path="title",
                           hint="give title")  # fmt: skip
@@ -96,10 +93,9 @@ class UnstructuredDocument(ClinicalDocument):
         return (principal, *[ServiceEvent(code=act) for act in acts[1:]])
 
     def _body(self, draft: Draft) -> str:
-        charset = f' charset="{self.charset}"' if self.charset else ""
         language = f'<languageCode code="{self.language}"></languageCode>' if self.language else ""
         return (
-            f'<nonXMLBody><text{charset} mediaType="{self.media_type}" representation="B64">'
+            f'<nonXMLBody><text mediaType="{self.media_type}" representation="B64">'
             f"{draft.base64(self.body)}</text>{language}</nonXMLBody>"
         )
 

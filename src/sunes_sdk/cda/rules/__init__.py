@@ -22,10 +22,11 @@ from .imaging import IMAGING
 from .laboratory import LABORATORY
 from .prescription import PRESCRIPTION
 from .structure import STRUCTURE
+from .unstructured import UNSTRUCTURED
 
 RULES: tuple[Rule, ...] = (
     *HEADER.rules, *BODY.rules, *CLINICAL.rules, *DISCHARGE_LETTER.rules,
-    *ADMISSION_LETTER.rules, *PRESCRIPTION.rules, *LABORATORY.rules, *IMAGING.rules,
+    *ADMISSION_LETTER.rules, *PRESCRIPTION.rules, *LABORATORY.rules, *IMAGING.rules, *UNSTRUCTURED.rules,
     *STRUCTURE.rules,
 )  # fmt: skip
 """The catalogue: one rule, one code."""

@@ -50,6 +50,7 @@ def _lines(view: View) -> list[etree._Element]:
     "a structured prescription declares the volet",
     hint="use MedicationPrescription",
     source="the official validator applies no rule of the volet without this templateId",
+    kit_is_silent=True,
 )
 def _declared(view: View) -> Iterator[Problem]:
     if view.type_code == "57833-6" and view.is_structured and not _applies(view):
@@ -100,6 +101,7 @@ def _validity(view: View) -> Iterator[Problem]:
     hint="give barcode",
     severity=Severity.WARNING,
     source=f"{EP_MED_DM} section FR-Code-a-barres 1..1; its example says 0..1, the official validator does not look",
+    kit_is_silent=True,
 )
 def _barcode(view: View) -> Iterator[Problem]:
     if _applies(view) and _version(view) not in _WITHOUT_PDF_COPY and not view.sections("1.2.250.1.213.1.1.2.223"):
@@ -169,6 +171,7 @@ def _substitutions(line: etree._Element) -> list[etree._Element]:
     hint="give no_substitution_reason",
     fr="Indiquez le motif de non substitution.",
     source=f"{EP_MED_DM} FR-Autorisation-Substitution; the official validator does not look",
+    kit_is_silent=True,
 )
 def _reason(view: View) -> Iterator[Problem]:
     for line in _lines(view):
@@ -252,6 +255,7 @@ def _devices(view: View) -> Iterator[Problem]:
     "the number of the prescription is of the Cnam's root",
     hint=f"write it under {_EPU_ROOT}, or leave it out",
     source=f"{EP_MED_DM}; the official validator does not look",
+    kit_is_silent=True,
 )
 def _epu(view: View) -> Iterator[Problem]:
     if _applies(view):
@@ -269,6 +273,7 @@ def _epu(view: View) -> Iterator[Problem]:
     hint="use DoseStep, and the mode that goes with it",
     fr="Une étape de la posologie est incomplète.",
     source="CI-SIS FR-Traitement-prescrit-subordonnee; the official validator does not look",
+    kit_is_silent=True,
 )
 def _steps(view: View) -> Iterator[Problem]:
     for line in _lines(view):
@@ -299,6 +304,7 @@ def _steps(view: View) -> Iterator[Problem]:
     hint="use Quantity or QuantityRange",
     fr="Une dose ou une fréquence est impossible.",
     source="CI-SIS FR-Traitement-prescrit; HL7 IVL_PQ; the official validator does not compare",
+    kit_is_silent=True,
 )
 def _bounds(view: View) -> Iterator[Problem]:
     if not _applies(view):
@@ -334,6 +340,7 @@ def _decimal(element: etree._Element) -> Decimal | None:
     hint="mend the dates",
     fr="La date de fin d'une ligne précède sa date de début.",
     source="HL7 IVL_TS; the official validator does not compare",
+    kit_is_silent=True,
 )
 def _dates(view: View) -> Iterator[Problem]:
     if _applies(view):
@@ -353,6 +360,7 @@ def _dates(view: View) -> Iterator[Problem]:
     hint="use PrescriptionFlag",
     severity=Severity.WARNING,
     source=f"{EP_MED_DM} documentationOf/serviceEvent[@classCode='INFO']; the official validator does not look",
+    kit_is_silent=True,
 )
 def _info(view: View) -> Iterator[Problem]:
     if _applies(view):
