@@ -16,14 +16,27 @@ from sunes_sdk._core.errors import XmlSecurityError
 from sunes_sdk._core.ids import SeededIds
 from sunes_sdk._core.xml import canonical_document, parse
 from sunes_sdk.cda import (
+    AdmissionLetter,
     Allergy,
+    AllergyStatus,
+    Appointment,
+    Certainty,
+    Criticality,
     DischargeLetter,
     EntryMode,
     ExitMode,
+    FollowUp,
     Issuer,
+    MedicalDevice,
     MedicationPrescription,
     OperativeReport,
     PrescribedTreatment,
+    Priority,
+    Problem,
+    ProblemStatus,
+    Procedure,
+    Reaction,
+    Severity,
     Synthesis,
     Treatment,
     ccam,
@@ -69,8 +82,37 @@ LABELS = st.lists(LINES, min_size=1, max_size=4).map("".join).filter(lambda t: b
 Texts = Callable[[], str]
 
 
+def code(label: Texts) -> Code:
+    return Code(code="X1", system="1.2.250.1.213.9.9", display=label(), system_name="local")
+
+
+def allergy(text: Texts, label: Texts) -> Allergy:
+    reaction = Reaction(description=text(), code=code(label), severity=Severity.MILD, comment=text())
+    return Allergy(
+        substance=text(),
+        substance_code=code(label),
+        description=text(),
+        status=AllergyStatus.ACTIVE,
+        criticality=Criticality.LOW,
+        severity=Severity.SEVERE,
+        certainty=Certainty.CONFIRMED,
+        reactions=(reaction, Reaction(description=text())),
+        comment=text(),
+    )
+
+
+def procedure(text: Texts, label: Texts) -> Procedure:
+    return Procedure(name=text(), code=code(label), priority=Priority.URGENT, site=code(label), comment=text())
+
+
 def letter(text: Texts, label: Texts) -> ClinicalDocument:
     treatment = Treatment(name=label(), posology=text(), comment=text())
+    device = MedicalDevice(
+        name=text(),
+        code=code(label),
+        translations=(code(label),),
+        udi=Identifier(value=label(), root="1.2.250.1.213.9.9"),
+    )
     return DischargeLetter(
         **shared(label),
         reason=text(),
@@ -89,7 +131,34 @@ def letter(text: Texts, label: Texts) -> ClinicalDocument:
         discharge_treatments=(treatment,),
         administered_treatments=(Treatment(name=label()),),
         exam_results=text(),
-        allergies=(Allergy(substance=text()),),
+        care_plan=(
+            procedure(text, label),
+            FollowUp(text=text(), code=code(label)),
+            Appointment(text=text(), practitioner=samples.physician().at(samples.hospital())),
+        ),
+        devices=(device, MedicalDevice(name=text())),
+        allergies=(allergy(text, label), Allergy(substance=text())),
+        pdf_copy=reports.PDF,
+    )
+
+
+def admission_letter(text: Texts, label: Texts) -> ClinicalDocument:
+    problem = Problem(
+        description=text(),
+        code=code(label),
+        status=ProblemStatus.REMISSION,
+        severity=Severity.MILD,
+        certainty=Certainty.REFUTED,
+        comment=text(),
+    )
+    return AdmissionLetter(
+        **shared(label),
+        reason=text(),
+        treatments=(Treatment(name=label(), posology=text()),),
+        allergies=(allergy(text, label),),
+        medical_history=(problem, Problem(description=text())),
+        surgical_history=(procedure(text, label), Procedure(name=text())),
+        further_information=text(),
         pdf_copy=reports.PDF,
     )
 
@@ -188,7 +257,7 @@ def shared(label: Texts) -> dict[str, Any]:
     }
 
 
-DOCUMENTS = [letter, prescription, operative_report, laboratory_report, imaging_report]
+DOCUMENTS = [letter, admission_letter, prescription, operative_report, laboratory_report, imaging_report]
 
 
 def issuer() -> Issuer:
