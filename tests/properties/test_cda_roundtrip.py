@@ -3,7 +3,8 @@ model read back is the model written, but for what `normalised` says."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,9 @@ from sunes_sdk._core.clock import FixedClock
 from sunes_sdk._core.ids import SeededIds
 from sunes_sdk._core.xml import parse
 from sunes_sdk.cda import (
+    Allergy,
     DischargeLetter,
+    DocumentStatus,
     EntryMode,
     ExitMode,
     Issuer,
@@ -26,6 +29,9 @@ from sunes_sdk.cda import (
     read_header,
 )
 from sunes_sdk.cda.documents._base import ClinicalDocument
+from sunes_sdk.cda.documents.clinical import AllergyKind
+from sunes_sdk.cda.documents.dosing import Quantity, QuantityRange, TimingEvent
+from sunes_sdk.cda.documents.treatments import Ingredient
 from sunes_sdk.cda.header_writer import Authenticator, Consent, EncounterParticipant, Order, Participant, ServiceEvent
 from sunes_sdk.cda.reading.normal import normalised
 from sunes_sdk.model import (
@@ -247,11 +253,100 @@ def test_an_operative_report_comes_back(
 
 
 @settings(max_examples=25, deadline=None)
-@given(header=headers(actors()), body=st.binary(min_size=1), at=st.none() | TIMES, act=st.none() | WORDS)
+@given(header=headers(actors()), body=FILLED.map(str.encode), at=st.none() | TIMES, act=st.none() | WORDS)
 def test_a_file_comes_back(header: dict[str, object], body: bytes, at: datetime | None, act: str | None) -> None:
     read_back(
         UnstructuredDocument(
             **header, document_type="11488-4", media_type="text/plain", body=body, performed_at=at,
             act=ccam("HHFA001", act) if act else None,
+        )
+    )  # fmt: skip
+
+
+DAYS = st.dates(date(1950, 1, 1), date(2100, 1, 1))
+AMOUNTS = st.decimals("0.001", "9999", places=3, allow_nan=False)
+CODES = st.builds(lambda c, d: Code(code=c, system="2.16.840.1.113883.6.73", display=d), WORDS, WORDS)
+
+
+def quantities(*units: str) -> st.SearchStrategy[Quantity]:
+    return st.builds(lambda v, u: Quantity(value=v, unit=u), AMOUNTS, st.sampled_from(units))
+
+
+@st.composite
+def dosages(draw: st.DrawFn) -> dict[str, Any]:
+    """The parts of a dosage, and what a treatment says beside."""
+    start, length = draw(st.none() | DAYS), draw(st.integers(0, 90))
+    low, more = draw(AMOUNTS), draw(AMOUNTS)
+    spread = QuantityRange(low=low, high=low + more, unit="mg")
+    return {
+        "name": draw(WORDS),
+        "label": draw(st.none() | WORDS),
+        "cis": draw(st.sampled_from([None, "60090763"])),
+        "cip": draw(st.sampled_from([None, "3400930000007", "3400937"])),
+        "ucd": draw(st.sampled_from([None, "9000001"])),
+        "atc": draw(st.none() | CODES),
+        "form": draw(st.none() | CODES),
+        "generic": draw(st.none() | CODES),
+        "ingredients": draw(
+            st.tuples()
+            | st.tuples(
+                st.builds(Ingredient, name=WORDS, code=st.none() | CODES, strength=st.none() | quantities("mg"))
+            )
+        ),
+        "start": start,
+        "end": start + timedelta(days=length) if start and draw(st.booleans()) else None,
+        "dose": draw(st.none() | quantities("{tbl}", "mg", "") | st.just(spread)),
+        "every": draw(st.none() | quantities("h", "d")),
+        "flexible_hours": draw(st.booleans()),
+        "events": tuple(draw(st.lists(st.sampled_from(TimingEvent), max_size=3, unique=True))),
+        "rate": draw(st.none() | quantities("mL/h")),
+        "max_dose": draw(st.none() | quantities("mg")),
+        "max_dose_period": draw(quantities("h", "d")),
+        "route": draw(st.none() | CODES),
+        "site": draw(st.none() | CODES | FILLED),
+        "comment": draw(st.none() | TEXTS),
+    }
+
+
+ALLERGIES = st.builds(
+    Allergy, substance=WORDS, kind=st.sampled_from(AllergyKind), description=st.none() | FILLED,
+    since=st.none() | DAYS | st.sampled_from(["1998", "1998-03"]), substance_code=st.none() | CODES,
+)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data(), header=headers(actors()))
+def test_a_letter_comes_back(data: st.DataObject, header: dict[str, object]) -> None:
+    draw = data.draw
+
+    def treatments() -> tuple[Treatment, ...]:
+        return tuple(
+            Treatment(**d, posology=draw(st.none() | TEXTS))
+            for d in draw(st.lists(dosages(), min_size=least, max_size=2))
+        )
+
+    read_back(
+        DischargeLetter(
+            **header,
+            reason=draw(FILLED),
+            synthesis=Synthesis(
+                entry_mode=draw(st.sampled_from(EntryMode)),
+                exit_mode=draw(st.sampled_from(ExitMode)),
+                medical_summary=draw(FILLED),
+                mdro_search=draw(st.booleans()),
+                mdro_identification=draw(st.none() | TEXTS),
+                adverse_events=draw(st.none() | TEXTS),
+                transfusion=draw(st.booleans()),
+                transfusion_accidents=draw(st.none() | TEXTS),
+                blood_derivatives=draw(st.booleans()),
+                blood_derivative_events=draw(st.none() | TEXTS),
+            ),
+            discharge_treatments=treatments(),
+            administered_treatments=treatments(),
+            exam_results=draw(st.none() | TEXTS),
+            allergies=draw(st.none() | st.lists(ALLERGIES, max_size=2).map(tuple)),
+            status=draw(st.sampled_from(DocumentStatus)),
+            treating_physician=draw(st.none() | actors()),
+            pdf_copy=draw(st.sampled_from([None, reports.PDF])),
         )
     )  # fmt: skip

@@ -5,9 +5,23 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeVar, overload
 
-from ...model import Actor, Device, Guardian, Identifier, Identity, IdentityStatus, Organization, Patient, RelatedPerson
+from ...model import (
+    Actor,
+    Device,
+    Guardian,
+    Identifier,
+    Identity,
+    IdentityStatus,
+    Model,
+    Organization,
+    Patient,
+    RelatedPerson,
+)
 from ...model.stay import Stay
 from ..documents._base import ClinicalDocument
+from ..documents.discharge_letter import DischargeLetter
+from ..documents.dosing import Quantity, QuantityRange
+from ..documents.treatments import Treatment
 from ..documents.unstructured import OperativeReport, UnstructuredDocument
 from ..header import CdaDocument
 from ..header_writer import (
@@ -22,6 +36,7 @@ from ..header_writer import (
 from .people import UNKNOWN_PROFESSION, birth_date, plain, practice_settings
 
 _D = TypeVar("_D", bound=ClinicalDocument)
+_T = TypeVar("_T", bound=Treatment)
 
 
 def normalised(model: _D, rendered: CdaDocument) -> _D:
@@ -38,6 +53,8 @@ def normalised(model: _D, rendered: CdaDocument) -> _D:
     - of the stay: its structure but the facility type (the custodian stands for it), account, unit, activity;
     - a device that signs (its model and software are written of an author only);
     - fractions of seconds; which of the default title and no title was given; a signer or performer who is the author;
+    - of a treatment: a label that no code bears, a range of one value, what is beside an absent part (the period of no
+      maximum, the free hours of no frequency); empty texts, and line ends other than `\\n`;
     - an act at the very times of the stay, but of an operative report, whose first act is the principal one.
     """
     return _Normal(model, rendered).document(model)
@@ -96,7 +113,24 @@ class _Normal:
             if isinstance(model, OperativeReport) and model.act is None:
                 own |= {"act": (*model.other_acts, None)[0], "other_acts": model.other_acts[1:]}
             return own
+        if isinstance(model, DischargeLetter):
+            return {
+                "treating_physician": self._treating(model.treating_physician),
+                "discharge_treatments": tuple(_treatment(t) for t in model.discharge_treatments),
+                "administered_treatments": tuple(_treatment(t) for t in model.administered_treatments),
+                "exam_results": model.exam_results or None,
+                "synthesis": _filled(model.synthesis),
+                "allergies": tuple(
+                    a.model_copy(update={"description": None}) if a.description == a.substance else a
+                    for a in model.allergies
+                )
+                if model.allergies is not None
+                else None,
+            }
         return {}
+
+    def _treating(self, actor: Actor | None) -> Actor | None:
+        return self._actor(actor) if actor else None
 
     def _patient(self, patient: Patient) -> Patient:
         traits = patient.traits
@@ -206,6 +240,29 @@ class _Normal:
             stay_class=stay.stay_class,
             responsible=self._actor(responsible) if responsible else None,
         )
+
+
+_M = TypeVar("_M", bound=Model)
+
+
+def _filled(model: _M) -> _M:
+    """An empty text is one that is absent."""
+    return model.model_copy(update={n: None for n in type(model).model_fields if getattr(model, n) == ""})
+
+
+def _treatment(treatment: _T) -> _T:
+    changes: dict[str, Any] = {}
+    if not (treatment.cis or treatment.cip or treatment.ucd) or treatment.label == treatment.name:
+        changes["label"] = None
+    if treatment.max_dose is None:
+        changes["max_dose_period"] = Treatment.model_fields["max_dose_period"].get_default(call_default_factory=True)
+    if treatment.every is None:
+        changes["flexible_hours"] = False
+    for name in ("dose", "rate"):
+        value = getattr(treatment, name)
+        if isinstance(value, QuantityRange) and value.low == value.high:
+            changes[name] = Quantity(value=value.low, unit=value.unit)
+    return _filled(treatment).model_copy(update=changes)
 
 
 def _identifier(value: Identifier) -> Identifier:

@@ -11,13 +11,16 @@ from ..._core.errors import CdaError, ModelError
 from ..._core.findings import Report
 from ..documents._base import ClinicalDocument
 from ..header import CdaHeader
+from .discharge_letter import read_discharge_letter
 from .notes import Notes, not_typed
 from .people import People
 from .unstructured import read_file_document
 
 Reader = Callable[[etree._Element, People, Notes], ClinicalDocument]
 
-_READERS: Final[dict[str, Reader]] = {}
+_READERS: Final[dict[str, Reader]] = {
+    "1.2.250.1.213.1.1.1.29": read_discharge_letter,
+}
 """templateId of the model → how it is read."""
 
 

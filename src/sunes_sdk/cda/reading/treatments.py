@@ -1,0 +1,289 @@
+"""FR-Traitement and FR-Traitement-prescrit back into `Treatment` and `PrescribedTreatment`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from lxml import etree
+
+from ..._core.errors import ModelError
+from ...model import Code
+from ..datatypes_reader import code_of, find, value_of
+from ..documents.dosing import TimingEvent
+from ..documents.treatments import (
+    ATC,
+    BOX,
+    CIP,
+    CIS,
+    EDQM,
+    MEDICABASE,
+    TUBE,
+    UCD,
+    DosingMode,
+    Ingredient,
+    PrescribedTreatment,
+    Treatment,
+)
+from ..envelope import V3
+from .body import path_of
+from .entries import (
+    XSI_TYPE,
+    Body,
+    code_of_statement,
+    day,
+    has_template,
+    quantity,
+    quantity_or_range,
+    related,
+    statements,
+    unit_of,
+)
+
+PHARM: Final = "{urn:ihe:pharm:medication}"
+_DOSAGE: Final = (
+    "effectiveTime", "routeCode", "approachSiteCode", "doseQuantity", "rateQuantity", "maxDoseQuantity", "consumable",
+    "repeatNumber", "precondition",
+)  # fmt: skip
+_FLAGS: Final = {
+    "MED-574": "chronic_disease", "GEN-180": "work_accident", "GEN-181": "not_reimbursable", "GEN-179": "off_label",
+    "GEN-295": "prevention",
+}  # fmt: skip
+_EVENTS: Final = frozenset(e.value for e in TimingEvent)
+_MODES: Final = {mode.value: mode for mode in DosingMode}
+
+
+def read_treatments(body: Body, section: etree._Element) -> tuple[tuple[Treatment, ...], bool]:
+    """The treatments of a section, and whether it says anything by an entry: none and True means "no treatment"."""
+    found: list[Treatment] = []
+    says = False
+    for statement in statements(section, "substanceAdministration"):
+        if _says_none(statement):
+            body.notes.take(statement, "*")
+            says = True
+            continue
+        values = _treatment(body, statement)
+        row = body.around(body.place(find(statement, "text")))
+        values["posology"] = row.get("Posologie") or (None if row else body.said(find(statement, "text")) or None)
+        values["comment"] = row.get("Commentaire")
+        if values["compounded"]:
+            values["name"] = row.get("Médicament", "")
+        try:
+            found.append(Treatment(**values))
+        except ModelError as e:
+            body.notes.leave("a treatment", path_of(statement), e.message)
+            continue
+        body.notes.take(statement, *_DOSAGE[:-2])
+        says = True
+    return tuple(found), says
+
+
+def read_prescribed(body: Body, section: etree._Element) -> tuple[PrescribedTreatment, ...]:
+    """The lines of a prescription."""
+    found = []
+    for statement in statements(section, "substanceAdministration"):
+        try:
+            found.append(PrescribedTreatment(**_prescribed(body, statement)))
+        except ModelError as e:
+            body.notes.leave("a prescription line", path_of(statement), e.message)
+    return tuple(found)
+
+
+def _says_none(statement: etree._Element) -> bool:
+    material = find(statement, "consumable", "manufacturedProduct", "manufacturedMaterial")
+    code, name = find(material, "code"), find(material, "name")
+    return (
+        code is not None and code.get("nullFlavor") == "NA" and name is not None and name.get("nullFlavor") == "NA"
+        and find(statement, "doseQuantity") is None and not _known_period(statement)
+        and all(e.tag in (f"{V3}templateId", f"{V3}code", f"{V3}name") for e in material.iterchildren(etree.Element))  # type: ignore[union-attr]
+    )  # fmt: skip
+
+
+def _known_period(statement: etree._Element) -> bool:
+    period = find(statement, "effectiveTime")
+    return any(
+        (bound := find(period, name)) is not None and bound.get("nullFlavor") != "NA" for name in ("low", "high")
+    )
+
+
+def _treatment(body: Body, statement: etree._Element) -> dict[str, Any]:
+    """What both kinds of treatments share."""
+    values = _medicine(body, statement)
+    values |= _dosage(body, statement)
+    period = next((t for t in statement.iterchildren(f"{V3}effectiveTime") if t.get("operator") is None), None)
+    values["start"] = day(find(period, "low"), body.notes)
+    values["end"] = day(find(period, "high"), body.notes)
+    most = find(statement, "maxDoseQuantity")
+    if (limit := quantity(find(most, "numerator"))) is not None:
+        values["max_dose"] = limit
+        if (over := quantity(find(most, "denominator"))) is not None:
+            values["max_dose_period"] = over
+    values["route"] = code_of(find(statement, "routeCode"))
+    site = find(statement, "approachSiteCode")
+    if site is not None:
+        values["site"] = (
+            code_of(site) or code_of(find(site, "translation")) or _labelled(body, site, "Région anatomique")
+        )
+    return values
+
+
+def _labelled(body: Body, element: etree._Element, label: str) -> str | None:
+    """What an element says: the cell with this heading when it points at a row."""
+    place = body.place(element)
+    if place is not None and place.tag == f"{V3}tr":
+        return body.around(place).get(label)
+    return body.said(element) or None
+
+
+def _medicine(body: Body, statement: etree._Element) -> dict[str, Any]:
+    material = find(statement, "consumable", "manufacturedProduct", "manufacturedMaterial")
+    code, name = find(material, "code"), find(material, "name")
+    coded = code_of(code)
+    values: dict[str, Any] = {"name": body.said(name), "compounded": False}
+    if code is not None and name is not None and code.get("nullFlavor") == "NA" == name.get("nullFlavor"):
+        values["compounded"] = True
+    label = ""
+    if coded and coded.system == CIS:
+        values["cis"], label = coded.code, coded.display
+    elif coded:
+        body.notes.leave("the code of a medicine", path_of(code), f"it is of {coded.system}")  # type: ignore[arg-type]
+    for element in code.iterchildren(f"{V3}translation") if code is not None else ():
+        translation = code_of(element)
+        if translation is None:
+            continue
+        kind = {CIP: "cip", UCD: "ucd", ATC: "atc", MEDICABASE: "medicabase"}.get(translation.system)
+        if kind in ("cip", "ucd"):
+            values[kind], label = translation.code, label or translation.display
+        elif kind:
+            values[kind] = translation
+        else:
+            body.notes.leave("a code of a medicine", path_of(element), f"it is of {translation.system}")
+    values["name"] = values["name"] or label
+    if label != values["name"]:
+        values["label"] = label or None
+    for extension in material.iterchildren(f"{PHARM}*") if material is not None else ():
+        if extension.tag == f"{PHARM}formCode":
+            values["form"] = code_of(extension)
+        elif extension.tag == f"{PHARM}asSpecializedKind":
+            values["generic"] = code_of(next(extension.iter(f"{PHARM}code"), None))
+        elif extension.tag == f"{PHARM}ingredient":
+            values["ingredients"] = (*values.get("ingredients", ()), *_ingredient(body, extension))
+        else:
+            body.notes.leave("a detail of a medicine", path_of(extension))
+    return values
+
+
+def _ingredient(body: Body, element: etree._Element) -> Iterator[Ingredient]:
+    inner = next(element.iterchildren(f"{PHARM}ingredient"), None)
+    amount = next(element.iterchildren(f"{PHARM}quantity"), None)
+    values: dict[str, Any] = {"name": "", "strength": quantity(find(amount, "numerator"))}
+    if inner is not None:
+        values["name"] = "".join(next(inner.iterchildren(f"{PHARM}name"), inner).itertext())
+        values["code"] = code_of(next(inner.iterchildren(f"{PHARM}code"), None))
+    if (per := quantity(find(amount, "denominator"))) is not None:
+        values["per"] = per
+    try:
+        yield Ingredient(**values)
+    except ModelError as e:
+        body.notes.leave("an ingredient", path_of(element), e.message)
+
+
+def _dosage(body: Body, statement: etree._Element) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "dose": quantity_or_range(find(statement, "doseQuantity")),
+        "rate": quantity_or_range(find(statement, "rateQuantity")),
+    }
+    for time in statement.iterchildren(f"{V3}effectiveTime"):
+        if time.get("operator") is not None:
+            _frequency(body, time, values)
+    return values
+
+
+def _frequency(body: Body, time: etree._Element, values: dict[str, Any]) -> None:
+    kind = time.get(XSI_TYPE) or ""
+    if kind == "PIVL_TS" and (period := quantity(find(time, "period"))) is not None:
+        values["every"] = period
+        values["flexible_hours"] = time.get("institutionSpecified") == "true"
+    elif kind == "EIVL_TS" and (event := find(time, "event")) is not None and event.get("code") in _EVENTS:
+        values["events"] = (*values.get("events", ()), event.get("code"))
+    elif kind == "IVL_TS":
+        values["step_start"] = day(find(time, "low"), body.notes)
+        values["step_lasting"] = quantity(find(time, "width"))
+    elif kind == "SXPR_TS":
+        for comp in time.iterchildren(f"{V3}comp"):
+            _frequency(body, comp, values)
+    else:
+        body.notes.leave("a frequency", path_of(time), f"its form ({kind or 'untyped'}) is not known")
+
+
+def _prescribed(body: Body, statement: etree._Element) -> dict[str, Any]:
+    notes = body.notes
+    reads: list[str] = list(_DOSAGE)
+    values = _treatment(body, statement)
+    for name in ("step_start", "step_lasting"):
+        values.pop(name, None)
+    place = body.place(find(statement, "text"))
+    items = body.around(place)
+    said = body.said(find(statement, "text"))
+    if values["compounded"] and not values["name"]:
+        values["name"] = said.partition(" : ")[0]
+    values["posology"] = _posology(said, values["name"])
+    values["comment"] = items.get("Commentaire")
+    modes = [_MODES[t.get("root") or ""] for t in statement.iterchildren(f"{V3}templateId") if t.get("root") in _MODES]
+    mode = next((m for m in reversed(modes)), DosingMode.NORMAL)
+    if mode.has_steps:
+        notes.leave("the steps of a dosage", path_of(statement), "stepped dosages are read by the narrative only")
+        mode = DosingMode.NORMAL
+    values["mode"] = mode
+    if mode is DosingMode.DELAYED:
+        values["lasting"] = quantity(find(statement, "effectiveTime", "width"))
+    repeat = find(statement, "repeatNumber")
+    if repeat is not None:
+        values["repeats"] = int(value_of(repeat)) if value_of(repeat).isdigit() and len(value_of(repeat)) < 9 else None
+    if (criterion := find(statement, "precondition", "criterion", "text")) is not None:
+        values["precondition"] = body.said(criterion) or None
+    for inner in related(statement, "act", "observation", "supply"):
+        if _of_line(body, inner, values):
+            notes.take(inner, "effectiveTime", "value", "quantity")
+    notes.take(statement, *reads)
+    return values
+
+
+def _of_line(body: Body, inner: etree._Element, values: dict[str, Any]) -> bool:
+    """A statement about a prescription line; False when it is none that is known."""
+    code = code_of_statement(inner)
+    value = find(inner, "value")
+    if (flag := _FLAGS.get(code)) and value is not None and value_of(value) in ("true", "false"):
+        values[flag] = value_of(value) == "true"
+    elif code == "PINSTRUCT":
+        values["patient_instructions"] = body.said(find(inner, "text"))
+    elif code == "FINSTRUCT":
+        values["dispenser_instructions"] = body.said(find(inner, "text"))
+    elif has_template(inner, "1.3.6.1.4.1.19376.1.9.1.3.9.1"):
+        values["substitution_allowed"] = code != "N"
+        if code == "N":
+            reason = body.said(find(inner, "code", "originalText"))
+            values["no_substitution_reason"] = reason.removeprefix("Aucune substitution permise : ") or None
+    elif has_template(inner, "1.3.6.1.4.1.19376.1.9.1.3.8"):
+        boxes = quantity(find(inner, "quantity"))
+        if boxes is None or boxes.value != int(boxes.value):
+            return False
+        values["boxes"] = int(boxes.value)
+        unit = unit_of(find(inner, "quantity")) or BOX.code
+        values["packaging"] = {BOX.code: BOX, TUBE.code: TUBE}.get(unit) or Code(code=unit, system=EDQM)
+    elif has_template(inner, "1.3.6.1.4.1.19376.1.9.1.3.15"):
+        time = find(inner, "effectiveTime")
+        values["renewal_until"] = day(find(time, "high"), body.notes)
+        values["renewal_period"] = quantity(find(time, "width"))
+    else:
+        return False
+    return True
+
+
+def _posology(said: str, name: str) -> str:
+    """What a line says after the name, without the dates that stand at its end in brackets."""
+    text = said.removeprefix(f"{name} : ")
+    head, bracket, tail = text.rpartition(" (")
+    if bracket and tail.endswith(")") and tail.startswith(("du ", "au ", "pendant ")):
+        return head
+    return text
