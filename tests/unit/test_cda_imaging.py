@@ -18,7 +18,7 @@ from sunes_sdk.cda.documents.imaging import (
     AdministeredProduct,
     ClinicalInformation,
     Contraindication,
-    Finding,
+    ImagingFinding,
     Instance,
     PregnancyStatus,
     RadiationExposure,
@@ -188,7 +188,7 @@ def test_findings_key_images_and_documents(full: etree._Element) -> None:
     assert texts(documents, ".//c:observationMedia/c:value/@mediaType") == ["application/pdf"]
     assert "Questionnaire avant injection" in "".join(documents.find("c:text", NS).itertext())
     # Either of them is enough to make the section of results.
-    only = rendered(findings=(Finding(code=samples.loinc("18782-3", "Observation"), value="Rien."),))
+    only = rendered(findings=(ImagingFinding(code=samples.loinc("18782-3", "Observation"), value="Rien."),))
     assert texts(only, "//c:section[c:code/@code='59776-5']/c:entry/c:observation/c:value/text()") == ["Rien."]
 
 
@@ -298,10 +298,15 @@ REFUSED: list[tuple[str, Build, str, str]] = [
         "CDA_UNIT",
         "UCUM",
     ),
-    ("finding without a label", lambda: Finding(code=Code(code="X", system="1.2"), value="y"), "IMG_FINDING", "label"),
+    (
+        "finding without a label",
+        lambda: ImagingFinding(code=Code(code="X", system="1.2"), value="y"),
+        "IMG_FINDING",
+        "label",
+    ),
     (
         "finding on a side of nothing",
-        lambda: Finding(code=samples.loinc("18782-3", "x"), value="y", laterality="66459002"),
+        lambda: ImagingFinding(code=samples.loinc("18782-3", "x"), value="y", laterality="66459002"),
         "IMG_FINDING",
         "location",
     ),

@@ -8,13 +8,14 @@ from typing import Any
 
 from ..cda.datatypes import CCAM, SNOMED_CT
 from ..cda.documents.attachments import AttachedPdf, Picture
+from ..cda.documents.clinical import MedicalDevice
 from ..cda.documents.imaging import (
     Addendum,
     AdministeredProduct,
     ClinicalInformation,
     Contraindication,
-    Finding,
     ImagingAct,
+    ImagingFinding,
     ImagingOrder,
     ImagingReport,
     Instance,
@@ -412,19 +413,19 @@ def imaging_report(**changes: Any) -> ImagingReport:
         "comparison": "Comparé au scanner du 01/12/2024.",
         "results": "Pas de prise de contraste anormale.",
         "findings": (
-            Finding(
+            ImagingFinding(
                 code=samples.loinc("18782-3", "Observation d'étude radiologique"),
                 value="Kyste arachnoïdien",
                 location=WHOLE_HEAD,
                 laterality="66459002",
             ),
-            Finding(
+            ImagingFinding(
                 code=samples.loinc("18782-3", "Observation d'étude radiologique"),
                 value=Code(code="260385009", system=SNOMED_CT, display="négatif", system_name="SNOMED CT"),
             ),
         ),
         "key_images": (Picture(data=JPEG, caption="Coupe axiale"),),
-        "devices": "Valve de dérivation compatible IRM.",
+        "devices": (MedicalDevice(name="Valve de dérivation"),),
         "documents": (AttachedPdf(title="Questionnaire avant injection", data=PDF),),
         "addendum": Addendum(text="Relu le lendemain.", author=radiologist(), at=RELEASED),
         "patient_information": "Ce compte rendu vous a été expliqué.",

@@ -33,6 +33,7 @@ from ..sections import (
 )
 from ._base import ClinicalDocument
 from .attachments import AttachedPdf, Picture, pictures
+from .clinical import MedicalDevice, devices_section
 from .coded import in_set
 from .measures import Measure, listed_unit, shown_number, shown_unit
 from .treatments import ATC, CIP, Quantity
@@ -284,7 +285,7 @@ class ImagingOrder(Model):
     accession: Identifier
 
 
-class Finding(Model):
+class ImagingFinding(Model):
     """*FR-DICOM-Observation* of the results: what was seen. code 1..1: what was looked at, with its label (LOINC …);
     value 1..1: a code or a text; location 0..1: JDV_LocalisationAnatomique, with laterality 0..1."""
 
@@ -296,7 +297,7 @@ class Finding(Model):
     laterality: Laterality | None = None
 
     @model_validator(mode="after")
-    def _coherent(self) -> Finding:
+    def _coherent(self) -> ImagingFinding:
         if not self.code.display:
             raise invalid("IMG_FINDING", "what was looked at has no label", rule=_VOLET, path="code.display",
                           hint="give the code's label")  # fmt: skip
@@ -311,7 +312,7 @@ class ImagingReport(ClinicalDocument):
 
     acts 1..*; conclusion 1..1; orders 0..*; clinical_information 0..1; results 0..1, with findings 0..* and key_images
     0..*: pictures of the report (DICOM objects belong to `ImagingAct.series`); comparison 0..1: *examen comparatif*;
-    earlier_results 0..1: *résultats d'examens*; devices 0..1: *dispositifs médicaux*; documents 0..*: *documents
+    earlier_results 0..1: *résultats d'examens*; devices 0..*: *dispositifs médicaux*; documents 0..*: *documents
     ajoutés*; addendum 0..1; patient_information 0..1: *information du patient*; comment 0..1; pdf_copy 0..1: the report
     as PDF, shown first by consumers. The title is free.
     Raises ModelError (`IMG_EMPTY`, `IMG_PREGNANCY`: pregnant in one place and not in another), CdaError
@@ -335,11 +336,11 @@ class ImagingReport(ClinicalDocument):
     orders: tuple[ImagingOrder, ...] = ()
     clinical_information: ClinicalInformation | None = None
     results: str | None = None
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[ImagingFinding, ...] = ()
     key_images: tuple[Picture, ...] = ()
     comparison: str | None = None
     earlier_results: str | None = None
-    devices: str | None = None
+    devices: tuple[MedicalDevice, ...] = ()
     documents: tuple[AttachedPdf, ...] = ()
     addendum: Addendum | None = None
     patient_information: str | None = None
@@ -411,7 +412,7 @@ class ImagingReport(ClinicalDocument):
                 section(draft, _COMPARISON, self.comparison) if self.comparison else "",
                 self._results_section(draft),
                 section(draft, _CONCLUSION, self.conclusion),
-                section(draft, _DEVICES, self.devices) if self.devices else "",
+                devices_section(draft, self.devices) if self.devices else "",
                 comment_section(draft, self.comment) if self.comment else "",
                 _information_section(draft, self.patient_information) if self.patient_information else "",
                 self._documents_section(draft),
@@ -530,12 +531,6 @@ _RESULTS = SectionKind(
 _CONCLUSION = SectionKind(
     "1.2.840.10008.9.5", f"{_SECTION}.209", code=("19005-8", "Conclusions", LOINC), title="Conclusion"
 )  # fmt: skip
-_DEVICES = SectionKind(
-    "1.3.6.1.4.1.19376.1.5.3.1.1.5.3.5",
-    f"{_SECTION}.1",
-    code=("46264-8", "Dispositifs médicaux", LOINC),
-    title="Dispositifs médicaux",
-)
 _DOCUMENTS = SectionKind(f"{_SECTION}.37", code=("55107-7", "Documents ajoutés", LOINC), title="Documents ajoutés")
 _INFORMATION = SectionKind(
     "1.3.6.1.4.1.19376.1.5.3.1.1.9.38",
@@ -559,7 +554,7 @@ def _observation(draft: Draft, code: str, ref: Ref, value: str, site: str = _NO_
     return entry(f"{_OBSERVATION}{draft.id()}{code}{ref.text}{dt.COMPLETED}{value}{site}</observation>")
 
 
-def _finding(draft: Draft, narrative: Narrative, finding: Finding) -> str:
+def _finding(draft: Draft, narrative: Narrative, finding: ImagingFinding) -> str:
     seen = finding.value if isinstance(finding.value, str) else code_text(finding.value)
     where, site = "", _NO_SITE
     if finding.location:

@@ -61,7 +61,6 @@ _ENTRY = (
 _OBSERVATION = '<observation classCode="OBS" moodCode="EVN">' + dt.templates(
     "1.3.6.1.4.1.19376.1.3.1.6", "1.2.250.1.213.1.1.3.80"
 )
-_PREVIOUS = '<observation classCode="OBS" moodCode="EVN">' + dt.templates("1.3.6.1.4.1.19376.1.3.1.6")
 _BATTERY = '<organizer classCode="BATTERY" moodCode="EVN">' + dt.templates(
     "1.3.6.1.4.1.19376.1.3.1.4", "1.2.250.1.213.1.1.3.78"
 )
@@ -175,7 +174,7 @@ class _Entries:
     def previous(self, code: str, previous: PreviousResult) -> str:
         at = self.draft.ts(previous.observed_at)
         observation = (
-            f"{_PREVIOUS}{code}{dt.COMPLETED}{dt.ts('effectiveTime', at)}{_value(previous.value)}</observation>"
+            f"{_OBSERVATION}{code}{dt.COMPLETED}{dt.ts('effectiveTime', at)}{_value(previous.value)}</observation>"
         )
         return entry_relationship(observation, "REFR")
 

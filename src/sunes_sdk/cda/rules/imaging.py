@@ -352,7 +352,7 @@ def _quantity(view: View) -> Iterator[Problem]:
 @rule(
     "CDA_I19",
     "an observation has two templateIds, and one id, code, statusCode, value and targetSiteCode (NA when none)",
-    hint="use Finding",
+    hint="use ImagingFinding",
 )
 def _observation(view: View) -> Iterator[Problem]:
     for observation in _entries(view, _OBSERVATION):
