@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import AwareDatetime, Field, field_validator, model_validator
+from pydantic import AwareDatetime, Discriminator, Field, Tag, field_validator, model_validator
 
 from ..._core.xml import escape_attribute
 from ...model import Actor, Code, Identifier, Model, Organization
@@ -292,7 +292,11 @@ class ImagingFinding(Model):
     masked: ClassVar[frozenset[str]] = frozenset({"code", "value", "location"})
 
     code: Code
-    value: Code | Text
+    value: Annotated[
+        Annotated[Code, Tag("code")] | Annotated[Text, Tag("text")],
+        # Told apart by its kind, so that an error is about the kind that was meant.
+        Discriminator(lambda value: "text" if isinstance(value, str) else "code"),
+    ]
     location: Location | None = None
     laterality: Laterality | None = None
 
