@@ -44,11 +44,13 @@ from sunes_sdk.cda import (
     read_header,
 )
 from sunes_sdk.cda.documents._base import ClinicalDocument
+from sunes_sdk.cda.documents.attachments import AttachedPdf, Picture
 from sunes_sdk.cda.documents.imaging import (
     Addendum,
     AdministeredProduct,
     ClinicalInformation,
     Contraindication,
+    ImagingFinding,
     PregnancyStatus,
     RadiationExposure,
 )
@@ -56,14 +58,17 @@ from sunes_sdk.cda.documents.laboratory_content import (
     AWAITING_LOINC,
     BIOCHEMISTRY,
     NABM,
+    Antibiogram,
     Battery,
     Chapter,
     Isolate,
     LaboratoryResult,
+    PerformingLaboratory,
     PreviousResult,
     ReferenceRange,
     Specimen,
     SubChapter,
+    Validation,
 )
 from sunes_sdk.model import Code, Identifier
 from sunes_sdk.testing import sample_reports as reports
@@ -192,27 +197,49 @@ def laboratory_report(text: Texts, label: Texts) -> ClinicalDocument:
             method=label(),
             comment=text(),
             previous=(PreviousResult(value=text(), observed_at=reports.OBSERVED),),
+            reference=ReferenceRange(text=label()),
+            performer=elsewhere,
+            validations=(validation,),
         )
 
+    biologist = samples.physician(family=label(), given=label()).at(samples.hospital(name=label()))
+    elsewhere = PerformingLaboratory(director=biologist, performed_at=reports.OBSERVED)
+    validation = Validation(biologist=biologist, at=reports.OBSERVED)
     measured = reports.tsh(reference=ReferenceRange(low=1, text=label()), label=label())
     specimen = Specimen(
         identifier=Identifier(value=label(), root=reports.SPECIMEN_ROOT),
         specimen_type="UR",
         collected_at=reports.COLLECTED,
         act=Code(code="5201", system=NABM, display=label()),
+        site=Code(code="64033007", system="2.16.840.1.113883.6.96", display=label()),
+        collector=biologist,
+        comment=text(),
     )
-    isolate = Isolate(organism=label(), identified_at=reports.OBSERVED, items=(result(),))
+    isolate = Isolate(
+        organism=label(),
+        identifier=Identifier(value=label(), root=reports.SPECIMEN_ROOT),
+        identified_at=reports.OBSERVED,
+        items=(result(), Antibiogram(title=label(), results=(reports.tsh(interpretation="S"),), comment=text())),
+        comment=text(),
+        performer=elsewhere,
+        validations=(validation,),
+    )
     chapters = (
         Chapter(
             code=BIOCHEMISTRY,
             title=label(),
             specimens=(specimen,),
-            results=(measured, Battery(title=label(), results=(result(),)), isolate),
+            results=(measured, Battery(title=label(), results=(result(),), comment=text()), isolate),
+            pictures=(Picture(data=reports.JPEG, caption=text()),),
+            performer=elsewhere,
             comment=text(),
         ),
         Chapter(code=BIOCHEMISTRY, sub_chapters=(SubChapter(code=BIOCHEMISTRY, title=label(), results=(result(),)),)),
     )
-    return reports.minimal_laboratory_report(**shared(label), chapters=chapters, comment=text())
+    second = (AttachedPdf(title=label(), data=reports.PDF),)
+    return reports.minimal_laboratory_report(
+        **shared(label), chapters=chapters, comment=text(), second_intention=second
+    )  # fmt: skip
 
 
 def imaging_report(text: Texts, label: Texts) -> ClinicalDocument:
@@ -223,8 +250,11 @@ def imaging_report(text: Texts, label: Texts) -> ClinicalDocument:
         parameters=text(),
         products=(product,),
         complications=text(),
-        exposure=RadiationExposure(pregnancy=PregnancyStatus.ABSENT, radiopharmaceuticals=(product,)),
+        exposure=RadiationExposure(
+            pregnancy=PregnancyStatus.ABSENT, radiopharmaceuticals=(product,), other_measures=text()
+        ),
     )
+    finding = ImagingFinding(code=samples.loinc("18782-3", label()), value=text(), location=reports.WHOLE_HEAD)
     return reports.minimal_imaging_report(
         **shared(label),
         title=label(),
@@ -238,6 +268,10 @@ def imaging_report(text: Texts, label: Texts) -> ClinicalDocument:
             contraindications=(Contraindication(code="MED-1109", comment=text()),),
         ),
         results=text(),
+        findings=(finding,),
+        key_images=(Picture(data=reports.JPEG, caption=text()),),
+        documents=(AttachedPdf(title=label(), data=reports.PDF),),
+        devices=(MedicalDevice(name=label()),),
         comparison=text(),
         earlier_results=text(),
         addendum=Addendum(text=text(), author=reports.radiologist(), at=reports.RELEASED),
