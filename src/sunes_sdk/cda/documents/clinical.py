@@ -135,7 +135,7 @@ class Certainty(StrEnum):
 class _Observed(_Dated):
     """What a problem and a reaction share (FR-Probleme)."""
 
-    masked: ClassVar[frozenset[str]] = frozenset({"description", "comment"})
+    masked: ClassVar[frozenset[str]] = frozenset({"description", "code", "comment"})
 
     description: Text
     code: Code | None = None
