@@ -19,7 +19,10 @@ from sunes_sdk.cda import (
     EntryMode,
     ExitMode,
     Issuer,
+    MedicationPrescription,
     OperativeReport,
+    PrescribedTreatment,
+    PrescriptionFlag,
     Synthesis,
     Treatment,
     UnstructuredDocument,
@@ -30,8 +33,8 @@ from sunes_sdk.cda import (
 )
 from sunes_sdk.cda.documents._base import ClinicalDocument
 from sunes_sdk.cda.documents.clinical import AllergyKind
-from sunes_sdk.cda.documents.dosing import Quantity, QuantityRange, TimingEvent
-from sunes_sdk.cda.documents.treatments import Ingredient
+from sunes_sdk.cda.documents.dosing import DosingMode, Quantity, QuantityRange, TimingEvent
+from sunes_sdk.cda.documents.treatments import BOX, TUBE, DoseStep, Ingredient, Medicine, PrescribedDevice
 from sunes_sdk.cda.header_writer import Authenticator, Consent, EncounterParticipant, Order, Participant, ServiceEvent
 from sunes_sdk.cda.reading.normal import normalised
 from sunes_sdk.model import (
@@ -320,10 +323,7 @@ def test_a_letter_comes_back(data: st.DataObject, header: dict[str, object]) -> 
     draw = data.draw
 
     def treatments() -> tuple[Treatment, ...]:
-        return tuple(
-            Treatment(**d, posology=draw(st.none() | TEXTS))
-            for d in draw(st.lists(dosages(), min_size=least, max_size=2))
-        )
+        return tuple(Treatment(**d, posology=draw(st.none() | TEXTS)) for d in draw(st.lists(dosages(), max_size=2)))
 
     read_back(
         DischargeLetter(
@@ -350,3 +350,94 @@ def test_a_letter_comes_back(data: st.DataObject, header: dict[str, object]) -> 
             pdf_copy=draw(st.sampled_from([None, reports.PDF])),
         )
     )  # fmt: skip
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> PrescribedTreatment:
+    refused = draw(st.booleans())
+    renewal = draw(st.sampled_from(["", "renewal_until", "renewal_period"]))
+    dosage = draw(dosages())
+    steps: tuple[DoseStep, ...] = ()
+    mode = draw(st.sampled_from(DosingMode))
+    if mode is DosingMode.DELAYED:
+        dosage |= {"start": None, "end": None, "lasting": draw(st.none() | quantities("d"))}
+    elif mode.has_steps:
+        product = Medicine(name=draw(WORDS), cis="60090763") if mode is DosingMode.COMBINED else None
+        condition = draw(FILLED) if mode is DosingMode.CONDITIONAL else draw(st.none() | FILLED)
+        step = DoseStep(
+            text=draw(st.none() | FILLED), start=draw(st.none() | DAYS), lasting=draw(st.none() | quantities("d")),
+            dose=draw(quantities("mg")), events=dosage["events"], every=draw(st.none() | quantities("h")),
+            condition=condition, product=product,
+        )  # fmt: skip
+        steps = (step, step)
+        dosage |= {"dose": None, "every": None, "events": ()}
+    return PrescribedTreatment(
+        **dosage,
+        posology=draw(FILLED),
+        mode=mode,
+        steps=steps,
+        precondition=draw(st.none() | FILLED),
+        repeats=draw(st.none() | st.integers(1, 12)) if renewal else draw(st.none() | st.integers(0, 12)),
+        **{renewal: draw(DAYS if renewal == "renewal_until" else quantities("mo"))} if renewal else {},
+        substitution_allowed=not refused,
+        no_substitution_reason=draw(FILLED) if refused else None,
+        chronic_disease=draw(st.booleans()),
+        work_accident=draw(st.booleans()),
+        not_reimbursable=draw(st.booleans()),
+        off_label=draw(st.booleans()),
+        prevention=draw(st.booleans()),
+        patient_instructions=draw(st.none() | FILLED),
+        dispenser_instructions=draw(st.none() | FILLED),
+        boxes=draw(st.none() | st.integers(1, 99)),
+        packaging=draw(st.sampled_from([BOX, TUBE])),
+    )
+
+
+@st.composite
+def prescribed_devices(draw: st.DrawFn) -> PrescribedDevice:
+    start = draw(st.none() | DAYS)
+    return PrescribedDevice(
+        name=draw(WORDS),
+        emdn=draw(st.none() | CODES),
+        lpp=draw(st.sampled_from([None, "1234567"])),
+        lpp_label=draw(st.none() | WORDS),
+        start=start,
+        end=start,
+        rental=draw(st.none() | quantities("wk")),
+        quantity=draw(st.integers(1, 99)),
+        repeats=draw(st.integers(0, 9)),
+        chronic_disease=draw(st.booleans()),
+        comment=draw(st.none() | TEXTS),
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data(), header=headers(actors()))
+def test_a_prescription_comes_back(data: st.DataObject, header: dict[str, object]) -> None:
+    draw = data.draw
+    start = draw(TIMES)
+    discharge = draw(st.booleans())
+    if discharge:
+        header["title"] = None
+    header["written_at"] = start
+    barcode = draw(st.sampled_from([None, b"\x89PNG0"]))
+    dispenser = draw(st.none() | actors())
+    read_back(
+        MedicationPrescription(
+            **header,
+            treatments=tuple(draw(st.lists(lines(), min_size=1, max_size=2))),
+            devices=tuple(draw(st.lists(prescribed_devices(), max_size=2))),
+            valid_from=draw(st.sampled_from([None, start, start + timedelta(days=1)])),
+            valid_until=start + timedelta(days=draw(st.integers(2, 400))),
+            version=draw(st.sampled_from(["2022.01", "2024.01"])) if barcode else "2024.01",
+            pdf_copy=reports.PDF,
+            barcode=barcode,
+            epu=draw(st.sampled_from([None, "123"])),
+            flags=frozenset(draw(st.lists(st.sampled_from(PrescriptionFlag)))),
+            comment=draw(st.none() | TEXTS),
+            replaced=draw(st.none() | actors()),
+            dispenser=dispenser,
+            dispense_by=draw(st.none() | TIMES) if dispenser else None,
+            discharge=discharge,
+        )
+    )

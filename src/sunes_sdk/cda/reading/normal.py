@@ -21,7 +21,8 @@ from ...model.stay import Stay
 from ..documents._base import ClinicalDocument
 from ..documents.discharge_letter import DischargeLetter
 from ..documents.dosing import Quantity, QuantityRange
-from ..documents.treatments import Treatment
+from ..documents.prescription import MedicationPrescription
+from ..documents.treatments import BOX, DoseStep, PrescribedDevice, PrescribedTreatment, Treatment
 from ..documents.unstructured import OperativeReport, UnstructuredDocument
 from ..header import CdaDocument
 from ..header_writer import (
@@ -34,6 +35,7 @@ from ..header_writer import (
     birth_time,
 )
 from .people import UNKNOWN_PROFESSION, birth_date, plain, practice_settings
+from .prescription import DISCHARGE_PRESCRIPTION
 
 _D = TypeVar("_D", bound=ClinicalDocument)
 _T = TypeVar("_T", bound=Treatment)
@@ -53,6 +55,8 @@ def normalised(model: _D, rendered: CdaDocument) -> _D:
     - of the stay: its structure but the facility type (the custodian stands for it), account, unit, activity;
     - a device that signs (its model and software are written of an author only);
     - fractions of seconds; which of the default title and no title was given; a signer or performer who is the author;
+    - of a prescription: that it is of a discharge, when its title does not say so; the time from which it is valid when
+      it is that of writing; the text of a step is always there;
     - of a treatment: a label that no code bears, a range of one value, what is beside an absent part (the period of no
       maximum, the free hours of no frequency); empty texts, and line ends other than `\\n`;
     - an act at the very times of the stay, but of an operative report, whose first act is the principal one.
@@ -126,6 +130,21 @@ class _Normal:
                 )
                 if model.allergies is not None
                 else None,
+            }
+        if isinstance(model, MedicationPrescription):
+            start = _second(model.valid_from)
+            return {
+                "valid_until": _second(model.valid_until),
+                "valid_from": None if start == shared["written_at"] else start,
+                "dispense_by": _second(model.dispense_by),
+                "replaced": self._treating(model.replaced),
+                "dispenser": self._treating(model.dispenser),
+                "treatments": tuple(_line(t) for t in model.treatments),
+                "devices": tuple(_device(d) for d in model.devices),
+                "discharge": self._rendered.header.title == DISCHARGE_PRESCRIPTION,
+                "barcode_media_type": model.barcode_media_type if model.barcode else "image/png",
+                "comment": model.comment or None,
+                "epu": model.epu or None,
             }
         return {}
 
@@ -263,6 +282,33 @@ def _treatment(treatment: _T) -> _T:
         if isinstance(value, QuantityRange) and value.low == value.high:
             changes[name] = Quantity(value=value.low, unit=value.unit)
     return _filled(treatment).model_copy(update=changes)
+
+
+def _line(line: PrescribedTreatment) -> PrescribedTreatment:
+    changes: dict[str, Any] = {"steps": tuple(_step(s) for s in line.steps)}
+    if line.substitution_allowed:
+        changes["no_substitution_reason"] = None
+    if line.boxes is None:
+        changes["packaging"] = BOX
+    return _treatment(line).model_copy(update=changes)
+
+
+def _step(step: DoseStep) -> DoseStep:
+    product = step.product
+    if product and (not (product.cis or product.cip or product.ucd) or product.label == product.name):
+        product = product.model_copy(update={"label": None})
+    changes: dict[str, Any] = {"text": step.shown, "product": product}
+    if step.every is None:
+        changes["flexible_hours"] = False
+    return step.model_copy(update=changes)
+
+
+def _device(device: PrescribedDevice) -> PrescribedDevice:
+    unsaid = device.lpp is None or device.lpp_label == device.name
+    changes: dict[str, Any] = {"lpp_label": None} if unsaid else {}
+    if device.emdn:
+        changes["emdn"] = device.emdn.model_copy(update={"system_name": "EMDN"})
+    return _filled(device).model_copy(update=changes)
 
 
 def _identifier(value: Identifier) -> Identifier:

@@ -17,11 +17,15 @@ from ..documents.treatments import (
     CIP,
     CIS,
     EDQM,
+    LPP,
     MEDICABASE,
     TUBE,
     UCD,
+    DoseStep,
     DosingMode,
     Ingredient,
+    Medicine,
+    PrescribedDevice,
     PrescribedTreatment,
     Treatment,
 )
@@ -32,6 +36,7 @@ from .entries import (
     Body,
     code_of_statement,
     day,
+    decimal,
     has_template,
     quantity,
     quantity_or_range,
@@ -230,11 +235,9 @@ def _prescribed(body: Body, statement: etree._Element) -> dict[str, Any]:
     values["posology"] = _posology(said, values["name"])
     values["comment"] = items.get("Commentaire")
     modes = [_MODES[t.get("root") or ""] for t in statement.iterchildren(f"{V3}templateId") if t.get("root") in _MODES]
-    mode = next((m for m in reversed(modes)), DosingMode.NORMAL)
+    mode = values["mode"] = next(reversed(modes), DosingMode.NORMAL)
     if mode.has_steps:
-        notes.leave("the steps of a dosage", path_of(statement), "stepped dosages are read by the narrative only")
-        mode = DosingMode.NORMAL
-    values["mode"] = mode
+        values["steps"] = tuple(_step(body, s) for s in related(statement, "substanceAdministration"))
     if mode is DosingMode.DELAYED:
         values["lasting"] = quantity(find(statement, "effectiveTime", "width"))
     repeat = find(statement, "repeatNumber")
@@ -246,6 +249,61 @@ def _prescribed(body: Body, statement: etree._Element) -> dict[str, Any]:
         if _of_line(body, inner, values):
             notes.take(inner, "effectiveTime", "value", "quantity")
     notes.take(statement, *reads)
+    return values
+
+
+def _step(body: Body, statement: etree._Element) -> DoseStep:
+    values = _dosage(body, statement)
+    values["start"], values["lasting"] = values.pop("step_start", None), values.pop("step_lasting", None)
+    values["text"] = body.said(find(statement, "text"))
+    if (criterion := find(statement, "precondition", "criterion", "text")) is not None:
+        values["condition"] = body.said(criterion)
+    medicine = _medicine(body, statement)
+    if medicine["name"]:
+        values["product"] = Medicine(**medicine)
+    body.notes.take(statement, "effectiveTime", "doseQuantity", "rateQuantity", "consumable", "precondition")
+    return DoseStep(**values)
+
+
+def read_devices(body: Body, section: etree._Element) -> tuple[PrescribedDevice, ...]:
+    """The devices of a prescription."""
+    found = []
+    for supply in statements(section, "supply"):
+        try:
+            found.append(PrescribedDevice(**_device(body, supply)))
+        except ModelError as e:
+            body.notes.leave("a prescribed device", path_of(supply), e.message)
+            continue
+        body.notes.take(supply, "effectiveTime", "repeatNumber", "quantity", "expectedUseTime", "participant")
+    return tuple(found)
+
+
+def _device(body: Body, supply: etree._Element) -> dict[str, Any]:
+    said = body.said(find(supply, "text"))
+    period = find(supply, "effectiveTime")
+    code = find(supply, "participant", "participantRole", "playingDevice", "code")
+    values: dict[str, Any] = {
+        "name": _undated(said),
+        "emdn": code_of(code),
+        "start": day(find(period, "low"), body.notes),
+        "end": day(find(period, "high"), body.notes),
+        "rental": quantity(find(supply, "expectedUseTime", "width")),
+        "comment": body.around(body.place(find(supply, "text"))).get("Commentaire"),
+    }
+    for element in code.iterchildren(f"{V3}translation") if code is not None else ():
+        lpp = code_of(element)
+        if lpp and lpp.system == LPP:
+            values["lpp"] = lpp.code
+            values["lpp_label"] = lpp.display if lpp.display != values["name"] else None
+        else:
+            body.notes.leave("a code of a device", path_of(element))
+    for tag, name in (("quantity", "quantity"), ("repeatNumber", "repeats")):
+        number = decimal(find(supply, tag))
+        if number is not None and number == int(number):
+            values[name] = int(number)
+    for inner in related(supply, "observation"):
+        if code_of_statement(inner) in _FLAGS and _of_line(body, inner, values):
+            body.notes.take(inner, "effectiveTime", "value")
     return values
 
 
@@ -282,7 +340,10 @@ def _of_line(body: Body, inner: etree._Element, values: dict[str, Any]) -> bool:
 
 def _posology(said: str, name: str) -> str:
     """What a line says after the name, without the dates that stand at its end in brackets."""
-    text = said.removeprefix(f"{name} : ")
+    return _undated(said.removeprefix(f"{name} : "))
+
+
+def _undated(text: str) -> str:
     head, bracket, tail = text.rpartition(" (")
     if bracket and tail.endswith(")") and tail.startswith(("du ", "au ", "pendant ")):
         return head

@@ -14,12 +14,14 @@ from ..header import CdaHeader
 from .discharge_letter import read_discharge_letter
 from .notes import Notes, not_typed
 from .people import People
+from .prescription import read_prescription
 from .unstructured import read_file_document
 
 Reader = Callable[[etree._Element, People, Notes], ClinicalDocument]
 
 _READERS: Final[dict[str, Reader]] = {
     "1.2.250.1.213.1.1.1.29": read_discharge_letter,
+    "1.2.250.1.213.1.1.1.39": read_prescription,
 }
 """templateId of the model → how it is read."""
 
