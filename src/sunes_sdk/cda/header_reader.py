@@ -73,17 +73,17 @@ def header_of(document: etree._Element) -> CdaHeader:
         set_id=ii_of(first("setId")) or document_id,
         version_number=int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 1,
         patient=_patient(find(first("recordTarget"), "patientRole")),
-        authors=tuple(_party(a, "assignedAuthor") for a in parts.get(f"{V3}author", ())),
-        data_enterer=_party(first("dataEnterer")) if f"{V3}dataEnterer" in parts else None,
+        authors=tuple(party_of(a, "assignedAuthor") for a in parts.get(f"{V3}author", ())),
+        data_enterer=party_of(first("dataEnterer")) if f"{V3}dataEnterer" in parts else None,
         informants=tuple(_informant(i) for i in parts.get(f"{V3}informant", ())),
         custodian=_organization(find(first("custodian"), "assignedCustodian", "representedCustodianOrganization"))
         or HeaderOrganization(id=None),
         recipients=tuple(
-            _party(r, "intendedRecipient", "informationRecipient", "receivedOrganization")
+            party_of(r, "intendedRecipient", "informationRecipient", "receivedOrganization")
             for r in parts.get(f"{V3}informationRecipient", ())
         ),
-        legal_authenticator=_party(first("legalAuthenticator")),
-        authenticators=tuple(_party(a) for a in parts.get(f"{V3}authenticator", ())),
+        legal_authenticator=party_of(first("legalAuthenticator")),
+        authenticators=tuple(party_of(a) for a in parts.get(f"{V3}authenticator", ())),
         participants=tuple(_participant(p) for p in parts.get(f"{V3}participant", ())),
         orders=tuple(_orders(parts.get(f"{V3}inFulfillmentOf", ()))),
         service_events=tuple(
@@ -121,7 +121,7 @@ def _name(name: etree._Element | None) -> HeaderName | None:
     )
 
 
-def _party(
+def party_of(
     holder: etree._Element | None,
     entity_tag: str = "assignedEntity",
     person_tag: str = "assignedPerson",
@@ -162,7 +162,7 @@ def _relative(element: etree._Element, person_tag: str) -> HeaderRelative:
 
 def _informant(element: etree._Element) -> HeaderParty | HeaderRelative:
     related = find(element, "relatedEntity")
-    return _party(element) if related is None else _relative(related, "relatedPerson")
+    return party_of(element) if related is None else _relative(related, "relatedPerson")
 
 
 def _participant(element: etree._Element) -> HeaderParticipant:
@@ -173,14 +173,14 @@ def _participant(element: etree._Element) -> HeaderParticipant:
         class_code=(entity.get("classCode") or "") if entity is not None else "",
         start=start,
         stop=stop,
-        party=_party(element, "associatedEntity", "associatedPerson", "scopingOrganization"),
+        party=party_of(element, "associatedEntity", "associatedPerson", "scopingOrganization"),
     )
 
 
 def _encounter_participant(element: etree._Element) -> HeaderParticipant:
     start, stop = bounds_of(find(element, "time"))
     return HeaderParticipant(
-        type_code=element.get("typeCode") or "", start=start, stop=stop, party=replace(_party(element), time="")
+        type_code=element.get("typeCode") or "", start=start, stop=stop, party=replace(party_of(element), time="")
     )
 
 
@@ -243,7 +243,7 @@ def _service_event(event: etree._Element) -> HeaderServiceEvent:
         start=start,
         stop=stop,
         practice_setting=code_of(find(entity, "representedOrganization", "standardIndustryClassCode")),
-        performer=_party(performer) if performer is not None else None,
+        performer=party_of(performer) if performer is not None else None,
         class_code=event.get("classCode") or "",
         lab_status=(status.get("code") or "") if status is not None else "",
     )
@@ -262,7 +262,7 @@ def _encounter(encounter: etree._Element | None) -> HeaderEncounter:
         start=start,
         stop=stop,
         discharge=code_of(find(encounter, "dischargeDispositionCode")),
-        responsible=_party(responsible) if responsible is not None else None,
+        responsible=party_of(responsible) if responsible is not None else None,
         participants=tuple(_encounter_participant(p) for p in encounter.iterchildren(f"{V3}encounterParticipant")),
         facility=code_of(code),
         facility_category=next((t for t, _ in _translations(code)), None),
