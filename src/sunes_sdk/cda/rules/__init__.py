@@ -22,12 +22,13 @@ from .imaging import IMAGING
 from .laboratory import LABORATORY
 from .prescription import PRESCRIPTION
 from .structure import STRUCTURE
+from .templates import TEMPLATE_RULES
 from .unstructured import UNSTRUCTURED
 
 RULES: tuple[Rule, ...] = (
     *HEADER.rules, *BODY.rules, *CLINICAL.rules, *DISCHARGE_LETTER.rules,
     *ADMISSION_LETTER.rules, *PRESCRIPTION.rules, *LABORATORY.rules, *IMAGING.rules, *UNSTRUCTURED.rules,
-    *STRUCTURE.rules,
+    *STRUCTURE.rules, *TEMPLATE_RULES.rules,
 )  # fmt: skip
 """The catalogue: one rule, one code."""
 

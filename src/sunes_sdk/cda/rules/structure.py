@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from lxml import etree
 
+from ..reader import V3
 from .content_model import TYPES, XSI, Container, Type
 from .engine import Problem, RuleSet, View, local, per_document
 
@@ -17,12 +18,23 @@ _XSI_TYPE = f"{XSI}type"
 _MOST_SHAPES = 20_000
 
 
+_SAYS = {
+    "II": frozenset({"root", "nullFlavor"}),
+    "CS": frozenset({"code", "nullFlavor"}),
+    **dict.fromkeys(("CD", "CE", "CV"), frozenset({"code", "nullFlavor"})),
+    **dict.fromkeys(("TS", "TSBound", "IVL_TS", "SXCM_TS", "BL", "INT", "REAL", "PQ", "PQBound", "TEL"),
+                    frozenset({"value", "nullFlavor"})),
+}  # fmt: skip
+"""Data type → attributes of which one is there, unless the element has children."""
+
+
 class _Shape(NamedTuple):
     """What a list of children and attributes means for a type.
 
     children: the type of each child, empty when it is not looked at; checks: places of the attributes whose value is
     of a set, with it; retyped: place of xsi:type; misplaced: places of the children that should not be there; absent:
-    names of those that should; unknown, lacking: the same of attributes; is_right: none of the four.
+    names of those that should; unknown, lacking: the same of attributes; is_right: none of the four; is_empty: it
+    is a datum, and says neither what it is nor why it is not known.
     """
 
     children: tuple[str, ...]
@@ -33,6 +45,7 @@ class _Shape(NamedTuple):
     unknown: tuple[str, ...]
     lacking: tuple[str, ...]
     is_right: bool
+    is_empty: bool
 
 
 _shapes: dict[tuple[object, ...], _Shape] = {}
@@ -75,6 +88,7 @@ def _judged(kind: Type, tags: tuple[object, ...], names: tuple[str, ...]) -> _Sh
         tuple(children), tuple((i, c) for i, c in checks if c is not None),
         names.index(_XSI_TYPE) if _XSI_TYPE in names else None, tuple(misplaced), tuple(absent), unknown, lacking,
         not (misplaced or absent or unknown or lacking),
+        kind.name in _SAYS and not tags and _SAYS[kind.name].isdisjoint(names),
     )  # fmt: skip
 
 
@@ -85,6 +99,7 @@ class _Walk:
         self.order: list[Problem] = []
         self.attributes: list[Problem] = []
         self.types: list[Problem] = []
+        self.empty: list[Problem] = []
         if len(_shapes) > _MOST_SHAPES:
             _shapes.clear()
         waiting = [(root, TYPES["ClinicalDocument"])]
@@ -105,6 +120,8 @@ class _Walk:
                 continue
             if not shape.is_right:
                 self._say(element, children, shape)
+            if shape.is_empty:
+                self.empty.append((element, f"{local(element)} says nothing"))
             for place, allowed in shape.checks:
                 name, value = items[place]
                 if value not in allowed:
@@ -160,3 +177,85 @@ def _attributes(view: View) -> Iterator[Problem]:
 )
 def _types_said(view: View) -> Iterator[Problem]:
     yield from _walk(view).types
+
+
+@rule(
+    "CDA_S04",
+    "an identifier, a code, a time, a number or a telecom has its value, or a nullFlavor",
+    hint="write the value, or nullFlavor where the model allows it, or leave the element out",
+    fr="Une donnée est vide.",
+    source="HL7 CDA R2 data types; CI-SIS Structuration minimale",
+)
+def _empty(view: View) -> Iterator[Problem]:
+    yield from _walk(view).empty
+
+
+_TEXTS = (
+    "city", "postalCode", "streetName", "streetAddressLine", "houseNumber", "houseNumberNumeric", "additionalLocator",
+    "unitID", "postBox", "precinct", "country", "county", "name", "family", "given", "prefix", "suffix",
+)  # fmt: skip
+
+
+@rule(
+    "CDA_S05",
+    "a part of a name or of an address has a text, or a nullFlavor",
+    hint="leave out the parts that are not known",
+    fr="Une partie d'un nom ou d'une adresse est vide.",
+    source="CI-SIS Structuration minimale, data types",
+)
+def _blank(view: View) -> Iterator[Problem]:
+    for tag in _TEXTS:
+        for element in view.all(tag):
+            said = bool(len(element)) or (element.text or "").strip()
+            if not said and not {"nullFlavor", "code"}.intersection(
+                element.keys()
+            ):  # the `name` of a qualifier is a code
+                yield element, f"{tag} is empty"
+
+
+_DISTINCT = ("templateId", "id", "addr", "telecom", "translation")
+
+
+@rule(
+    "CDA_S06",
+    "in the header, identifiers, templateIds, addresses, telecoms and translations of one thing differ",
+    hint="write each once",
+    fr="Une même donnée est répétée dans l'en-tête.",
+    source="CI-SIS Structuration minimale, data types",
+)
+def _repeated(view: View) -> Iterator[Problem]:
+    for tag in _DISTINCT:
+        for element in view.all(tag):
+            following = element.getnext()
+            while following is not None and following.tag == element.tag:
+                if _same(element, following) and _in_header(element):
+                    yield following, f"this {tag} is there twice"
+                    break
+                following = following.getnext()
+
+
+def _same(one: etree._Element, other: etree._Element) -> bool:
+    return (
+        one.items() == other.items()
+        and (one.text or "").strip() == (other.text or "").strip()
+        and len(one) == len(other)
+        and all(a.tag == b.tag and _same(a, b) for a, b in zip(one, other, strict=True))
+    )
+
+
+def _in_header(element: etree._Element) -> bool:
+    return all(ancestor.tag != f"{V3}structuredBody" for ancestor in element.iterancestors())
+
+
+@rule(
+    "CDA_S07",
+    "a person or an organisation of the header has one name",
+    hint="write one name; the patient's has several family and given elements",
+    fr="Une personne ou une structure a plusieurs noms.",
+    source="CI-SIS Structuration minimale",
+)
+def _names(view: View) -> Iterator[Problem]:
+    for name in view.all("name"):
+        following = name.getnext()
+        if following is not None and following.tag == name.tag and _in_header(name):
+            yield following, "a second name"

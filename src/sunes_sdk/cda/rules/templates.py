@@ -1,0 +1,244 @@
+"""Rules of the CI-SIS section and entry templates: which templateIds go together, fixed codes, what must be inside.
+
+One line of `TEMPLATES` says all that is known of a template; the rules read it. What depends on a volet is in the
+volet's own module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from lxml import etree
+
+from ..reader import V3
+from .engine import Problem, RuleSet, View, per_document
+
+TEMPLATE_RULES = RuleSet("CI-SIS Modèles de contenus CDA")
+rule = TEMPLATE_RULES.rule
+
+TEMPLATES: Final = """
+section S.35.1 +S.35 code=33557-0@L title entry
+section S.73 *1.3.6.1.4.1.19376.1.4.1.2.16 +2.16.840.1.113883.10.12.201 code=55112-7@L
+section S.107 +1.3.6.1.4.1.19376.1.5.3.1.1.9.38 +1.3.6.1.4.1.19376.1.5.3.1.1.9.39 code=34895-3@L entry
+section S.127 +1.3.6.1.4.1.19376.1.5.3.1.3.1 code=42349-1@L
+section S.146 +1.3.6.1.4.1.19376.1.5.3.1.3.22 code=10183-2@L
+section S.150 +1.3.6.1.4.1.19376.1.5.3.1.3.27 code=30954-2@L
+section S.163.1 +S.163 +1.3.6.1.4.1.19376.1.5.3.1.1.21.2.9 +1.3.6.1.4.1.19376.1.7.3.1.1.13.7 code=42545-4@L
+section S.171 +1.3.6.1.4.1.19376.1.9.1.2.1 code=57828-6@L
+section S.205 *1.2.840.10008.9.2 code=55752-0@L id title
+section S.206 *1.2.840.10008.9.3 code=55111-9@L id title
+section S.207 *1.2.840.10008.9.4 code=18834-2@L id title text
+section S.208 *2.16.840.1.113883.10.20.6.1.2 code=59776-5@L id title text
+section S.209 *1.2.840.10008.9.5 code=19005-8@L id title text
+section S.210 *1.2.840.10008.9.6 code=55107-7@L id title text author/assignedAuthor/assignedPerson/name
+section S.211 *1.2.840.10008.9.7 code=55115-0@L id title text
+section S.213 +2.16.840.1.113883.10.20.22.2.39 code=11329-0@L id title text
+section S.214 +2.16.840.1.113883.10.20.22.2.37 code=55109-3@L id title text
+section S.215 *1.2.840.10008.9.8 code=73569-6@L id title text
+section S.217 +2.16.840.1.113883.10.20.6.1.1 code=121181@D id title text
+section S.243 code=55108-5@L
+entry E.21 *1.3.6.1.4.1.19376.1.3.1
+act E.32 *1.3.6.1.4.1.19376.1.5.3.1.4.2 *2.16.840.1.113883.10.20.1.40 code=48767-8@L text/reference status
+act E.87 *1.3.6.1.4.1.19376.1.9.1.3.9.1 code=N,G@2.16.840.1.113883.5.1070 status
+act E.107 *1.3.6.1.4.1.19376.1.3.1.3
+act E.155 *1.2.840.10008.9.16 code=113014@D
+act E.156 *1.2.840.10008.9.17 code=113015@D code/qualifier{1} code/qualifier/name=121139@D
+organizer E.18 code=55107-7@L component status
+organizer E.78 *1.3.6.1.4.1.19376.1.3.1.4
+organizer E.79 *1.3.6.1.4.1.19376.1.3.1.5
+observation E.48 +1.3.6.1.4.1.19376.1.5.3.1.4.13 text/reference effectiveTime status code
+observation E.48.2 +E.48 code=MED-147@T value{1}
+observation E.48.6 +E.48 code=ORG-070@T
+observation E.48.7 +E.48 code=ORG-074@T
+observation E.48.8 +E.48 code=MED-309@T
+observation E.48.9 +E.48 code=MED-142@T
+observation E.48.10 +E.48 code=MED-145@T
+observation E.48.12 +E.48 code=GEN-179@T value{1}
+observation E.48.13 +E.48 code=MED-574@T value{1}
+observation E.48.14 +E.48 code=GEN-180@T value{1}
+observation E.48.15 +E.48 code=GEN-181@T value{1}
+observation E.48.16.1 +E.48 +E.48.16 code=GEN-065@T
+observation E.48.18 +E.48 code=69764-9@L id value
+observation E.80 +1.3.6.1.4.1.19376.1.3.1.6
+observation E.150 *2.16.840.1.113883.10.20.6.2.13 id{1} code{1} statusCode{1} value{1} targetSiteCode{1}
+observation E.154 *2.16.840.1.113883.10.20.6.2.14 id{1} code statusCode{1} value targetSiteCode{1}
+observation E.157 *1.2.840.10008.9.18 id{1}
+procedure E.77 *1.3.6.1.4.1.19376.1.3.1.2
+procedure E.153 *1.2.840.10008.9.14 id{1}
+procedure E.165 code=121290@D participant/participantRole/code=113850@D participant/participantRole/playingEntity
+substanceAdministration E.42 +2.16.840.1.113883.10.20.1.24 +1.3.6.1.4.1.19376.1.5.3.1.4.7 code=DRUG@A id{1}
+  text/reference effectiveTime?/low effectiveTime?/high status
+substanceAdministration E.83 +2.16.840.1.113883.10.20.1.24 +1.3.6.1.4.1.19376.1.5.3.1.4.7 +1.3.6.1.4.1.19376.1.9.1.3.2
+  code=DRUG@A id{1} text/reference effectiveTime?/low effectiveTime?/high status
+substanceAdministration E.151 *1.2.840.10008.9.13 status consumable/manufacturedProduct/manufacturedMaterial/code
+  consumable/manufacturedProduct/manufacturedMaterial/name
+substanceAdministration E.173 code consumable/manufacturedProduct/manufacturedMaterial/code
+  consumable/manufacturedProduct/manufacturedMaterial/name
+supply E.86 *1.3.6.1.4.1.19376.1.9.1.3.8 independentInd quantity
+manufacturedProduct E.43 *1.3.6.1.4.1.19376.1.5.3.1.4.7.2 *2.16.840.1.113883.10.20.1.53 manufacturedMaterial/name
+"""
+"""One template a line: element, templateId, then what goes with it.
+
+`+OID`: this templateId too; `*OID`: the same, and the other way round; `path=code@system`: a fixed code; `path`: there
+is one; `path{1}`: exactly one; `a?/b`: a b if there is an a; `status`: statusCode is `completed`. `S.`, `E.` and `@L`…
+are shortened.
+"""
+
+_SHORT: Final = {"S.": "1.2.250.1.213.1.1.2.", "E.": "1.2.250.1.213.1.1.3."}
+_SYSTEMS: Final = {
+    "L": "2.16.840.1.113883.6.1",
+    "T": "1.2.250.1.213.1.1.4.322",
+    "D": "1.2.840.10008.2.16.4",
+    "A": "2.16.840.1.113883.5.4",
+}
+_TOKEN = re.compile(r"(?P<with>[+*])(?P<oid>\S+)|(?P<at>[\w/]+)=(?P<codes>\S+)@(?P<system>\S+)|"
+                    r"(?P<path>\w+\?/\w+|[\w/]+)(?P<once>\{1\})?")  # fmt: skip
+
+
+@dataclass(slots=True)
+class Template:
+    """What a line says. companions: the other templateIds; required: path → exactly one; conditional:
+    path that counts when its first step is there; codes: path → fixed codes."""
+
+    tag: str
+    oid: str
+    companions: list[str]
+    required: dict[tuple[str, ...], bool]
+    conditional: list[tuple[str, str]]
+    codes: dict[tuple[str, ...], tuple[frozenset[str], str]]
+    is_completed: bool = False
+
+
+def _full(oid: str) -> str:
+    return _SHORT[oid[:2]] + oid[2:] if oid[:2] in _SHORT else oid
+
+
+def _path(text: str) -> tuple[str, ...]:
+    return tuple(V3 + step for step in text.split("/"))
+
+
+def _table() -> dict[tuple[str, str], list[Template]]:
+    """(tag, templateId) → what it asks."""
+    found: dict[tuple[str, str], list[Template]] = {}
+    for line in TEMPLATES.replace("\n  ", " ").strip().splitlines():
+        tag, oid, rest = (line + " ").split(" ", 2)
+        template = Template(V3 + tag, _full(oid), [], {}, [], {})
+        keys = [template.oid]
+        for token in _TOKEN.finditer(rest):
+            if token["with"]:
+                template.companions.append(_full(token["oid"]))
+                if token["with"] == "*":
+                    keys.append(template.companions[-1])
+            elif token["at"]:
+                system = _SYSTEMS.get(token["system"], token["system"])
+                template.codes[_path(token["at"])] = (frozenset(token["codes"].split(",")), system)
+            elif token["path"] == "status":
+                template.is_completed = True
+            elif "?" in token["path"]:
+                first, last = _path(token["path"].replace("?", ""))
+                template.conditional.append((first, last))
+            else:
+                template.required[_path(token["path"])] = bool(token["once"])
+        for key in keys:
+            found.setdefault((template.tag, key), []).append(template)
+    return found
+
+
+_TABLE: Final = _table()
+
+
+class _Found(NamedTuple):
+    element: etree._Element
+    template: Template
+
+
+@per_document
+def _found(view: View) -> list[_Found]:
+    """Elements that carry a template of the table, each with what it asks, once."""
+    seen: dict[tuple[etree._Element, str], _Found] = {}
+    for oid, elements in view.templates.items():
+        for element in elements:
+            for template in _TABLE.get((str(element.tag), oid), ()):
+                seen.setdefault((element, template.oid), _Found(element, template))
+    return list(seen.values())
+
+
+def _at(element: etree._Element, path: tuple[str, ...]) -> list[etree._Element]:
+    """The elements at a path; at each step but the last, the first one only."""
+    for step in path[:-1]:
+        below = next(element.iterchildren(step), None)
+        if below is None:
+            return []
+        element = below
+    return list(element.iterchildren(path[-1]))
+
+
+def _named(path: tuple[str, ...]) -> str:
+    return "/".join(step.rpartition("}")[2] for step in path)
+
+
+@rule(
+    "CDA_T01",
+    "a section or an entry declares every templateId that its model asks for",
+    hint="write the templateIds of the CI-SIS model, the international ones and the French one",
+    fr="Une rubrique ou une entrée ne déclare pas tous les modèles qu'elle doit suivre.",
+)
+def _companions(view: View) -> Iterator[Problem]:
+    for element, template in _found(view):
+        roots = {t.get("root") for t in element.iterchildren(f"{V3}templateId")}
+        for oid in (template.oid, *template.companions):
+            if oid not in roots:
+                yield element, f"templateId {oid} is missing"
+
+
+@rule(
+    "CDA_T02",
+    "the code of a section or of an entry is the one of its model",
+    hint="write the code and the code system that the CI-SIS model fixes",
+    fr="Le code d'une rubrique ou d'une entrée n'est pas celui de son modèle.",
+)
+def _codes(view: View) -> Iterator[Problem]:
+    for element, template in _found(view):
+        for path, (codes, system) in template.codes.items():
+            found = _at(element, path)
+            if not found:
+                yield element, f"{_named(path)} is missing"
+            elif found[0].get("code") not in codes or found[0].get("codeSystem") != system:
+                yield found[0], f"it is not {' or '.join(sorted(codes))} of {system}"
+
+
+@rule(
+    "CDA_T03",
+    "a section or an entry holds what its model asks for, as often as it asks",
+    hint="add what is missing, or remove what is there twice",
+    fr="Une rubrique ou une entrée est incomplète.",
+)
+def _contents(view: View) -> Iterator[Problem]:
+    for element, template in _found(view):
+        for path, once in template.required.items():
+            found = _at(element, path)
+            if not found:
+                yield element, f"{_named(path)} is missing"
+            elif once and len(found) > 1:
+                yield found[1], "there must be only one"
+        for first, last in template.conditional:
+            holder = next(element.iterchildren(first), None)
+            if holder is not None and next(holder.iterchildren(last), None) is None:
+                yield holder, f"{_named((last,))} is missing"
+
+
+@rule(
+    "CDA_T04",
+    "the status of an entry whose model fixes it is `completed`",
+    hint='write <statusCode code="completed"/>',
+    fr="Le statut d'une entrée n'est pas « completed ».",
+)
+def _status(view: View) -> Iterator[Problem]:
+    for element, template in _found(view):
+        if template.is_completed:
+            status = next(element.iterchildren(f"{V3}statusCode"), None)
+            if status is None or status.get("code") != "completed":
+                yield (element if status is None else status), "the status is not completed"
