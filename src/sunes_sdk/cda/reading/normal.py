@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeVar, overload
 
+from ..._core.errors import ModelError
+from ..._core.hl7time import parse_ts
 from ...model import (
     Actor,
     Device,
@@ -21,6 +23,19 @@ from ...model.stay import Stay
 from ..documents._base import ClinicalDocument
 from ..documents.discharge_letter import DischargeLetter
 from ..documents.dosing import Quantity, QuantityRange
+from ..documents.laboratory import LaboratoryReport
+from ..documents.laboratory_content import (
+    Antibiogram,
+    Battery,
+    Chapter,
+    Isolate,
+    LaboratoryResult,
+    PerformingLaboratory,
+    PreviousResult,
+    Specimen,
+    SubChapter,
+    Validation,
+)
 from ..documents.prescription import MedicationPrescription
 from ..documents.treatments import BOX, DoseStep, PrescribedDevice, PrescribedTreatment, Treatment
 from ..documents.unstructured import OperativeReport, UnstructuredDocument
@@ -39,6 +54,7 @@ from .prescription import DISCHARGE_PRESCRIPTION
 
 _D = TypeVar("_D", bound=ClinicalDocument)
 _T = TypeVar("_T", bound=Treatment)
+_P = TypeVar("_P", bound=SubChapter)
 
 
 def normalised(model: _D, rendered: CdaDocument) -> _D:
@@ -57,6 +73,7 @@ def normalised(model: _D, rendered: CdaDocument) -> _D:
     - fractions of seconds; which of the default title and no title was given; a signer or performer who is the author;
     - of a prescription: that it is of a discharge, when its title does not say so; the time from which it is valid when
       it is that of writing; the text of a step is always there;
+    - of a laboratory report: the time of a result that is that of the release; a default label or title;
     - of a treatment: a label that no code bears, a range of one value, what is beside an absent part (the period of no
       maximum, the free hours of no frequency); empty texts, and line ends other than `\\n`;
     - an act at the very times of the stay, but of an operative report, whose first act is the principal one.
@@ -146,7 +163,97 @@ class _Normal:
                 "comment": model.comment or None,
                 "epu": model.epu or None,
             }
+        if isinstance(model, LaboratoryReport):
+            return self._laboratory(model, shared)
         return {}
+
+    def _laboratory(self, model: LaboratoryReport, shared: dict[str, Any]) -> dict[str, Any]:
+        biologist = self._actor(model.biologist) if model.biologist else None
+        released = _second(model.released_at)
+        chapters = tuple(self._chapter(c) for c in model.chapters)
+        own = {v for c in chapters for part in c.parts() for v in part.validations}
+        validations = dict.fromkeys(self._validation(v) for v in model.validations)
+        return {
+            "chapters": chapters,
+            "received_at": _second(model.received_at),
+            "released_at": None if released == shared["written_at"] else released,
+            "biologist": None if biologist == plain(shared["author"]) else biologist,
+            "prescriber": self._actor(model.prescriber, with_function=True) if model.prescriber else None,
+            "prescribed_at": _second(model.prescribed_at) if model.prescriber else None,
+            "order": _identifier(model.order) if model.order else None,
+            "registration": _identifier(model.registration) if model.registration else None,
+            "collector": self._treating(model.collector),
+            "treating_physician": self._treating(model.treating_physician),
+            "comment": model.comment or None,
+            "validations": tuple(v for v in validations if v not in own),
+        }
+
+    def _validation(self, validation: Validation) -> Validation:
+        return Validation(biologist=self._actor(validation.biologist), at=_second(validation.at))
+
+    def _chapter(self, part: _P) -> _P:
+        changes: dict[str, Any] = {
+            "title": None if part.title == part.code.display else part.title or None,
+            "results": tuple(self._result(r) for r in part.results),
+            "specimens": tuple(self._specimen(s) for s in part.specimens),
+        } | self._said_by(part)
+        if isinstance(part, Chapter):
+            changes["sub_chapters"] = tuple(self._chapter(s) for s in part.sub_chapters)
+        return part.model_copy(update=changes)
+
+    def _said_by(self, part: SubChapter | LaboratoryResult | Battery | Isolate) -> dict[str, Any]:
+        performer = part.performer
+        if performer:
+            setting = {"practice_setting": performer.director.organization.practice_setting}
+            director = self._actor(performer.director)
+            director = director.model_copy(update={"organization": director.organization.model_copy(update=setting)})
+            performer = PerformingLaboratory(director=director, performed_at=_second(performer.performed_at))
+        return {
+            "comment": part.comment or None,
+            "performer": performer,
+            "validations": tuple(self._validation(v) for v in part.validations),
+        }
+
+    def _result(self, item: LaboratoryResult | Battery | Isolate) -> LaboratoryResult | Battery | Isolate:
+        changes = self._said_by(item)
+        if isinstance(item, Isolate):
+            changes["items"] = tuple(self._result(i) for i in item.items)
+            changes["identifier"] = _identifier(item.identifier) if item.identifier else None
+            return item.model_copy(update=changes)
+        if isinstance(item, Battery):
+            changes["results"] = tuple(self._result(r) for r in item.results)
+            if item.code and item.code.code == "18769-0" and not isinstance(item, Antibiogram):
+                try:
+                    return Antibiogram(**{n: getattr(item, n) for n in type(item).model_fields} | changes)
+                except ModelError:
+                    pass
+            return item.model_copy(update=changes)
+        known = item.code or item.local_code
+        at = _second(item.observed_at)
+        released = self._rendered.header.service_events[0].stop
+        changes |= {
+            "label": None if known and item.label == known.display else item.label or None,
+            "value": item.value if item.value != "" else None,
+            "observed_at": None if at == parse_ts(released).value else at,
+            "method": item.method or None,
+            "previous": tuple(PreviousResult(value=p.value, observed_at=_second(p.observed_at)) for p in item.previous),
+        }
+        if item.reference:
+            changes["reference"] = _filled(item.reference)
+        return item.model_copy(update=changes)
+
+    def _specimen(self, specimen: Specimen) -> Specimen:
+        changes: dict[str, Any] = {
+            "identifier": _identifier(specimen.identifier),
+            "collected_at": _second(specimen.collected_at),
+            "received_at": _second(specimen.received_at),
+            "comment": specimen.comment or None,
+        }
+        if specimen.collector:
+            setting = {"practice_setting": specimen.collector.organization.practice_setting}
+            who = self._actor(specimen.collector)
+            changes["collector"] = who.model_copy(update={"organization": who.organization.model_copy(update=setting)})
+        return specimen.model_copy(update=changes)
 
     def _treating(self, actor: Actor | None) -> Actor | None:
         return self._actor(actor) if actor else None
