@@ -42,11 +42,12 @@ When = date | PartialDate
 """A day, or what is known of it: `"1998"`, `"1998-03"`."""
 
 
-def _written(value: When) -> str:
+def written_date(value: When) -> str:
+    """As CDA writes it: `19980302`, `199803`, `1998`."""
     return value.replace("-", "") if isinstance(value, str) else dt.day(value)
 
 
-def _shown(value: When | None) -> str:
+def shown_date(value: When | None) -> str:
     """As a French reader writes it: `14/01/2026`, `03/1998`, `1998`."""
     if value is None:
         return ""
@@ -57,7 +58,7 @@ def _check_order(start: When | None, end: When | None, path: str = "end") -> Non
     """Raises `CDA_DATES` when the end precedes the start, as far as both are known."""
     if start is None or end is None:
         return
-    low, high = _written(start), _written(end)
+    low, high = written_date(start), written_date(end)
     if high < low[: len(high)]:
         raise invalid("CDA_DATES", "it ends before it starts", path=path, rule="IVL_TS: low before high",
                       hint="swap or mend the dates", hint_fr="La date de fin précède la date de début.")  # fmt: skip
@@ -76,11 +77,11 @@ class _Dated(Model):
 
     @property
     def _low(self) -> str:
-        return dt.ts("low", _written(self.start)) if self.start else _UNKNOWN_LOW
+        return dt.ts("low", written_date(self.start)) if self.start else _UNKNOWN_LOW
 
     @property
     def _high(self) -> str:
-        return dt.ts("high", _written(self.end)) if self.end else ""
+        return dt.ts("high", written_date(self.end)) if self.end else ""
 
 
 _UNKNOWN_LOW = dt.null("low", NullFlavor.UNKNOWN)
@@ -215,9 +216,9 @@ def _qualified(draft: Draft, narrative: Narrative, kind: ObservationKind, value:
 
 def _period_items(narrative: Narrative, dated: _Dated) -> None:
     if dated.start:
-        narrative.item(_shown(dated.start), "Début")
+        narrative.item(shown_date(dated.start), "Début")
     if dated.end:
-        narrative.item(_shown(dated.end), "Fin")
+        narrative.item(shown_date(dated.end), "Fin")
 
 
 def _value(code: Code | None, ref: Ref) -> str:
@@ -381,10 +382,10 @@ def allergies_section(draft: Draft, allergies: Sequence[Allergy], title: str) ->
     concern_id = draft.id()
     if allergies:
         observations = [_allergy(draft, narrative, a) for a in allergies]
-        starts = [_written(a.since) for a in allergies if a.since]
+        starts = [written_date(a.since) for a in allergies if a.since]
         low = dt.ts("low", min(starts)) if starts else _UNKNOWN_LOW
         if all(a.is_over for a in allergies):
-            ends = [_written(a.until) for a in allergies if a.until]
+            ends = [written_date(a.until) for a in allergies if a.until]
             status, high = dt.COMPLETED, dt.ts("high", max(ends)) if ends else _UNKNOWN_HIGH
         else:
             status, high = _ACTIVE, ""
@@ -412,11 +413,11 @@ def _allergy(draft: Draft, narrative: Narrative, allergy: Allergy) -> str:
     described = narrative.item(allergy.description, "Description") if allergy.description else ref
     low, high = _UNKNOWN_LOW, ""
     if allergy.since:
-        low = dt.ts("low", _written(allergy.since))
-        narrative.item(_shown(allergy.since), "Depuis")
+        low = dt.ts("low", written_date(allergy.since))
+        narrative.item(shown_date(allergy.since), "Depuis")
     if allergy.until:
-        high = dt.ts("high", _written(allergy.until))
-        narrative.item(_shown(allergy.until), "Jusqu'à")
+        high = dt.ts("high", written_date(allergy.until))
+        narrative.item(shown_date(allergy.until), "Jusqu'à")
     if (code := allergy.substance_code) is not None:
         narrative.item(f"{code_text(code)} ({code.code})", "Code de l'agent")
         agent = dt.cd("code", code, original=ref)
@@ -550,7 +551,7 @@ def _procedure_entries(draft: Draft, narrative: Narrative, procedures: Sequence[
         priority = terminology_code("JDV_PRIORITE", p.priority.value).display if p.priority else ""
         code = p.code.code if p.code else ""
         site = code_text(p.site) if p.site else ""
-        rows.append((p.name, code, _shown(p.start), _shown(p.end), priority, site, p.comment or ""))
+        rows.append((p.name, code, shown_date(p.start), shown_date(p.end), priority, site, p.comment or ""))
     entries = []
     for p, ref in zip(procedures, _filled_table(narrative, _PROCEDURE_COLUMNS, rows), strict=True):
         code_xml = dt.cd("code", p.code, original=ref) if p.code else _uncoded(ref)
@@ -580,10 +581,10 @@ def _filled_table(narrative: Narrative, columns: Sequence[str], rows: Sequence[S
 
 
 def _request_entries(draft: Draft, narrative: Narrative, requests: Sequence[FollowUp]) -> list[str]:
-    rows = [(r.text, code_text(r.code) if r.code else "", _INTENTS[r.intent], _shown(r.due)) for r in requests]
+    rows = [(r.text, code_text(r.code) if r.code else "", _INTENTS[r.intent], shown_date(r.due)) for r in requests]
     entries = []
     for r, ref in zip(requests, _filled_table(narrative, _REQUEST_COLUMNS, rows), strict=True):
-        when = dt.ts("effectiveTime", _written(r.due)) if r.due else _NO_TIME
+        when = dt.ts("effectiveTime", written_date(r.due)) if r.due else _NO_TIME
         entries.append(
             f'<entry><observation classCode="OBS" moodCode="{r.intent.value}">{_REQUEST_TEMPLATES}{draft.id()}'
             f"{dt.cd('code', r.code) if r.code else _REQUEST_CODE}{ref.text}{_ACTIVE}{when}{dt.string(r.text)}"
@@ -716,7 +717,7 @@ def devices_section(draft: Draft, devices: Sequence[MedicalDevice]) -> str:
     rows = []
     for d in devices:
         codes = [f"{code_text(c)} ({c.code})" for c in ((d.code,) if d.code else ()) + d.translations]
-        rows.append((d.name, "\n".join(codes), _shown(d.start), _shown(d.end), d.udi.value if d.udi else ""))
+        rows.append((d.name, "\n".join(codes), shown_date(d.start), shown_date(d.end), d.udi.value if d.udi else ""))
     entries = []
     for d, ref in zip(devices, _filled_table(narrative, _DEVICE_COLUMNS, rows), strict=True):
         if d.code:

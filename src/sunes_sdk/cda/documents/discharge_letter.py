@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import ClassVar
 
-from ...model import Model
+from ...model import Actor, Model
 from ...model.code import Text
 from ...terminology import code as terminology_code
 from .. import datatypes as dt
 from ..datatypes import LOINC
 from ..header import II
+from ..header_writer import author_xml
 from ..sections import Draft, Narrative, ObservationKind, SectionKind, entry, pdf_copy_section, section
 from .clinical import (
     Allergy,
     CarePlanItem,
     HospitalLetter,
     MedicalDevice,
+    When,
     allergies_section,
     care_plan_section,
     devices_section,
+    shown_date,
+    written_date,
 )
+from .measures import shown_time
 from .treatments import Treatment, write_treatments
 
 
@@ -59,7 +65,8 @@ class Synthesis(Model):
     entry_mode 1..1; exit_mode 1..1; medical_summary 1..1; mdro_search 1..1: *recherche de micro-organismes
     multi-résistants ou émergents effectuée*; mdro_identification 0..1; adverse_events 0..1: *événements indésirables
     survenus pendant l'hospitalisation*; transfusion 1..1: *de produits sanguins*; transfusion_accidents 0..1;
-    blood_derivatives 1..1: *administration de dérivés du sang*; blood_derivative_events 0..1.
+    blood_derivatives 1..1: *administration de dérivés du sang*; blood_derivative_events 0..1; mdro_search_date 0..1:
+    when that search was made; author 0..1: who says all this, when that is not the author of the letter.
     """
 
     masked: ClassVar[frozenset[str]] = frozenset(
@@ -76,6 +83,8 @@ class Synthesis(Model):
     adverse_events: str | None = None
     transfusion_accidents: str | None = None
     blood_derivative_events: str | None = None
+    mdro_search_date: When | None = None
+    author: Actor | None = None
 
 
 class DischargeLetter(HospitalLetter):
@@ -126,23 +135,28 @@ class DischargeLetter(HospitalLetter):
         )
 
     def _status_section(self, draft: Draft) -> str:
-        status = terminology_code("JDV_STATUT_DOC", self.status.value)
+        shown, value = _coded("JDV_STATUT_DOC", self.status.value, "CD")
         narrative = Narrative(draft)
-        ref = narrative.content(status.display.capitalize())
-        value = dt.cd("value", status, xsi_type="CD")
+        ref = narrative.content(shown.capitalize())
         return section(draft, _STATUS, narrative, entry(_STATUS_OBSERVATION.write(draft, ref, value, draft.written_at)))
 
     def _synthesis_section(self, draft: Draft) -> str:
         narrative = Narrative(draft)
         entries = []
         synthesis, stay = self.synthesis, self.stay
-        entered = terminology_code("JDV_MODALITE_ENTREE", synthesis.entry_mode.value)
-        left = terminology_code("JDV_MODALITE_SORTIE", synthesis.exit_mode.value)
+        author = author_xml(synthesis.author, draft.written_at) if synthesis.author else ""
+        entered, entry_value = _coded("JDV_MODALITE_ENTREE", synthesis.entry_mode.value, "CE")
+        left, exit_value = _coded("JDV_MODALITE_SORTIE", synthesis.exit_mode.value, "CE")
         at_entry = draft.ts(stay.admitted_at)
-        at_exit = draft.ts(stay.discharged_at) if stay.discharged_at else draft.written_at
+        at_exit = draft.ts(stay.discharged_at) if stay.discharged_at else ""
         rows: list[tuple[ObservationKind, str, str, str]] = [
-            (_ENTRY_MODE, entered.display, dt.cd("value", entered, xsi_type="CE"), at_entry),
-            (_EXIT_MODE, left.display, dt.cd("value", left, xsi_type="CE"), at_exit),
+            (_ENTRY_MODE, f"{shown_time(at_entry)}, {entered}", entry_value, at_entry),
+            (
+                _EXIT_MODE,
+                f"{shown_time(at_exit)}, {left}" if at_exit else left,
+                exit_value,
+                at_exit or draft.written_at,
+            ),
         ]
         for kind, said in (
             (_SUMMARY, synthesis.medical_summary),
@@ -155,11 +169,14 @@ class DischargeLetter(HospitalLetter):
             (_BLOOD_DERIVATIVE_EVENTS, synthesis.blood_derivative_events),
         ):
             if isinstance(said, bool):
-                rows.append((kind, "Oui" if said else "Non", dt.boolean(said), draft.written_at))
+                text, when = "Oui" if said else "Non", draft.written_at
+                if kind is _MDRO_SEARCH and (day := synthesis.mdro_search_date):
+                    text, when = f"{shown_date(day)}, {text}", written_date(day)
+                rows.append((kind, text, dt.boolean(said), when))
             elif said:
                 rows.append((kind, said, dt.string(said), draft.written_at))
         for kind, text, value, when in rows:
-            entries.append(entry(kind.write(draft, narrative.item(text, kind.display), value, when)))
+            entries.append(entry(kind.write(draft, narrative.item(text, kind.display), value + author, when)))
         return section(draft, _SYNTHESIS, narrative, *entries)
 
     def _treatment_section(
@@ -167,6 +184,13 @@ class DischargeLetter(HospitalLetter):
     ) -> str:
         narrative = Narrative(draft)
         return section(draft, kind, narrative, *write_treatments(draft, narrative, treatments, none_text))
+
+
+@cache
+def _coded(value_set: str, code: str, xsi_type: str) -> tuple[str, str]:
+    """Label and `<value>` of a code of a small set: every letter writes three of them."""
+    found = terminology_code(value_set, code)
+    return found.display, dt.cd("value", found, xsi_type=xsi_type)
 
 
 _STATUS = SectionKind(
