@@ -23,21 +23,28 @@ from sunes_sdk.cda import (
     Certainty,
     Criticality,
     DischargeLetter,
+    DoseStep,
+    DosingMode,
     EntryMode,
     ExitMode,
     FollowUp,
+    Ingredient,
     Issuer,
     MedicalDevice,
     MedicationPrescription,
+    Medicine,
     OperativeReport,
+    PrescribedDevice,
     PrescribedTreatment,
     Priority,
     Problem,
     ProblemStatus,
     Procedure,
+    Quantity,
     Reaction,
     Severity,
     Synthesis,
+    TimingEvent,
     Treatment,
     ccam,
     check,
@@ -70,6 +77,7 @@ from sunes_sdk.cda.documents.laboratory_content import (
     SubChapter,
     Validation,
 )
+from sunes_sdk.cda.documents.treatments import ATC, EDQM, EMDN, SMS
 from sunes_sdk.model import Code, Identifier
 from sunes_sdk.testing import sample_reports as reports
 from sunes_sdk.testing import samples
@@ -169,6 +177,9 @@ def admission_letter(text: Texts, label: Texts) -> ClinicalDocument:
 
 
 def prescription(text: Texts, label: Texts) -> ClinicalDocument:
+    def code(system: str) -> Code:
+        return Code(code="X1", system=system, display=label())
+
     line = PrescribedTreatment(
         name=label(),
         posology=text(),
@@ -177,14 +188,46 @@ def prescription(text: Texts, label: Texts) -> ClinicalDocument:
         no_substitution_reason=text(),
         patient_instructions=text(),
         dispenser_instructions=text(),
+        precondition=text(),
+        route=code(EDQM),
+        form=code(EDQM),
+        generic=code(ATC),
+        ingredients=(Ingredient(name=label(), code=code(SMS), strength=Quantity(value=1, unit="mg")),),
+        boxes=1,
+        packaging=code(EDQM),
+        mode=DosingMode.CONDITIONAL,
+        steps=(
+            DoseStep(text=text(), condition=text(), dose=Quantity(value=1, unit="mg")),
+            DoseStep(condition=text(), events=(TimingEvent.BEDTIME,)),
+        ),
     )
-    valid_until = samples.WRITTEN + timedelta(days=90)
-    return MedicationPrescription(**shared(label), treatments=(line,), valid_until=valid_until, pdf_copy=reports.PDF)
+    mixture = PrescribedTreatment(
+        name=text(),
+        compounded=True,
+        posology=text(),
+        site=label(),
+        mode=DosingMode.COMBINED,
+        steps=(DoseStep(product=Medicine(name=label(), ingredients=(Ingredient(name=label()),))),),
+    )
+    device = PrescribedDevice(name=text(), emdn=code(EMDN), lpp="1215702", lpp_label=label(), comment=text())
+    return MedicationPrescription(
+        **shared(label),
+        treatments=(line, mixture),
+        devices=(device,),
+        comment=text(),
+        valid_until=samples.WRITTEN + timedelta(days=90),
+        pdf_copy=reports.PDF,
+    )
 
 
 def operative_report(text: Texts, label: Texts) -> ClinicalDocument:
     return OperativeReport(
-        **shared(label), title=label(), body=reports.PDF, act=ccam("HHFA001", label()), performed_at=samples.ADMITTED
+        **shared(label),
+        title=label(),
+        body=reports.PDF,
+        act=ccam("HHFA001", label()),
+        other_acts=(ccam("ZZLP025", label()),),
+        performed_at=samples.ADMITTED,
     )
 
 

@@ -190,7 +190,7 @@ class Treatment(Medicine, Dosage):
     max_dose: Quantity | None = None
     max_dose_period: Quantity = Field(default_factory=lambda: Quantity(value=Decimal(1), unit="d"))
     route: Code | None = None
-    site: Code | Text | None = None
+    site: Text | Code | None = None
     comment: str | None = None
 
     @field_validator("max_dose")
