@@ -116,7 +116,7 @@ def full_header() -> dict[str, Any]:
         ),
         "further_events": (
             ServiceEvent(code=ccam("HHFA001", "Appendicectomie"), start=samples.ADMITTED, stop=samples.ADMITTED + DAY),
-            ServiceEvent(code=Code(code="J18", system="2.16.840.1.113883.6.3", display="Pneumopathie")),
+            ServiceEvent(code=ccam("ZBQK002", "Radiographie du thorax")),
         ),
         "consents": (
             Consent(
@@ -164,3 +164,116 @@ def foreign_birth() -> Patient:
 
 def dead_on_a_day() -> Patient:
     return samples.patient(deceased=True, deceased_at=date(2026, 1, 15))
+
+
+Mutation = tuple[str, str, str, str]
+"""Rule, document, pattern, replacement (of the first match)."""
+
+_LINES = "<addr>" + "<streetAddressLine>x</streetAddressLine>" * 7 + "</addr>"
+_AM = r'\1\2<id extension="7" root="1.2.250.1.215.300.5"></id>'
+_NULLS = (
+    (r"", "recordTarget"),
+    (r"<recordTarget>", "patientRole"),
+    (r"", "patient"),
+    (r"<patient [^>]*>", "name"),
+    (r"<patient [^>]*><name>", "family"),
+    (r"", "author"),
+    (r"<assignedAuthor [^>]*>", "id"),
+    (r"", "custodian"),
+    (r"", "legalAuthenticator"),
+    (r"<legalAuthenticator>.*?", "assignedEntity"),
+    (r"<legalAuthenticator>.*?<assignedEntity>", "id"),
+    (r"", "documentationOf"),
+    (r"", "serviceEvent"),
+    (r"<serviceEvent>.*?", "effectiveTime"),
+    (r"<serviceEvent>.*?", "performer"),
+    (r"", "componentOf"),
+    (r"", "encompassingEncounter"),
+    (r"<encompassingEncounter>.*?", "location"),
+    (r"", "healthCareFacility"),
+    (r"<healthCareFacility>", "code"),
+)
+"""What comes before an element that may not be null, and its name."""
+MUTATIONS: list[Mutation] = [
+    ("CDA_H21", "header", r"<manufacturerModelName>.*?</manufacturerModelName>", r""),
+    ("CDA_H21", "header", r"<softwareName>.*?</softwareName>", r""),
+    ("CDA_H60", "header", r"(</assignedAuthoringDevice>)<representedOrganization>.*?</representedOrganization>", r"\1"),
+    ("CDA_H50", "letter", r'(<assignedAuthor [^>]*><id extension="\d+" root=")[^"]*', r"\g<1>1.2.3"),
+    ("CDA_H50", "letter", r'(<legalAuthenticator>.*?<id extension="\d+" root=")[^"]*', r"\g<1>1.2.3"),
+    ("CDA_H52", "letter", r'(<representedOrganization><id extension="[^"]*" root=")[^"]*', r"\g<1>1.2.3"),
+    ("CDA_H26", "letter", r'(<representedCustodianOrganization><id extension="[^"]*" root=")[^"]*', r"\g<1>1.2.3"),
+    ("CDA_H25", "letter", r"(<assignedAuthor.*?)<representedOrganization>.*?</representedOrganization>", r"\1"),
+    ("CDA_H25", "letter", r"(<assignedAuthor.*?)<code [^>]*></code>", r"\1"),
+    ("CDA_H51", "letter", r"(<legalAuthenticator>.*?)<representedOrganization>.*?</representedOrganization>", r"\1"),
+    ("CDA_H51", "letter", r"(<legalAuthenticator>.*?)<assignedPerson>.*?</assignedPerson>", r"\1"),
+    ("CDA_H47", "letter", r'(<legalAuthenticator><time value="\d{8})[^"]*', r"\1"),
+    ("CDA_H41", "letter", r'(<legalAuthenticator><time value="\d{14})[^"]*', r"\1"),
+    ("CDA_H41", "letter", r'(<author><time value="\d{14})[^"]*', r"\1"),
+    ("CDA_H41", "letter", r'birthTime value="19790328"', r'birthTime value="19790328101500"'),
+    ("CDA_H20", "letter", r'extension="279035121518989"', r'extension="2 79 03 51 215 189 89"'),
+    ("CDA_H53", "header", r"(<relatedDocument .*?</relatedDocument>)", r"\1\1"),
+    ("CDA_H53", "replacement", r'versionNumber value="2"', r'versionNumber value="1"'),
+    ("CDA_H39", "letter", r"<city>(PARIS)</city>", r"<city>\1</city><city>\1</city>"),
+    (
+        "CDA_H57",
+        "letter",
+        r"<effectiveTime>(<low [^>]*></low><high [^>]*></high>)</effectiveTime>(<responsibleParty>)",
+        r'<effectiveTime nullFlavor="NI"></effectiveTime>\2',
+    ),
+    ("CDA_H29", "header", r"(<associatedEntity [^>]*>)(<id [^>]*></id>)", _AM),
+    ("CDA_H29", "header", r"(<participant [^>]*>.*?)<time [^>]*></time>", r"\1"),
+    ("CDA_H27", "letter", r"(<legalAuthenticator>.*?)(<id [^>]*></id>)", _AM),
+    ("CDA_H33", "letter", r"(<performer .*?)(<id [^>]*></id>)", _AM),
+    ("CDA_H23", "letter", r"<given>Charles</given>", r"<given>Charles</given><given>Henri</given>"),
+    ("CDA_H15", "letter", r'family qualifier="BR"', r"family"),
+    ("CDA_H38", "letter", r'value="tel:\+33144534551"', r'value="0144534551"'),
+    ("CDA_H38", "letter", r'value="tel:\+33144534551"', r'value="https://a.example"'),
+    ("CDA_H38", "letter", r'<telecom nullFlavor="NAV">', r'<telecom nullFlavor="NI">'),
+    ("CDA_H38", "letter", r'<telecom nullFlavor="NAV">', r'<telecom nullFlavor="NA">'),
+    ("CDA_H36", "letter", r'(<encompassingEncounter>.*?<high value=")20260115100000', r"\g<1>20260110090000"),
+    ("CDA_H36", "header", r'(<participant typeCode="CON">.*?<high value=")20260115', r"\g<1>20260109"),
+    ("CDA_H54", "header", r'(<serviceEvent>.*?<high value=")20260115100000', r"\g<1>20260110090000"),
+    ("CDA_H18", "letter", r'birthTime value="19790328"', r'birthTime value="19790000"'),
+    (
+        "CDA_H04",
+        "report",
+        r'(<templateId root="1.3.6.1.4.1.19376.1.2.20"></templateId>)',
+        r'\1<templateId root="1.2.250.1.213.1.1.1.29"></templateId>',
+    ),
+    ("CDA_H61", "header", r"(<relatedPerson><name>.*?)<family>.*?</family>", r"\1"),
+    ("CDA_H61", "header", r'(relatedEntity classCode="NOK"><code code=")MTH', r"\1NOBODY"),
+    ("CDA_H64", "header", r"(<consent .*?)<code [^>]*></code>", r"\1"),
+    ("CDA_H66", "header", r"(<guardianPerson><name>.*?)<family>.*?</family>", r"\1"),
+    ("CDA_H32", "letter", r"<performer .*?</performer>", r""),
+    ("CDA_H48", "letter", r'(confidentialityCode code="N" codeSystem=")[^"]*', r"\g<1>1.2.3"),
+    ("CDA_H34", "replacement", r"(<parentDocument>)<id [^>]*></id>", r'\1<id extension="1"></id>'),
+    ("CDA_H44", "letter", r'(<author><time value=")[^"]*', r"\g<1>20261301"),
+    ("CDA_H44", "letter", r'(<serviceEvent>.*?<high value=")\d{8}', r"\g<1>20261301"),
+    ("CDA_H11", "letter", r'versionNumber value="1"', r'versionNumber value=""'),
+    ("CDA_H49", "letter", r'versionNumber value="1"', r'versionNumber value="-1"'),
+    ("CDA_H55", "letter", r'(healthCareFacility><code code="SA01" codeSystem=")[^"]*', r"\g<1>1.2.3"),
+    ("CDA_H26", "letter", r"(<representedCustodianOrganization>.*?)(<telecom [^>]*></telecom>)", r"\1\2\2"),
+    ("CDA_H13", "letter", r'(<patientRole [^>]*><id extension="\d+") root="[^"]*"', r"\1"),
+    ("CDA_H39", "letter", r'<addr use="H">.*?</addr>', r'<addr use="H"></addr>'),
+    ("CDA_H43", "letter", r'<addr nullFlavor="NAV"></addr>', r'<addr nullFlavor="NAV"><city>PARIS</city></addr>'),
+    ("CDA_H07", "letter", r"<title>Lettre[^<]*", r"<title>   "),
+    ("CDA_H37", "header", r'(<encounterParticipant [^>]*>.*?<id extension="\d+" root=")[^"]*', r"\g<1>1.2.3"),
+    ("CDA_H28", "header", r'(<authenticator>.*?<id extension="\d+" root=")[^"]*', r"\g<1>1.2.3"),
+    ("CDA_H56", "letter", r'<addr use="H">.*?</addr>', _LINES),
+    ("CDA_H68", "letter", r"<given>DOMINIQUE MARIE-LOUISE</given>", r"<given></given>"),
+    ("CDA_H68", "letter", r"(<patientRole [^>]*>)<id [^>]*></id>", r'\1<id nullFlavor="UNK"></id>'),
+    ("CDA_H68", "letter", r'(<family qualifier="BR">)[^<]*', r"\1"),
+    ("CDA_H28", "header", r"(<authenticator>)<time [^>]*></time>", r"\1"),
+    (
+        "CDA_H45",
+        "replacement",
+        r"<parentDocument>.*?</parentDocument>",
+        r'<parentDocument nullFlavor="UNK"></parentDocument>',
+    ),
+    ("CDA_H45", "replacement", r"(<parentDocument>)<id [^>]*></id>", r'\1<id nullFlavor="UNK"></id>'),
+    *[
+        ("CDA_H45", "letter", rf"({before})<{tag}[ >].*?</{tag}>", rf'\1<{tag} nullFlavor="UNK"></{tag}>')
+        for before, tag in _NULLS
+    ],
+]
+"""What producers get wrong, beside the one mutation of each rule in `test_cda_rules`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from cda_headers import device, foreign_birth, full_header, letter, report, snr
+from cda_headers import MUTATIONS, device, foreign_birth, full_header, letter, report, snr
 from cda_headers import issuer as issuer_of
 from sunes_sdk.cda.oracle import Oracle
+from sunes_sdk.cda.rules import RULES
 from sunes_sdk.testing import samples
 
 pytestmark = pytest.mark.kit
@@ -53,3 +56,24 @@ def test_a_runner_that_is_not_ours_agrees_on_the_header(kit: Path, tmp_path: Pat
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "FAIL" not in done.stdout, done.stdout
+
+
+def test_our_rules_say_what_the_official_validator_lets_pass(oracle: Oracle) -> None:
+    """Every mutation of the header: the kit refuses it, unless the rule is marked as one the kit is silent on."""
+    source = Path(__file__).parents[1] / "unit" / "test_cda_rules.py"
+    spec = importlib.util.spec_from_file_location("rules_of_cda", source)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    one_of_each = [m for m in module.MUTATIONS if m[0].startswith("CDA_H")]
+    assert len(one_of_each) > 60
+    texts = {m[1]: module.DOCUMENTS[m[1]]().content.decode() for m in (*one_of_each, *MUTATIONS)}
+    silent = {r.code for r in RULES if r.kit_is_silent}
+    wrong = []
+    for code, document, pattern, replacement in (*one_of_each, *MUTATIONS):
+        mutated, count = re.subn(pattern, replacement, texts[document], count=1, flags=re.DOTALL)
+        assert count == 1, (code, pattern)
+        if oracle.check(mutated.encode()).ok is not (code in silent):
+            wrong.append((code, pattern, replacement))
+    assert not wrong

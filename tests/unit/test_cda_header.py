@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from cda_headers import (
     HOME,
+    MUTATIONS,
     PHONE,
     dead_on_a_day,
     device,
@@ -38,10 +40,12 @@ from sunes_sdk.model import (
     Device,
     Guardian,
     Identifier,
+    Ins,
     InsOid,
     Organization,
     RelatedPerson,
     Telecom,
+    expected_key,
 )
 from sunes_sdk.testing import samples
 
@@ -54,7 +58,8 @@ BARE = samples.patient(
 
 def of_ins(oid: InsOid) -> dict[str, Any]:
     identity = samples.patient().identity
-    ins = samples.ins().model_copy(update={"oid": oid})
+    number = "1800175056123"
+    ins = Ins(matricule=number + expected_key(number), oid=oid)
     return {"patient": samples.patient(identity=identity.model_copy(update={"ins": ins}), identifiers=())}
 
 
@@ -241,3 +246,23 @@ def test_times_of_participants_keep_their_bounds() -> None:
     )  # fmt: skip
     (found,) = letter(participants=(visit,)).render(issuer()).header.participants
     assert (found.start, found.stop) == ("20260110090000+0100", "20260110100000+0100")
+
+
+@pytest.fixture(scope="module")
+def documents() -> dict[str, str]:
+    first = letter().render(issuer())
+    made = {
+        "letter": letter(stay=samples.stay(responsible=PRACTITIONER)).render(issuer()),
+        "header": rendered("letter", "full"),
+        "report": report().render(issuer()),
+        "replacement": letter().revise(first).render(issuer(2)),
+    }
+    return {name: document.content.decode() for name, document in made.items()}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=[f"{m[0]}-{n}" for n, m in enumerate(MUTATIONS)])
+def test_what_producers_get_wrong_is_refused(mutation: tuple[str, str, str, str], documents: dict[str, str]) -> None:
+    code, document, pattern, replacement = mutation
+    mutated, count = re.subn(pattern, replacement, documents[document], count=1, flags=re.DOTALL)
+    assert count == 1
+    assert code in {f.code for f in check(mutated.encode())}
