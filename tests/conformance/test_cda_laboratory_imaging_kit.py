@@ -14,11 +14,17 @@ import pytest
 from sunes_sdk._core.clock import FixedClock
 from sunes_sdk._core.ids import SeededIds
 from sunes_sdk.cda import CdaDocument, Issuer, check
+from sunes_sdk.cda.documents.attachments import Picture
 from sunes_sdk.cda.documents.imaging import (
     AdministeredProduct,
     ClinicalInformation,
+    ImagingFinding,
+    Instance,
     PregnancyStatus,
     RadiationExposure,
+    RadiationQuantity,
+    ReferencePurpose,
+    Series,
 )
 from sunes_sdk.cda.documents.laboratory_content import (
     BIOCHEMISTRY,
@@ -31,6 +37,7 @@ from sunes_sdk.cda.documents.laboratory_content import (
     Validation,
 )
 from sunes_sdk.cda.documents.measures import Interval, Measure
+from sunes_sdk.cda.documents.treatments import Quantity
 from sunes_sdk.cda.oracle import Oracle
 from sunes_sdk.cda.reader import clinical_document
 from sunes_sdk.model import Code, Identity, IdentityStatus
@@ -132,6 +139,43 @@ def sparse_imaging() -> CdaDocument:
     return reports.minimal_imaging_report(acts=(act,), clinical_information=information).render(issuer())
 
 
+def hybrid_imaging() -> CdaDocument:
+    """PET and CT in one act, every kind of dose that has a unit; findings and a key image instead of a text."""
+    doses = (
+        ("111636", "350", "uGy"), ("111637", "1.95", "mGy"), ("113730", "42", "s"), ("113731", "12", "{images}"),
+        ("113507", "200", "MBq"), ("113813", "1140.26", "mGy.cm"), ("113830", "13.64", "mGy"), ("113839", "2.4", "mSv"),
+    )  # fmt: skip
+    quantities = tuple(
+        RadiationQuantity(
+            kind=kind,
+            measure=Quantity(value=Decimal(value), unit=unit),
+            location=reports.WHOLE_HEAD,
+            laterality="66459002",
+        )
+        for kind, value, unit in doses
+    )
+    act = reports.head_ct(
+        modality="PT",
+        more_modalities=("CT",),
+        more_regions=("737561001",),
+        laterality="51440002",
+        exposure=RadiationExposure(pregnancy=PregnancyStatus.ABSENT, quantities=quantities),
+        series=tuple(
+            Series(
+                uid=f"{reports.STUDY_UID}.{n}",
+                modality="CT",
+                instance=Instance(
+                    uid=f"{reports.STUDY_UID}.{n}.1", sop_class=reports.CT_IMAGE_STORAGE, purpose=purpose
+                ),
+            )
+            for n, purpose in enumerate(ReferencePurpose)
+        ),
+    )
+    seen = ImagingFinding(code=samples.loinc("18782-3", "Observation d'étude radiologique"), value="Rien.")
+    picture = Picture(data=reports.JPEG, caption="Coupe axiale")
+    return reports.minimal_imaging_report(acts=(act,), findings=(seen,), key_images=(picture,)).render(issuer())
+
+
 def imaging_without_contraindication() -> CdaDocument:
     information = ClinicalInformation(request_reason="Chute.", contraindications=())
     return reports.minimal_imaging_report(clinical_information=information).render(issuer())
@@ -148,6 +192,7 @@ DOCUMENTS: list[Callable[[], CdaDocument]] = [
     full_imaging,
     replacing_imaging,
     sparse_imaging,
+    hybrid_imaging,
     imaging_without_contraindication,
 ]
 
@@ -199,6 +244,18 @@ def test_a_runner_that_is_not_ours_agrees(kit: Path, tmp_path: Path) -> None:
         (full_laboratory, b'interpretationCode code="N"', b'interpretationCode code="ZZ"', "BIO-CR-BIO_2024.01"),
         (full_laboratory, b'unit="m[IU]/L"', b'unit="mUI/L"', "terminologies"),
         (full_laboratory, b"<time><high value", b'<time xsi:type="SXCM_TS"><high value', "KIT_XSD"),
+        (full_laboratory, b'classCode="BATTERY"', b'classCode="CLUSTER"', "KIT_"),
+        (full_laboratory, b'classCode="MIC"', b'classCode="ENT"', "BIO-CR-BIO_2024.01"),
+        (full_laboratory, b'typeCode="DRIV"', b'typeCode="COMP"', "KIT_"),
+        (full_laboratory, b'code="101792-0"', b'code=""', "KIT_"),
+        (full_laboratory, b'<lab:value value="F">', b'<lab:value value="X">', "KIT_XSD"),
+        (laboratory_of_2021, b'root="1.2.250.1.213.1.1.2.60"', b'root="1.2.250.1.213.1.1.2.243"', "BIO-CR-BIO_2021.01"),
+        (full_imaging, b'<code code="113015"', b'<code code="113016"', "KIT_"),
+        (full_imaging, b'mediaType="application/dicom"', b'mediaType="image/jpeg"', "IMG-CR-IMG_2024.01"),
+        (full_imaging, b'root="1.2.250.1.213.1.1.3.163"', b'root="1.2.250.1.213.1.1.3.164"', "KIT_"),
+        (full_imaging, b'<code code="121290"', b'<code code="121291"', "IMG-CR-IMG_2024.01"),
+        (full_imaging, b'<code code="47519-4"', b'<code code="47519-5"', "IMG-CR-IMG_2024.01"),
+        (full_imaging, b'unit="Sv"', b'unit="mSv"', "terminologies"),
         (full_imaging, b'code="302548004"', b'code="1"', "IMG-CR-IMG_2024.01"),
         (full_imaging, b"ps3-20:accessionNumber", b"ps3-20:accession", "KIT_"),
         (full_imaging, b'<code code="19005-8"', b'<code code="19005-9"', "KIT_"),

@@ -24,6 +24,7 @@ from sunes_sdk.cda.documents.laboratory_content import (
     Chapter,
     Isolate,
     LaboratoryResult,
+    PreviousResult,
     ReferenceRange,
     Specimen,
     SubChapter,
@@ -401,6 +402,34 @@ def test_the_release_is_the_time_of_writing_when_not_given() -> None:
     root = parse(reports.minimal_laboratory_report(written_at=late).render(issuer()).content)
     assert texts(root, "//c:documentationOf//c:performer/c:time/c:high/@value") == ["20260115113000+0100"]
     assert texts(root, "//c:observation[c:code/@code='3016-3']/c:effectiveTime/@value") == ["20260115113000+0100"]
+
+
+def test_a_number_without_dimension_is_a_real() -> None:
+    inr = LaboratoryResult(
+        code=samples.loinc("6301-6", "Temps de quick INR"),
+        value=Measure(value=Decimal("2.0"), unit="1"),
+        reference=ReferenceRange(low=Decimal("2"), high=Decimal("3")),
+        previous=(PreviousResult(value=Interval(high=Decimal("4.5"), unit="1"), observed_at=reports.OBSERVED),),
+    )
+    report = reports.minimal_laboratory_report(chapters=(Chapter(code=BIOCHEMISTRY, results=(inr,)),))
+    document = report.render(issuer())
+    (observation,) = parse(document.content).xpath("//c:observation[c:referenceRange]", namespaces=NS)
+    value = observation.find("c:value", NS)
+    assert (value.get(XSI_TYPE), value.get("value"), value.get("unit")) == ("REAL", "2.0", None)
+    assert observation.find("c:referenceRange//c:value", NS).get(XSI_TYPE) == "IVL_REAL"
+    assert "2,0" in texts(observation, "ancestor::c:section[1]/c:text//c:td/text()")
+    assert "2 - 3" in texts(observation, "ancestor::c:section[1]/c:text//c:td/text()")
+    assert not check(document).findings
+
+
+def test_a_unit_is_missed_wherever_a_number_is() -> None:
+    content = reports.laboratory_report().render(issuer()).content
+    assert b'<low unit="m[IU]/L" value="0.270">' in content
+    for given, bare in (
+        (b'<low unit="m[IU]/L" value="0.270">', b'<low value="0.270">'),
+        (b'<high inclusive="false" unit="mg/L" value="0.6">', b'<high inclusive="false" value="0.6">'),
+    ):
+        assert [f.code for f in check(content.replace(given, bare))] == ["CDA_B17"]
 
 
 def test_values_may_come_as_plain_data() -> None:

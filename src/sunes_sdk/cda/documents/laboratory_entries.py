@@ -256,7 +256,7 @@ def _reference(result: LaboratoryResult) -> str:
     text = f"<text>{escape_text(reference.text)}</text>" if reference.text else ""
     bounds = ""
     if isinstance(value, Measure | Interval) and (reference.low, reference.high) != (None, None):
-        bounds = dt.ivl_pq("value", reference.low, reference.high, value.unit, xsi_type="IVL_PQ")
+        bounds = Interval.model_construct(low=reference.low, high=reference.high, unit=value.unit).xml()
     inside = dt.cd("interpretationCode", terminology_code("JDV_OBSERVATION_INTERPRETATION", reference.interpretation))
     criterion = _SEX.replace("?", reference.sex) if reference.sex else ""
     return (

@@ -13,6 +13,9 @@ from ...model.code import Text
 from ...terminology import unit_is_listed
 from .. import datatypes as dt
 
+DIMENSIONLESS = "1"
+"""UCUM's unit of a pure number; the official list lacks it."""
+
 
 def listed_unit(unit: str) -> str:
     """The same unit. Raises `CDA_UNIT` when it is not in the official finite list of UCUM units."""
@@ -62,7 +65,7 @@ def shown_time(written: str) -> str:
 
 class Measure(Model):
     """A measured value (PQ). value: digits are kept as given (`Decimal("1.950")`); unit 1..1: UCUM, from the official
-    list; `1` for a number without dimension. Raises ModelError `CDA_UNIT`."""
+    list; `1` for a number without dimension, written as REAL: INR, titre. Raises ModelError `CDA_UNIT`."""
 
     value: Decimal
     unit: Text
@@ -70,20 +73,22 @@ class Measure(Model):
     @field_validator("unit")
     @classmethod
     def _listed(cls, unit: str) -> str:
-        return listed_unit(unit)
+        return unit if unit == DIMENSIONLESS else listed_unit(unit)
 
     @property
     def text(self) -> str:
         return f"{shown_number(self.value)} {shown_unit(self.unit)}".rstrip()
 
     def xml(self, tag: str = "value") -> str:
+        if self.unit == DIMENSIONLESS:
+            return dt.pq(tag, self.value, xsi_type="REAL")
         return dt.pq(tag, self.value, self.unit, xsi_type="PQ")
 
 
 class Interval(Model):
     """A value known by its bounds (IVL_PQ): `< 0,5 mg/L` is `Interval(high="0.5", high_inclusive=False, unit="mg/L")`.
 
-    low 0..1, high 0..1, at least one; unit 1..1. Raises ModelError `CDA_UNIT`, `CDA_INTERVAL`.
+    low 0..1, high 0..1, at least one; unit 1..1, `1` gives IVL_REAL. Raises ModelError `CDA_UNIT`, `CDA_INTERVAL`.
     """
 
     low: Decimal | None = None
@@ -95,7 +100,7 @@ class Interval(Model):
     @field_validator("unit")
     @classmethod
     def _listed(cls, unit: str) -> str:
-        return listed_unit(unit)
+        return unit if unit == DIMENSIONLESS else listed_unit(unit)
 
     @model_validator(mode="after")
     def _ordered(self) -> Interval:
@@ -113,8 +118,9 @@ class Interval(Model):
         return f"{'≤' if self.high_inclusive else '<'} {shown_number(self.high)} {unit}".rstrip()
 
     def xml(self, tag: str = "value") -> str:
-        low = _bound("low", self.low, self.unit, self.low_inclusive)
-        return f'<{tag} xsi:type="IVL_PQ">{low}{_bound("high", self.high, self.unit, self.high_inclusive)}</{tag}>'
+        kind, unit = ("IVL_REAL", "") if self.unit == DIMENSIONLESS else ("IVL_PQ", self.unit)
+        low = _bound("low", self.low, unit, self.low_inclusive)
+        return f'<{tag} xsi:type="{kind}">{low}{_bound("high", self.high, unit, self.high_inclusive)}</{tag}>'
 
 
 def _bound(tag: str, value: Decimal | None, unit: str, inclusive: bool) -> str:

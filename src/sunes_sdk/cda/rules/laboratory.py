@@ -439,16 +439,20 @@ def _known_version(view: View) -> Iterator[Problem]:
 
 @rule(
     "CDA_B17",
-    "a numeric result has its unit",
+    "a numeric result (PQ), and each bound of an interval (IVL_PQ), has its unit; a number without dimension is a REAL",
     hint="give the UCUM unit, `1` when there is none",
     fr="Un résultat chiffré doit porter son unité.",
     source=f"{CR_BIO}; the official validator does not look",
 )
 def _unit(view: View) -> Iterator[Problem]:
     for result in _results(view):
-        for value in findall(result, "value"):
-            if value.get(_XSI_TYPE) == "PQ" and value.get("value") is not None and not value.get("unit"):
-                yield value, "the unit is missing"
+        ranges = [find(r, "observationRange", "value") for r in findall(result, "referenceRange")]
+        for value in (*findall(result, "value"), *[v for v in ranges if v is not None]):
+            kind = value.get(_XSI_TYPE)
+            measures = [value] if kind == "PQ" else list(value.iterchildren(etree.Element)) if kind == "IVL_PQ" else []
+            for measure in measures:
+                if measure.get("value") is not None and not measure.get("unit"):
+                    yield measure, "the unit is missing"
 
 
 @rule(
