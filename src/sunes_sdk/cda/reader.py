@@ -81,18 +81,23 @@ class ReadDocument(CdaDocument):
         every = (inner for outer in self.sections for inner in outer.walk())
         return next((s for s in every if s.is_a(code_or_template)), None)
 
-    def typed(self) -> ClinicalDocument:
+    def typed(self, *, strict: bool = False) -> ClinicalDocument:
         """The document as the model that it could be rendered from: `DischargeLetter`, `MedicationPrescription`,
         `LaboratoryReport`, `ImagingReport`, `OperativeReport`, or `UnstructuredDocument` for any other file.
 
-        What the model has no place for is in `unread()`. What the XML of a document does not hold is what
+        What the model has no place for is in `unread()`: look at it before relying on the model alone. What the XML of a document does not hold is what
         `sunes_sdk.cda.reading.normal.normalised` takes away.
-        Raises CdaError (`CDA_NO_MODEL`, `CDA_NOT_TYPED`, `CDA_BASE64`).
+        strict: anything in `unread()` is an error.
+        Raises CdaError (`CDA_NO_MODEL`; `CDA_NOT_TYPED`: a field that the model needs is missing or impossible;
+        `CDA_BASE64`; with strict, `CDA_UNREAD…`).
         """
-        return self._typed[0]
+        model, unread = self._typed
+        if strict and unread.warnings:
+            raise CdaError.from_report(Report.of(replace(f, severity=Severity.ERROR) for f in unread))
+        return model
 
     def unread(self) -> Report:
-        """What `typed()` leaves aside: a warning for each part of the header, section, entry and value.
+        """What `typed()` leaves aside or makes up: a warning for each part of the header, section, entry and value.
 
         The narrative of a section whose entries are read is not listed: `sections` has it. Raises what `typed` raises.
         """

@@ -11,6 +11,7 @@ from ...model import Actor
 from ..datatypes_reader import code_of, find, value_of
 from ..documents.clinical import Allergy
 from ..documents.discharge_letter import DischargeLetter, Synthesis
+from .attachments import partial_date, read_medical_devices
 from .body import path_of
 from .entries import XSI_TYPE, Body, code_of_statement, lines_of, related, statements
 from .notes import Notes, not_typed
@@ -42,6 +43,7 @@ def read_discharge_letter(root: etree._Element, people: People, notes: Notes) ->
         "exam_results": body.text(_EXAMS),
         "allergies": _allergies(body),
         "treating_physician": treating_physician(people),
+        "devices": tuple(read_medical_devices(body)),
         "pdf_copy": body.pdf_copy(),
     }
     status = _status(body)
@@ -143,17 +145,11 @@ def _allergy(body: Body, observation: etree._Element) -> Allergy:
     values: dict[str, Any] = {
         "substance": lines_of(named) if named is not None else substance or described,
         "substance_code": code_of(find(agent, "code")),
-        "since": _when(find(period, "low")),
-        "until": _when(find(period, "high")),
+        "since": partial_date(find(period, "low")),
+        "until": partial_date(find(period, "high")),
     }
     if described and described != values["substance"].strip():
         values["description"] = described
     if kind is not None and kind.get("code"):
         values["kind"] = kind.get("code")
     return Allergy(**values)
-
-
-def _when(element: etree._Element | None) -> str | None:
-    """A day, or what is known of it, in the form of the model."""
-    text = value_of(element)[:8]
-    return "-".join(filter(None, (text[:4], text[4:6], text[6:8]))) or None

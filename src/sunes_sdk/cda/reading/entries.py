@@ -25,7 +25,7 @@ class Body:
 
     def __init__(self, root: etree._Element, notes: Notes) -> None:
         self.notes = notes
-        self._root = root
+        self.root = root
         self.body = find(root, "component", "structuredBody")
         self._by_id: dict[str, etree._Element] | None = None
 
@@ -75,7 +75,7 @@ class Body:
         if not target.startswith("#"):
             return None
         if self._by_id is None:
-            self._by_id = {i: e for e in self._root.iter(etree.Element) if (i := e.get("ID"))}
+            self._by_id = {i: e for e in self.root.iter(etree.Element) if (i := e.get("ID"))}
         return self._by_id.get(target[1:])
 
     def said(self, element: etree._Element | None) -> str:

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from lxml import etree
 
-from ..._core.errors import ModelError
+from ..._core.errors import CdaError, ModelError
 from ...model import Actor, Code, Identifier
 from ..datatypes import LOINC
 from ..datatypes_reader import code_of, find, ii_of, value_of
-from ..documents.attachments import AttachedPdf, Picture
-from ..documents.laboratory import LaboratoryReport
+from ..documents.attachments import Picture
+from ..documents.laboratory import WITH_PDF_COPY, LaboratoryReport
 from ..documents.laboratory_content import (
     Antibiogram,
     Battery,
@@ -31,6 +31,7 @@ from ..documents.measures import Interval, Measure
 from ..envelope import V3
 from ..header import HeaderParty, HeaderServiceEvent
 from ..header_reader import party_of
+from .attachments import read_attached, read_picture
 from .body import path_of
 from .discharge_letter import treating_physician
 from .entries import (
@@ -38,7 +39,6 @@ from .entries import (
     Body,
     code_of_statement,
     decimal,
-    file_of,
     has_template,
     lines_of,
     related,
@@ -92,10 +92,10 @@ class _Report:
             else instant(self.released, "documentationOf/serviceEvent/effectiveTime/high"),
             "biologist": people.performer(principal),
             "registration": identifier(registered) if registered else None,
-            "version": next((t.extension for t in header.template_ids if t.root == _TEMPLATE), ""),
             "comment": self.body.text(COMMENT),
-            "second_intention": tuple(self._attached()),
-            "pdf_copy": self.body.pdf_copy(),
+            "second_intention": tuple(read_attached(self.body, _SECOND_INTENTION)),
+            "pdf_copy": (pdf_copy := self.body.pdf_copy()),
+            "version": self._version(pdf_copy is not None),
             "validations": self._validations(chapters),
             "treating_physician": treating_physician(people),
         }
@@ -105,6 +105,14 @@ class _Report:
         return LaboratoryReport(
             **values | people.shared(default_title=LaboratoryReport.default_title, with_responsible=False)
         )
+
+    def _version(self, with_pdf_copy: bool) -> str:
+        """Of the volet; of one that the model does not have, the version whose rule of the PDF copy is the same."""
+        version = next((t.extension for t in self.people.header.template_ids if t.root == _TEMPLATE), "")
+        if version in WITH_PDF_COPY:
+            return version
+        self.notes.leave("the version of the volet", "templateId", f"{version} is not known", "CDA_UNREAD_HEADER")
+        return next(known for known, has_copy in WITH_PDF_COPY.items() if has_copy == with_pdf_copy)
 
     # People. --------------------------------------------------------------------------------------------------------
 
@@ -238,7 +246,7 @@ class _Report:
             if name == "procedure":
                 specimens += self._try(self._specimen, inner, "a specimen")
             elif name == "observationMedia":
-                pictures += self._try(self._picture, inner, "a picture")
+                pictures += self._try(lambda m: read_picture(self.body, m), inner, "a picture")
             elif name == "act":
                 self._comment(inner, values)
             else:
@@ -248,7 +256,7 @@ class _Report:
     def _try(self, read: Any, element: etree._Element, what: str) -> list[Any]:
         try:
             return [read(element)]
-        except ModelError as e:
+        except (ModelError, CdaError) as e:
             self.notes.leave(what, path_of(element), e.message)
             return []
 
@@ -256,18 +264,6 @@ class _Report:
         if has_template(act, _COMMENT) and "comment" not in values:
             self.notes.take(act)
             values["comment"] = self.body.said(find(act, "text"))
-
-    def _picture(self, media: etree._Element) -> Picture:
-        file = file_of(media)
-        shown = next(
-            (r for r in self.body.body.iter(f"{V3}renderMultiMedia") if r.get("referencedObject") == media.get("ID")),  # type: ignore[union-attr]
-            None,
-        )
-        before = shown.getprevious() if shown is not None else None
-        caption = lines_of(before) if before is not None else ""
-        picture = Picture(data=file.data if file else b"", caption=caption)
-        self.notes.take(media, "value")
-        return picture
 
     def _specimen(self, procedure: etree._Element) -> Specimen:
         role = find(_participant(procedure, "PRD"), "participantRole")
@@ -413,20 +409,6 @@ class _Report:
             identified_at=instant(value_of(find(organizer, "effectiveTime")), path_of(organizer)),
             items=tuple(items),
         )
-
-    # Reports of other laboratories. ---------------------------------------------------------------------------------
-
-    def _attached(self) -> Iterator[AttachedPdf]:
-        section = self.body.section(_SECOND_INTENTION)
-        for organizer in statements(section, "organizer") if section is not None else ():
-            file = file_of(organizer)
-            title = next((self.body.said(find(o, "text")) for o in organizer.iter(f"{V3}observation")), "")
-            try:
-                yield AttachedPdf(title=title, data=file.data if file else b"")
-            except ModelError as e:
-                self.notes.leave("an attached report", path_of(organizer), e.message)
-                continue
-            self.notes.take(organizer, "*")
 
 
 def _titled(section: etree._Element) -> dict[str, Any]:

@@ -21,8 +21,11 @@ from ...model import (
 )
 from ...model.stay import Stay
 from ..documents._base import ClinicalDocument
+from ..documents.clinical import MedicalDevice
 from ..documents.discharge_letter import DischargeLetter
 from ..documents.dosing import Quantity, QuantityRange
+from ..documents.imaging import _LISTED as LISTED_DOSES
+from ..documents.imaging import ImagingAct, ImagingOrder, ImagingReport, RadiationQuantity
 from ..documents.laboratory import LaboratoryReport
 from ..documents.laboratory_content import (
     Antibiogram,
@@ -36,6 +39,7 @@ from ..documents.laboratory_content import (
     SubChapter,
     Validation,
 )
+from ..documents.measures import Measure
 from ..documents.prescription import MedicationPrescription
 from ..documents.treatments import BOX, DoseStep, PrescribedDevice, PrescribedTreatment, Treatment
 from ..documents.unstructured import OperativeReport, UnstructuredDocument
@@ -74,6 +78,8 @@ def normalised(model: _D, rendered: CdaDocument) -> _D:
     - of a prescription: that it is of a discharge, when its title does not say so; the time from which it is valid when
       it is that of writing; the text of a step is always there;
     - of a laboratory report: the time of a result that is that of the release; a default label or title;
+    - of an imaging report: a dose in a unit that the official list lacks (mSv is Sv); who authorised an irradiation,
+      when the header does not name them;
     - of a treatment: a label that no code bears, a range of one value, what is beside an absent part (the period of no
       maximum, the free hours of no frequency); empty texts, and line ends other than `\\n`;
     - an act at the very times of the stay, but of an operative report, whose first act is the principal one.
@@ -141,6 +147,7 @@ class _Normal:
                 "administered_treatments": tuple(_treatment(t) for t in model.administered_treatments),
                 "exam_results": model.exam_results or None,
                 "synthesis": _filled(model.synthesis),
+                "devices": _devices(model.devices),
                 "allergies": tuple(
                     a.model_copy(update={"description": None}) if a.description == a.substance else a
                     for a in model.allergies
@@ -165,6 +172,8 @@ class _Normal:
             }
         if isinstance(model, LaboratoryReport):
             return self._laboratory(model, shared)
+        if isinstance(model, ImagingReport):
+            return self._imaging(model, shared)
         return {}
 
     def _laboratory(self, model: LaboratoryReport, shared: dict[str, Any]) -> dict[str, Any]:
@@ -187,6 +196,54 @@ class _Normal:
             "comment": model.comment or None,
             "validations": tuple(v for v in validations if v not in own),
         }
+
+    def _imaging(self, model: ImagingReport, shared: dict[str, Any]) -> dict[str, Any]:
+        information = model.clinical_information
+        addendum = model.addendum
+        if addendum:
+            addendum = addendum.model_copy(
+                update={"author": self._actor(addendum.author, as_author=True), "at": _second(addendum.at)}
+            )
+        return {
+            "acts": tuple(self._act(a, shared) for a in model.acts),
+            "orders": tuple(
+                ImagingOrder(order=_identifier(o.order), accession=_identifier(o.accession)) for o in model.orders
+            ),
+            "clinical_information": _filled(information) if information else None,
+            "devices": _devices(model.devices),
+            "addendum": addendum,
+        } | {n: getattr(model, n) or None for n in _IMAGING_TEXTS}
+
+    def _act(self, act: ImagingAct, shared: dict[str, Any]) -> ImagingAct:
+        performer = self._actor(act.performer) if act.performer else None
+        exposure = act.exposure
+        at = _second(act.performed_at)
+        if exposure:
+            doing = act.performer or shared["author"]
+            by = exposure.authorised_by
+            same = by is None or by.professional.national_id == doing.professional.national_id
+            exposure = _filled(exposure).model_copy(
+                update={
+                    "authorised_by": None if same or by is None else self._actor(by),
+                    "quantities": tuple(_dose(q) for q in exposure.quantities),
+                    "radiopharmaceuticals": tuple(_filled(p) for p in exposure.radiopharmaceuticals),
+                }
+            )
+        series = tuple(
+            s.model_copy(update={"performed_at": None if _second(s.performed_at) == at else _second(s.performed_at)})
+            for s in act.series
+        )
+        return _filled(act).model_copy(
+            update={
+                "performer": None if performer == plain(shared["author"]) else performer,
+                "description": None if act.description == act.code.display else act.description or None,
+                "performed_at": at,
+                "ended_at": _second(act.ended_at),
+                "products": tuple(_filled(p) for p in act.products),
+                "exposure": exposure,
+                "series": series,
+            }
+        )
 
     def _validation(self, validation: Validation) -> Validation:
         return Validation(biologist=self._actor(validation.biologist), at=_second(validation.at))
@@ -369,6 +426,17 @@ class _Normal:
 
 
 _M = TypeVar("_M", bound=Model)
+_IMAGING_TEXTS = ("results", "comparison", "earlier_results", "patient_information", "comment")
+
+
+def _dose(quantity: RadiationQuantity) -> RadiationQuantity:
+    """In the unit of the official list, as it is coded."""
+    unit, power = LISTED_DOSES.get(quantity.measure.unit, (quantity.measure.unit, 0))
+    return quantity.model_copy(update={"measure": Measure(value=quantity.measure.value.scaleb(power), unit=unit)})
+
+
+def _devices(devices: tuple[MedicalDevice, ...]) -> tuple[MedicalDevice, ...]:
+    return tuple(d.model_copy(update={"udi": _identifier(d.udi) if d.udi else None}) for d in devices)
 
 
 def _filled(model: _M) -> _M:

@@ -61,6 +61,8 @@ from .notes import Notes, not_typed
 UNKNOWN_PROFESSION: Final = "UNK"
 """Profession of someone of whom the header says none: a recipient, a relative of the care team. It is in no value set,
 so that nothing can be signed or sent in its name."""
+UNKNOWN_VISIT: Final = II("2.16.840.1.113883.5.1008", "UNK")
+"""Number of a stay of which the header says none: the code of an unknown value, in the code system of null flavours."""
 _STAY_CLASSES: Final = {code: stay_class for stay_class, code in ENCOUNTER_CODES.items()}
 _INS_ROOTS: Final = frozenset(oid.value for oid in InsOid)
 _T = TypeVar("_T")
@@ -286,7 +288,15 @@ class People:
         data = self.header.encounter
         visit = next((i for i in data.ids if i.extension), None)
         if visit is None:
-            raise not_typed("the stay has no number", "componentOf/encompassingEncounter/id")
+            path = "componentOf/encompassingEncounter/id"
+            self.notes.leave("the number of the stay", path, "the document does not say it", "CDA_UNREAD_HEADER")
+            visit = UNKNOWN_VISIT
+        start = data.start
+        if not start:
+            path = "componentOf/encompassingEncounter/effectiveTime"
+            why = "the document does not say it, its own time stands for it"
+            self.notes.leave("the start of the stay", path, why, "CDA_UNREAD_HEADER")
+            start = self.header.effective_time
         changes: dict[str, Any] = {"facility_type": data.facility.code} if data.facility else {}
         if data.place:
             changes |= {
@@ -298,7 +308,7 @@ class People:
         try:
             return Stay(
                 visit=identifier(visit),
-                admitted_at=instant(data.start, "componentOf/encompassingEncounter/effectiveTime/low"),
+                admitted_at=instant(start, "componentOf/encompassingEncounter/effectiveTime/low"),
                 discharged_at=instant_or_none(data.stop, "componentOf/encompassingEncounter/effectiveTime/high"),
                 organization=self.custodian.model_copy(update=changes),
                 stay_class=_STAY_CLASSES.get(code, StayClass.NOT_APPLICABLE),

@@ -12,6 +12,7 @@ from ..._core.findings import Report
 from ..documents._base import ClinicalDocument
 from ..header import CdaHeader
 from .discharge_letter import read_discharge_letter
+from .imaging import read_imaging_report
 from .laboratory import read_laboratory_report
 from .notes import Notes, not_typed
 from .people import People
@@ -24,6 +25,7 @@ _READERS: Final[dict[str, Reader]] = {
     "1.2.250.1.213.1.1.1.29": read_discharge_letter,
     "1.2.250.1.213.1.1.1.39": read_prescription,
     "1.2.250.1.213.1.1.1.55": read_laboratory_report,
+    "1.2.250.1.213.1.1.1.45": read_imaging_report,
 }
 """templateId of the model → how it is read."""
 
