@@ -32,7 +32,7 @@ from sunes_sdk.cda.documents.laboratory_content import (
 )
 from sunes_sdk.cda.documents.measures import Interval, Measure
 from sunes_sdk.cda.header import II
-from sunes_sdk.model import Code, Identifier
+from sunes_sdk.model import Actor, Code, Identifier
 from sunes_sdk.testing import sample_reports as reports
 from sunes_sdk.testing import samples
 
@@ -174,6 +174,27 @@ def test_a_laboratory_that_did_the_work_for_another_is_named(full: etree._Elemen
     ]  # fmt: skip
 
 
+def test_the_header_has_the_last_validation_of_each_biologist() -> None:
+    def by(biologist: Actor, hours: int) -> tuple[Validation, ...]:
+        return (Validation(biologist=biologist, at=reports.RELEASED + timedelta(hours=hours)),)
+
+    one, other = reports.biologist(), reports.reference_biologist()
+    battery = Battery(title="x", results=(reports.tsh(validations=by(one, 3)),), validations=by(other, 1))
+    isolate = Isolate(
+        organism="x", identified_at=reports.OBSERVED, items=(reports.tsh(validations=by(other, 2)),),
+        validations=by(one, 1),
+    )  # fmt: skip
+    inner = SubChapter(code=BIOCHEMISTRY, results=(battery, isolate), validations=by(one, 2))
+    report = reports.minimal_laboratory_report(chapters=(Chapter(code=BIOCHEMISTRY, sub_chapters=(inner,)),))
+    root = parse(report.render(issuer()).content)
+    assert texts(root, "/c:ClinicalDocument/c:authenticator/c:time/@value") == [
+        "20260114183500+0100", "20260114173500+0100",
+    ]  # fmt: skip
+    assert texts(root, "/c:ClinicalDocument/c:authenticator//c:assignedPerson//c:family/text()") == [
+        "CAMPARINI", "DE SANTS",
+    ]  # fmt: skip
+
+
 def test_a_range_holds_for_one_sex_or_is_only_a_text(full: etree._Element) -> None:
     (bounded,) = full.xpath("//c:observation[c:code/@code='2885-2']/c:referenceRange", namespaces=NS)
     assert texts(bounded, ".//lab:precondition/lab:criterion/lab:value/@value") == ["F"]
@@ -221,7 +242,7 @@ def test_version_2021_has_no_pdf_copy() -> None:
     assert texts(root, "/c:ClinicalDocument/c:templateId[@root='1.2.250.1.213.1.1.1.55']/@extension") == ["2021.01"]
     assert "55108-5" not in texts(root, "//c:structuredBody/c:component/c:section/c:code/@code")
     assert document.format_code.code == "urn:ihe:lab:xd-lab:2008"
-    assert not check(document).findings
+    assert not check(document.content).findings
     second = reports.laboratory_report(version="2021.01", pdf_copy=None).revise(document).render(issuer(2))
     assert second.header.template_ids[-1] == II("1.2.250.1.213.1.1.1.55", "2021.01")
     # Each version refuses the body of the other.
@@ -419,7 +440,7 @@ def test_a_number_without_dimension_is_a_real() -> None:
     assert observation.find("c:referenceRange//c:value", NS).get(XSI_TYPE) == "IVL_REAL"
     assert "2,0" in texts(observation, "ancestor::c:section[1]/c:text//c:td/text()")
     assert "2 - 3" in texts(observation, "ancestor::c:section[1]/c:text//c:td/text()")
-    assert not check(document).findings
+    assert not check(document.content).findings
 
 
 def test_a_unit_is_missed_wherever_a_number_is() -> None:

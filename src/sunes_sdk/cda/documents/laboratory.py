@@ -19,7 +19,7 @@ from ..pdf_body import checked_pdf
 from ..sections import Draft, Narrative, SectionKind, attached_pdf, comment_section, pdf_copy_section, section
 from ._base import ClinicalDocument
 from .attachments import AttachedPdf
-from .laboratory_content import Chapter, Validation
+from .laboratory_content import Chapter, Validation, validations_of
 from .laboratory_entries import CHAPTER, PERFORMER, SUB_CHAPTER, VALIDATOR, results_section
 
 _VOLET = "CI-SIS volet CR-BIO"
@@ -127,14 +127,18 @@ class LaboratoryReport(ClinicalDocument):
         return (principal, *[ServiceEvent(code=code) for code in others])
 
     def _authenticators(self) -> tuple[Authenticator, ...]:
-        validations = dict.fromkeys(self._validated())
-        return tuple(Authenticator(actor=v.biologist, time=v.at, template_id=VALIDATOR) for v in validations)
+        latest: dict[str, Validation] = {}  # the header wants the last validation of each biologist
+        for each in self._validated():
+            known = latest.setdefault(each.biologist.professional.national_id, each)
+            if each.at > known.at:
+                latest[each.biologist.professional.national_id] = each
+        return tuple(Authenticator(actor=v.biologist, time=v.at, template_id=VALIDATOR) for v in latest.values())
 
     def _validated(self) -> Iterator[Validation]:
         yield from self.validations
         for chapter in self.chapters:
             for part in chapter.parts():
-                yield from part.validations
+                yield from validations_of(part)
 
     def _participants(self) -> tuple[Participant, ...]:
         found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
@@ -316,6 +317,14 @@ class Chapter(SubChapter):
     def parts(self) -> tuple[SubChapter, ...]:
         """What holds results: its sub-chapters, else itself."""
         return self.sub_chapters or (self,)
+
+
+def validations_of(item: SubChapter | LaboratoryResult | Battery | Isolate) -> Iterator[Validation]:
+    """Of everything in it, and of itself."""
+    yield from item.validations
+    inner = () if isinstance(item, LaboratoryResult) else item.items if isinstance(item, Isolate) else item.results
+    for each in inner:
+        yield from validations_of(each)
 
 
 def _chapter_code(code: str, display: str) -> Code:

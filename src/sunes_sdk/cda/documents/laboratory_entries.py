@@ -159,7 +159,7 @@ class _Entries:
             (
                 _OBSERVATION,
                 code,
-                f"{dt.status(result.status)}",
+                dt.status(result.status),
                 when,
                 value,
                 interpretation,
