@@ -103,6 +103,15 @@ def test_an_entry_points_at_the_words_that_say_it() -> None:
         assert reference in shown, etree.tostring(coded)
 
 
+def test_what_is_said_of_a_reaction_does_not_read_as_said_of_the_allergy() -> None:
+    """A list has no levels: each label of a reaction says so, and the reactions come after the rest."""
+    allergies = section(tree(letters.discharge_letter()), "Allergies identifiées pendant le séjour")
+    said = ["".join(i.itertext()) for i in find(allergies, "(c:text/c:list)[1]/c:item")]
+    first = said.index("Réaction : Urticaire généralisée")
+    assert "Sévérité : modéré" in said[:first]
+    assert not [s for s in said[first:] if not s.startswith("Réaction") and " de la réaction : " not in s]
+
+
 def test_an_allergy_that_goes_on_keeps_the_list_open() -> None:
     def concern(*allergies: Allergy) -> tuple[str, list[str], list[str]]:
         root = tree(letters.discharge_letter(allergies=allergies))
@@ -155,7 +164,7 @@ def test_what_is_not_given_writes_no_section() -> None:
     ]  # fmt: skip
     least = letters.admission_letter(medical_history=(), surgical_history=(), pdf_copy=None)
     assert [t.text for t in find(tree(least), "//c:section/c:title")] == [
-        "Motif de l'hospitalisation", "Traitements à l'admission", "Allergies et hypersensibilités connues",
+        "Motif d'hospitalisation", "Traitements à l'admission", "Allergies et hypersensibilités connues",
         "Autres informations",
     ]  # fmt: skip
 

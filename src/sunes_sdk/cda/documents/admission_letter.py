@@ -57,7 +57,7 @@ class AdmissionLetter(HospitalLetter):
         return "".join(
             (
                 "<structuredBody>",
-                self._reason_section(draft),
+                self._reason_section(draft, "Motif d'hospitalisation"),
                 section(draft, _TREATMENTS, narrative, *treatments),
                 allergies_section(draft, self.allergies, "Allergies et hypersensibilités connues"),
                 medical_history_section(draft, self.medical_history) if self.medical_history else "",

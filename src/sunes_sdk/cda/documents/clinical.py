@@ -194,9 +194,9 @@ _CRITICALITY = ObservationKind("1.2.250.1.213.1.1.3.172", code="82606-5", displa
 _CERTAINTY = ObservationKind("1.2.250.1.213.1.1.3.171", code="66455-7", display="Certitude", system=LOINC)
 
 
-def _severity(narrative: Narrative, severity: Severity) -> str:
+def _severity(narrative: Narrative, severity: Severity, of: str = "") -> str:
     value = terminology_code("JDV_SEVERITE", severity.value)
-    said = narrative.item(value.display, "Sévérité")
+    said = narrative.item(value.display, f"Sévérité{of}")
     observed = f"{_SEVERITY}{said.text}{dt.COMPLETED}{dt.cd('value', value, xsi_type='CD')}</observation>"
     return entry_relationship(observed, "SUBJ", inversion=True)
 
@@ -207,18 +207,18 @@ def _status(narrative: Narrative, value: Code) -> str:
     return entry_relationship(observed, "REFR", inversion=False)
 
 
-def _qualified(draft: Draft, narrative: Narrative, kind: ObservationKind, value: Code) -> str:
+def _qualified(draft: Draft, narrative: Narrative, kind: ObservationKind, value: Code, of: str = "") -> str:
     """Criticality or certainty: an observation about the one that holds it."""
-    said = narrative.item(value.display, kind.display)
+    said = narrative.item(value.display, f"{kind.display}{of}")
     observed = kind.write(draft, said, dt.cd("value", value, xsi_type="CD"), draft.written_at)
     return entry_relationship(observed, "SUBJ", inversion=True)
 
 
-def _period_items(narrative: Narrative, dated: _Dated) -> None:
+def _period_items(narrative: Narrative, dated: _Dated, of: str = "") -> None:
     if dated.start:
-        narrative.item(shown_date(dated.start), "Début")
+        narrative.item(shown_date(dated.start), f"Début{of}")
     if dated.end:
-        narrative.item(shown_date(dated.end), "Fin")
+        narrative.item(shown_date(dated.end), f"Fin{of}")
 
 
 def _value(code: Code | None, ref: Ref) -> str:
@@ -230,13 +230,14 @@ def _value(code: Code | None, ref: Ref) -> str:
     )
 
 
-def _observed_details(draft: Draft, narrative: Narrative, observed: _Observed) -> str:
-    inner = _severity(narrative, observed.severity) if observed.severity else ""
+def _observed_details(draft: Draft, narrative: Narrative, observed: _Observed, of: str = "") -> str:
+    """of: ends each label, so that what is said of a reaction does not read as said of the allergy."""
+    inner = _severity(narrative, observed.severity, of) if observed.severity else ""
     if observed.certainty:
         certainty = terminology_code("JDV_CERTITUDE", observed.certainty.value)
-        inner += _qualified(draft, narrative, _CERTAINTY, certainty)
+        inner += _qualified(draft, narrative, _CERTAINTY, certainty, of)
     if observed.comment:
-        inner += comment_relationship(narrative.item(observed.comment, "Commentaire"))
+        inner += comment_relationship(narrative.item(observed.comment, f"Commentaire{of}"))
     return inner
 
 
@@ -424,15 +425,6 @@ def _allergy(draft: Draft, narrative: Narrative, allergy: Allergy) -> str:
     else:
         agent = dt.null_code("code", NullFlavor.UNKNOWN, original=ref)
     inner = ""
-    for reaction in allergy.reactions:
-        said = narrative.item(reaction.description, "Réaction")
-        if reaction.code:
-            narrative.item(f"{code_text(reaction.code)} ({reaction.code.code})", "Code de la réaction")
-        _period_items(narrative, reaction)
-        details = _observed_details(draft, narrative, reaction)
-        # inversionInd as in the official example of LDL-EES; CCD has true here (unverified).
-        observed = _observed_xml(draft, reaction, _REACTION_TEMPLATES, said, details)
-        inner += entry_relationship(observed, "MFST", inversion=False)
     if allergy.severity:
         inner += _severity(narrative, allergy.severity)
     if allergy.status:
@@ -445,12 +437,30 @@ def _allergy(draft: Draft, narrative: Narrative, allergy: Allergy) -> str:
         inner += _qualified(draft, narrative, _CERTAINTY, certainty)
     if allergy.comment:
         inner += comment_relationship(narrative.item(allergy.comment, "Commentaire"))
+    for reaction in allergy.reactions:
+        inner += _reaction(draft, narrative, reaction)
     return (
         f"{_ALLERGY}{draft.id()}{dt.cd('code', kind)}{ref.text}{dt.COMPLETED}"
         f'<effectiveTime xsi:type="IVL_TS">{low}{high}</effectiveTime>'
         f'<value xsi:type="CD">{described.original_text}</value>'
         f"{_AGENT}{agent}<name>{escape_text(allergy.substance)}</name>{_AGENT_END}{inner}</observation>"
     )
+
+
+def _reaction(draft: Draft, narrative: Narrative, reaction: Reaction) -> str:
+    ref = narrative.item(reaction.description, "Réaction")
+    narrative.item(terminology_code("JDV_TYPE_PROBLEME", reaction.kind.value).display, f"Type{_OF_REACTION}")
+    if (code := reaction.code) is not None:
+        narrative.item(f"{code_text(code)} ({code.code})", f"Code{_OF_REACTION}")
+    _period_items(narrative, reaction, _OF_REACTION)
+    details = _observed_details(draft, narrative, reaction, _OF_REACTION)
+    # inversionInd as in the official example of LDL-EES; CCD has true here (unverified).
+    return entry_relationship(
+        _observed_xml(draft, reaction, _REACTION_TEMPLATES, ref, details), "MFST", inversion=False
+    )  # fmt: skip
+
+
+_OF_REACTION = " de la réaction"
 
 
 # Procedures and what is to be done. ---------------------------------------------------------------------------------
@@ -738,7 +748,6 @@ _REASON = SectionKind(
     "1.3.6.1.4.1.19376.1.5.3.1.3.1",
     "1.2.250.1.213.1.1.2.127",
     code=("42349-1", "Raison de la recommandation", LOINC),
-    title="Motif de l'hospitalisation",
 )
 
 
@@ -777,5 +786,5 @@ class HospitalLetter(ClinicalDocument):
         function = terminology_code("JDV_J47", "PCP")
         return (Participant(type_code="INF", actor=self.treating_physician.model_copy(update={"function": function})),)
 
-    def _reason_section(self, draft: Draft) -> str:
-        return section(draft, _REASON, self.reason, with_id=False)
+    def _reason_section(self, draft: Draft, title: str) -> str:
+        return section(draft, _REASON, self.reason, title=title, with_id=False)

@@ -119,7 +119,7 @@ class DischargeLetter(HospitalLetter):
             (
                 "<structuredBody>",
                 self._status_section(draft),
-                self._reason_section(draft),
+                self._reason_section(draft, "Motif de l'hospitalisation"),
                 self._synthesis_section(draft),
                 self._treatment_section(draft, _ADMINISTERED, self.administered_treatments, "")
                 if self.administered_treatments

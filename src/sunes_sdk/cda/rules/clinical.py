@@ -199,7 +199,7 @@ def _devices(view: View) -> Iterator[Problem]:
 
 @rule(
     "CDA_C11",
-    "the category of a device is coded (EMDN), or said to be unknown, and points at the narrative",
+    "the category of a device is coded (EMDN), or said to be unknown",
     hint="use MedicalDevice",
     source=f"{MODELS}, FR-Dispositif-medical",
     kit_is_silent=True,
@@ -207,5 +207,43 @@ def _devices(view: View) -> Iterator[Problem]:
 def _device_category(view: View) -> Iterator[Problem]:
     for device in view.templates.get(_DEVICE, ()):
         code = find(device, "participant", "participantRole", "playingDevice", "code")
-        if code is None or find(code, "originalText") is None:
-            yield device, "the category is missing, or does not point at the narrative"
+        if code is None:
+            yield device, "the category is missing"
+
+
+@rule(
+    "CDA_C12",
+    "a treatment (FR-Traitement) says one dosing mode",
+    hint="use Treatment",
+    source=f"{MODELS}, FR-Traitement; IHE PCC Medications",
+    kit_is_silent=True,
+)
+def _dosing_mode(view: View) -> Iterator[Problem]:
+    for treatment in view.templates.get(_TREATMENT, ()):
+        if len(roots(treatment) & _DOSING_MODES) != 1:
+            yield treatment, "there is not exactly one dosing mode"
+
+
+_TREATMENT = "1.2.250.1.213.1.1.3.42"
+_MEDICATION = "1.3.6.1.4.1.19376.1.5.3.1.4"
+_DOSING_MODES = frozenset(f"{_MEDICATION}.{n}" for n in ("7.1", "8", "9", "10", "11"))
+
+
+@rule(
+    "CDA_C13",
+    "a CIS code has 8 digits, a CIP code 7 or 13",
+    hint="copy the code from the national medicines database",
+    fr="Un code CIS ou CIP de médicament n'a pas la bonne longueur.",
+    source="BDPM; the code itself is not looked up",
+    kit_is_silent=True,
+)
+def _medicine_code(view: View) -> Iterator[Problem]:
+    for tag in ("code", "translation"):
+        for element in view.all(tag):
+            lengths = _MEDICINE_CODES.get(element.get("codeSystem") or "")
+            code = element.get("code") or ""
+            if lengths and not (code.isascii() and code.isdigit() and len(code) in lengths):
+                yield element, f"this code has not {' or '.join(map(str, lengths))} digits"
+
+
+_MEDICINE_CODES = {"1.2.250.1.213.2.3.1": (8,), "1.2.250.1.213.2.3.2": (7, 13)}
