@@ -77,6 +77,12 @@ if TYPE_CHECKING:
     from .documents.measures import Interval, Measure
     from .documents.prescription import MedicationPrescription, PrescriptionFlag
     from .documents.treatments import (
+        ATC,
+        EDQM,
+        EMDN,
+        MEDICABASE,
+        SMS,
+        TUBE,
         DoseStep,
         DosingMode,
         Ingredient,
@@ -90,6 +96,7 @@ if TYPE_CHECKING:
     )
     from .documents.unstructured import OperativeReport, UnstructuredDocument, ccam
     from .header import CdaDocument, CdaHeader
+    from .header_writer import Participant
     from .issuer import Issuer
     from .reader import ReadDocument, read, read_header
     from .rules import check
@@ -119,11 +126,13 @@ _HOMES = {
     "documents.measures": ("Interval", "Measure"),
     "documents.prescription": ("MedicationPrescription", "PrescriptionFlag"),
     "documents.treatments": (
+        "ATC", "EDQM", "EMDN", "MEDICABASE", "SMS", "TUBE",
         "DoseStep", "DosingMode", "Ingredient", "Medicine", "PrescribedDevice", "PrescribedTreatment", "Quantity",
         "QuantityRange", "TimingEvent", "Treatment",
     ),
     "documents.unstructured": ("OperativeReport", "UnstructuredDocument", "ccam"),
     "header": ("CdaDocument", "CdaHeader"),
+    "header_writer": ("Participant",),
     "issuer": ("Issuer",),
     "reader": ("ReadDocument", "read", "read_header"),
     "rules": ("check",),
@@ -131,14 +140,20 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "ATC",
     "AWAITING_LOINC",
     "BIOCHEMISTRY",
+    "EDQM",
+    "EMDN",
     "HEMATOLOGY",
+    "MEDICABASE",
     "MICROBIOLOGY",
     "NABM",
     "NCBI_TAXONOMY",
     "PROTEINS",
     "SEROLOGY",
+    "SMS",
+    "TUBE",
     "Addendum",
     "AdministeredProduct",
     "AdmissionLetter",
@@ -180,6 +195,7 @@ __all__ = [
     "MedicationPrescription",
     "Medicine",
     "OperativeReport",
+    "Participant",
     "PerformingLaboratory",
     "Picture",
     "PregnancyStatus",

@@ -336,9 +336,9 @@ def _decimal(element: etree._Element) -> Decimal | None:
 
 @rule(
     "CDA_E17",
-    "a line does not end before it starts",
-    hint="mend the dates",
-    fr="La date de fin d'une ligne précède sa date de début.",
+    "a line has an end, or a length when its start is not known, and does not end before it starts",
+    hint="mend the dates; an end that is not known says so (nullFlavor UNK)",
+    fr="La période d'une ligne est incomplète, ou sa fin précède son début.",
     source="HL7 IVL_TS; the official validator does not compare",
     kit_is_silent=True,
 )
@@ -348,6 +348,8 @@ def _dates(view: View) -> Iterator[Problem]:
         for item in (*_lines(view), *devices):
             time = find(item, "effectiveTime")
             low, high = find(time, "low"), find(time, "high")
+            if time is not None and time.get("nullFlavor") is None and high is None and find(time, "width") is None:
+                yield time, "high and width are missing"
             start = (low.get("value") or "")[:8] if low is not None else ""
             end = (high.get("value") or "")[:8] if high is not None else ""
             if start and end and end < start:

@@ -72,7 +72,7 @@ procedure E.165 code=121290@D participant/participantRole/code=113850@D particip
 substanceAdministration E.42 +2.16.840.1.113883.10.20.1.24 +1.3.6.1.4.1.19376.1.5.3.1.4.7 code=DRUG@A id{1}
   text/reference effectiveTime?/low effectiveTime?/high status
 substanceAdministration E.83 +2.16.840.1.113883.10.20.1.24 +1.3.6.1.4.1.19376.1.5.3.1.4.7 +1.3.6.1.4.1.19376.1.9.1.3.2
-  code=DRUG@A id{1} text/reference effectiveTime?/low effectiveTime?/high status
+  code=DRUG@A id{1} text/reference effectiveTime?/low status
 substanceAdministration E.151 *1.2.840.10008.9.13 status consumable/manufacturedProduct/manufacturedMaterial/code
   consumable/manufacturedProduct/manufacturedMaterial/name
 substanceAdministration E.173 code consumable/manufacturedProduct/manufacturedMaterial/code
