@@ -40,7 +40,7 @@ def test_any_document_of_ours_passes_our_rules_and_the_kit(kind: str, oracle: Or
     document = data.draw(DOCUMENTS[kind])
     issuer = Issuer(oid_root=samples.DOCUMENT_ROOT, ids=SeededIds(1), clock=FixedClock(samples.WRITTEN))
     rendered = document.render(issuer)
-    ours = check(rendered)
+    ours = check(rendered.content)
     assert not ours.errors, str(ours)
     official = oracle.check(rendered.content)
     assert not official.errors, str(official)

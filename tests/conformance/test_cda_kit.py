@@ -212,7 +212,7 @@ def test_the_official_kit_accepts_what_we_render(make: Callable[[], CdaDocument]
     document = make()
     report = oracle.check(document)
     assert report.ok, str(report)
-    assert check(document).ok, str(check(document))
+    assert check(document.content).ok, str(check(document.content))
 
 
 def test_the_kit_fires_the_rules_of_the_volet(oracle: Oracle) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import re
 import tracemalloc
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -12,6 +14,7 @@ from lxml import etree
 from sunes_sdk._core.clock import FixedClock
 from sunes_sdk._core.errors import CdaError, ConfigurationError, ModelError, XmlSecurityError
 from sunes_sdk._core.ids import SeededIds
+from sunes_sdk._core.xml import canonical_document, parse
 from sunes_sdk.cda import (
     CdaDocument,
     DischargeLetter,
@@ -579,3 +582,13 @@ def test_public_names_are_sorted_and_there() -> None:
     assert set(cda.__all__) <= set(dir(cda))
     with pytest.raises(AttributeError):
         _ = cda.Nothing  # type: ignore[attr-defined]
+
+
+def test_bytes_that_render_did_not_write_are_looked_at_whole() -> None:
+    ours = letter().render(issuer())
+    assert ours.is_ours
+    misplaced = re.sub(rb"(<title>.*?</title>)(<effectiveTime [^>]*></effectiveTime>)", rb"\2\1", ours.content, count=1)
+    changed = replace(ours, content=misplaced)
+    assert not changed.is_ours
+    assert not changed.check().ok
+    assert changed.canonical() == canonical_document(parse(misplaced))

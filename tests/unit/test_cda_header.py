@@ -94,7 +94,7 @@ def test_a_header_is_read_back_whole_and_breaks_no_rule(kind: str, name: str) ->
     document = rendered(kind, name)
     assert read_header(document.content) == document.header
     assert document.canonical() == canonical_document(parse(document.content))
-    assert not check(document).findings, str(check(document))
+    assert not check(document.content).findings, str(check(document.content))
 
 
 @pytest.mark.parametrize("kind", MAKERS)

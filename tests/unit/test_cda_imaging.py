@@ -164,7 +164,7 @@ def test_a_dose_is_coded_in_a_listed_unit_and_shown_as_given(
     assert (written.get("value"), written.get("unit")) == (coded, coded_unit)
     assert shown in texts(observation, "ancestor::c:section[1]/c:text//c:td/text()")
     assert texts(observation, "c:targetSiteCode/c:qualifier/c:value/@code") == ["66459002"]
-    assert not check(document).findings
+    assert not check(document.content).findings
 
 
 def test_a_dose_that_no_code_takes_is_still_shown(full: etree._Element) -> None:

@@ -63,7 +63,7 @@ def rendered(**changes: Any) -> CdaDocument:
     document = prescription(**changes).render(
         Issuer(oid_root=samples.DOCUMENT_ROOT, ids=SeededIds(1), clock=FixedClock(samples.WRITTEN))
     )
-    assert not check(document).findings, str(check(document))
+    assert not check(document.content).findings, str(check(document.content))
     return document
 
 

@@ -48,7 +48,7 @@ def root(*lines: PrescribedTreatment) -> etree._Element:
         pdf_copy=PDF,
         barcode=b"\x89PNG",
     ).render(Issuer(oid_root=samples.DOCUMENT_ROOT, ids=SeededIds(1), clock=FixedClock(samples.WRITTEN)))
-    assert not check(document).findings, str(check(document))
+    assert not check(document.content).findings, str(check(document.content))
     return etree.fromstring(document.content)
 
 

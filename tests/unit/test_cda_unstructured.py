@@ -66,7 +66,7 @@ def test_each_media_type_keeps_its_bytes(media_type: MediaType) -> None:
     text = text_element(rendered)
     assert text.get("mediaType") == media_type
     assert base64.b64decode(text.text or "") == FILES[media_type]
-    assert not check(rendered).findings, str(check(rendered))
+    assert not check(rendered.content).findings, str(check(rendered.content))
 
 
 def test_a_file_says_its_language_when_it_is_not_french() -> None:
@@ -206,7 +206,7 @@ def test_an_operative_report_names_the_surgeon_and_each_act() -> None:
     assert performer.name is not None
     assert performer.name.family == "MARTIN"
     assert rendered.type_code.code == "34874-8"
-    assert not check(rendered).findings
+    assert not check(rendered.content).findings
 
 
 def test_a_report_that_is_not_pdf_a_1_is_said_so() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from .._core.findings import Report
@@ -206,11 +206,17 @@ class CdaHeader:
 class CdaDocument(Document):
     """A CDA R2 document: its exact bytes and its header as data.
 
-    is_canonical: the bytes are already canonical, but for the declaration and the last line end (`render` says so).
+    written: the bytes that `render` wrote, None for a document that was read.
     """
 
     header: CdaHeader
-    is_canonical: bool = False
+    written: bytes | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_ours(self) -> bool:
+        """The bytes are those that `render` wrote: canonical but for the declaration and the last line end, and of the
+        form that CDA and its templates ask for."""
+        return self.written is self.content
 
     def check(self) -> Report:
         """The findings of the native rules (`sunes_sdk.cda.check`). Made once: the bytes never change."""
@@ -220,14 +226,14 @@ class CdaDocument(Document):
     def _report(self) -> Report:
         from .rules import check
 
-        return check(self.content)
+        return check(self)
 
     def canonical(self) -> bytes:
         """C14N 1.0 with comments of the whole document: what the signature of a submission set digests.
 
         Raises XmlSecurityError.
         """
-        if self.is_canonical:
+        if self.is_ours:
             return self.content[len(DECLARATION) : -1]
         return canonical_document(parse(self.content))
 

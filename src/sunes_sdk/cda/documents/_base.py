@@ -208,10 +208,10 @@ class ClinicalDocument(Model, ABC):
         written_at = (self.written_at or issuer.clock.now()).replace(microsecond=0)
         draft = Draft(issuer, written_at)
         header = self._header(draft, written_at)
-        xml = document_xml(header_xml(header), self._body(draft))
+        written = draft.assemble(document_xml(header_xml(header), self._body(draft)))
         patient = self.patient
         return CdaDocument(
-            content=draft.assemble(xml),
+            content=written,
             unique_id=header.id.root,
             set_id=header.set_id.root,
             version_number=header.version_number,
@@ -227,7 +227,7 @@ class ClinicalDocument(Model, ABC):
             stay=self.stay.visit,
             unit=self.stay.unit,
             header=header,
-            is_canonical=True,
+            written=written,
         )
 
     def _header(self, draft: Draft, written_at: datetime) -> CdaHeader:

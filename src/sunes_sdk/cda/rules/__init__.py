@@ -6,8 +6,6 @@ never means "conforming": it means that none of `RULES` saw anything.
 
 from __future__ import annotations
 
-from lxml import etree
-
 from ..._core.errors import CdaError, XmlSecurityError
 from ..._core.findings import Finding, Report
 from ..header import CdaDocument
@@ -25,11 +23,12 @@ from .structure import STRUCTURE
 from .templates import TEMPLATE_RULES
 from .unstructured import UNSTRUCTURED
 
-RULES: tuple[Rule, ...] = (
+_CONTENT: tuple[Rule, ...] = (
     *HEADER.rules, *BODY.rules, *CLINICAL.rules, *DISCHARGE_LETTER.rules,
     *ADMISSION_LETTER.rules, *PRESCRIPTION.rules, *LABORATORY.rules, *IMAGING.rules, *UNSTRUCTURED.rules,
-    *STRUCTURE.rules, *TEMPLATE_RULES.rules,
 )  # fmt: skip
+_FORM: tuple[Rule, ...] = (*STRUCTURE.rules, *TEMPLATE_RULES.rules)
+RULES: tuple[Rule, ...] = (*_CONTENT, *_FORM)
 """The catalogue: one rule, one code."""
 
 
@@ -38,22 +37,26 @@ def check(document: CdaDocument | bytes, *, relaxed: bool = False) -> Report:
 
     relaxed: what the official text says and the official validator does not look at (`Rule.kit_is_silent`) is only a
     warning; for documents of others.
-    Bytes that cannot be parsed give one finding, with the parser's code.
+    Rules of form (element order, what a template holds) look at bytes and at received documents. Those that `render`
+    wrote hold it by construction, which every test of a document asserts: give `document.content` to have them looked
+    at all the same. Bytes that cannot be parsed give one finding, with the parser's code.
     """
     content = document if isinstance(document, bytes) else document.content
     try:
         root = clinical_document(content)
     except (XmlSecurityError, CdaError) as e:
         return Report((Finding(code=e.code, message=e.message, path=e.path, rule=e.rule, hint=e.hint),))
-    return check_tree(root, relaxed=relaxed)
-
-
-def check_tree(root: etree._Element, *, relaxed: bool = False) -> Report:
-    """The same of a ClinicalDocument that is parsed already."""
+    ours = isinstance(document, CdaDocument) and document.is_ours
     view = View(root)
     return Report(
-        tuple([rule.finding(view, where, seen, relaxed=relaxed) for rule in RULES for where, seen in rule.run(view)])
+        tuple(
+            [
+                rule.finding(view, where, seen, relaxed=relaxed)
+                for rule in (_CONTENT if ours else RULES)
+                for where, seen in rule.run(view)
+            ]
+        )
     )
 
 
-__all__ = ["RULES", "Rule", "check", "check_tree"]
+__all__ = ["RULES", "Rule", "check"]
