@@ -85,8 +85,8 @@ class ReadDocument(CdaDocument):
         """The document as the model that it could be rendered from: `DischargeLetter`, `MedicationPrescription`,
         `LaboratoryReport`, `ImagingReport`, `OperativeReport`, or `UnstructuredDocument` for any other file.
 
-        What the model has no place for is in `unread()`: look at it before relying on the model alone. What the XML of a document does not hold is what
-        `sunes_sdk.cda.reading.normal.normalised` takes away.
+        What the model has no place for is in `unread()`: look at it before relying on the model alone. What the XML of
+        a document does not hold is what `sunes_sdk.cda.reading.normal.normalised` takes away.
         strict: anything in `unread()` is an error.
         Raises CdaError (`CDA_NO_MODEL`; `CDA_NOT_TYPED`: a field that the model needs is missing or impossible;
         `CDA_BASE64`; with strict, `CDA_UNREAD…`).
