@@ -30,7 +30,9 @@ from sunes_sdk.cda import (
     ccam,
     check,
 )
+from sunes_sdk.cda.documents.measures import Measure
 from sunes_sdk.cda.documents.treatments import DoseStep, DosingMode, PrescribedDevice
+from sunes_sdk.cda.documents.vital_signs import VitalSign, VitalSignKind
 from sunes_sdk.cda.rules import RULES
 from sunes_sdk.testing import sample_letters, sample_reports, samples
 
@@ -114,6 +116,9 @@ def full_prescription() -> CdaDocument:
         barcode_media_type="image/jpeg",
         epu="01S2TBPZ2JCNZZYGHZ",
         flags={PrescriptionFlag.URGENT},
+        vital_signs=(
+            VitalSign(kind=VitalSignKind.WEIGHT, measure=Measure(value=55, unit="kg"), at=samples.ADMITTED),
+        ),
     ).render(issuer())
 
 
@@ -213,6 +218,11 @@ MUTATIONS: list[Mutation] = [
     ("CDA_S05", "letter", r"<city>[^<]*", "<city>"),
     ("CDA_S06", "letter", r'(<intendedRecipient.*?)(<telecom [^>]*></telecom>)', r"\1\2\2"),
     ("CDA_S07", "letter", r"(<legalAuthenticator.*?)(<name>.*?</name>)", r"\1\2\2"),
+    ("CDA_S08", "letter", r'(<confidentialityCode [^>]*?) displayName="[^"]*"', r"\1"),
+    ("CDA_S09", "letter", r'(<value mediaType="application/pdf") representation="B64"', r"\1"),
+    ("CDA_S10", "letter", r"(<encompassingEncounter>.*?)<code [^>]*>", r'\1<code nullFlavor="UNK">'),
+    ("CDA_T05", "prescription", '<templateId root="1.2.250.1.213.1.1.3.48.12"></templateId>', ""),
+    ("CDA_T06", "letter", r'<templateId root="1.3.6.1.4.1.19376.1.5.3.1.4.7.1"></templateId>', ""),
     ("CDA_T01", "letter", '<templateId root="1.3.6.1.4.1.19376.1.5.3.1.4.13"></templateId>', ""),
     ("CDA_T02", "letter", r'(code="10183-2" codeSystem=")[^"]*', r"\g<1>1.2.3"),
     ("CDA_T03", "letter", r'(<substanceAdministration .*?)<id [^>]*></id>', r"\1"),
@@ -362,6 +372,7 @@ MUTATIONS: list[Mutation] = [
     ("CDA_E15", "full_prescription", '<sequenceNumber value="2">', '<sequenceNumber value="1">'),
     ("CDA_E16", "full_prescription", r'<high unit="\[IU\]" value="4">', '<high unit="[IU]" value="3">'),
     ("CDA_E17", "full_prescription", r'<low value="20260110"></low>', '<low value="20260210"></low>'),
+    ("CDA_E19", "full_prescription", 'unit="kg" value="55"', 'unit="mg" value="55"'),
     ("CDA_N01", "file", r'(B64">)[^<]*', r"\1UEsDBA=="),
     (
         "CDA_N02",

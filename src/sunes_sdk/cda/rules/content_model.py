@@ -53,6 +53,7 @@ _NUMBER = r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*"
 VALUES: Final[dict[str, Container]] = {
     "bl": frozenset({"true", "false"}),
     "cs": _Pattern(r"\S+"),
+    "oid": _Pattern(r"[0-2](\.(0|[1-9][0-9]*))+"),
     "uid": _Pattern(_OID_OR_UUID),
     "ts": _Pattern(r"[0-9]{1,8}|([0-9]{9,14}|[0-9]{14}\.[0-9]+)([+\-][0-9]{1,4})?"),
     "int": _Pattern(r"\s*[+-]?\d+\s*"),
@@ -197,7 +198,7 @@ ObservationMedia = @ID @classCode!:ActClass @moodCode!:ActMood R id:II* language
   RELATIONSHIPS
 ObservationRange = @classCode:ActClass @moodCode=EVN.CRT R code:CD? text:ED? value:ANY? interpretationCode:CE?
   sdtc:precondition1* lab:precondition*
-Order = @classCode:ActClass @moodCode=RQO R id:II+ code:CE? priorityCode:CE? ps3-20:accessionNumber*
+Order = @classCode:ActClass @moodCode=RQO R id:II+ code:CE? priorityCode:CE? ps3-20:accessionNumber:II*
 Organization = @classCode=ORG @determinerCode=INSTANCE R id:II* name:ON* telecom:TEL* addr:AD*
   standardIndustryClassCode:CE? asOrganizationPartOf:OrganizationPartOf?
 OrganizationPartOf = @classCode=PART R id:II* code:CE? statusCode:CS? effectiveTime:IVL_TS?
@@ -263,18 +264,18 @@ ANY =
 TypeId = @root!=2.16.840.1.113883.1.3 @extension!
 II = @root:uid @extension @assigningAuthorityName @displayable:bl
 CS = @code:cs
-LabStatus = @code=active,completed
-CD = @code:cs @codeSystem:uid @codeSystemName @codeSystemVersion @displayName originalText:ED? qualifier:CR*
+LabStatus = @code!=active,completed
+CD = @code:cs @codeSystem:oid @codeSystemName @codeSystemVersion @displayName originalText:ED? qualifier:CR*
   translation:CD*
-CE = @code:cs @codeSystem:uid @codeSystemName @codeSystemVersion @displayName originalText:ED? translation:CD*
+CE = @code:cs @codeSystem:oid @codeSystemName @codeSystemVersion @displayName originalText:ED? translation:CD*
 CR = @inverted:bl name:CV? value:CD?
-CV = @code:cs @codeSystem:uid @codeSystemName @codeSystemVersion @displayName originalText:ED?
-CO = @code:cs @codeSystem:uid @codeSystemName @codeSystemVersion @displayName originalText:ED?
+CV = @code:cs @codeSystem:oid @codeSystemName @codeSystemVersion @displayName originalText:ED?
+CO = @code:cs @codeSystem:oid @codeSystemName @codeSystemVersion @displayName originalText:ED?
 BL = @value:bl
 INT = @value:int
 REAL = @value:real
 ST = @representation:Encoding @mediaType @language
-SC = @representation:Encoding @mediaType @language @code:cs @codeSystem:uid @codeSystemName @codeSystemVersion
+SC = @representation:Encoding @mediaType @language @code:cs @codeSystem:oid @codeSystemName @codeSystemVersion
   @displayName
 ED = @representation:Encoding @mediaType @language @compression @integrityCheck @integrityCheckAlgorithm
   reference:TEL? thumbnail:ED?
@@ -297,7 +298,7 @@ EIVL_TS = @value:ts @operator:SetOperator event? offset:IVL_PQ?
 SXPR_TS = @value:ts @operator:SetOperator comp:SXCM_TS+
 PIVL_PPD_TS = @value:ts @operator:SetOperator @alignment @institutionSpecified:bl phase? period?
 PQ = @value:real @unit:cs translation:PQR*
-PQR = @code:cs @codeSystem:uid @codeSystemName @codeSystemVersion @displayName @value:real originalText:ED?
+PQR = @code:cs @codeSystem:oid @codeSystemName @codeSystemVersion @displayName @value:real originalText:ED?
 IVL_PQ = @value:real @unit:cs @operator:SetOperator translation:PQR* low:PQBound? center:PQ? width:PQ? high:PQBound?
 PQBound = @value:real @unit:cs @inclusive:bl translation:PQR*
 IVL_INT = @value:int @operator:SetOperator low:INTBound? center:INT? width:INT? high:INTBound?

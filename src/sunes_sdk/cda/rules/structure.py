@@ -28,13 +28,17 @@ _SAYS = {
 """Data type → attributes of which one is there, unless the element has children."""
 
 
+_CODES = frozenset({"CD", "CE", "CV"})
+
+
 class _Shape(NamedTuple):
     """What a list of children and attributes means for a type.
 
     children: the type of each child, empty when it is not looked at; checks: places of the attributes whose value is
     of a set, with it; retyped: place of xsi:type; misplaced: places of the children that should not be there; absent:
     names of those that should; unknown, lacking: the same of attributes; is_right: none of the four; is_empty: it
-    is a datum, and says neither what it is nor why it is not known.
+    is a datum, and says neither what it is nor why it is not known; is_alone: a code without its code system, or a code
+    system without a code.
     """
 
     children: tuple[str, ...]
@@ -46,6 +50,7 @@ class _Shape(NamedTuple):
     lacking: tuple[str, ...]
     is_right: bool
     is_empty: bool
+    is_alone: bool
 
 
 _shapes: dict[tuple[object, ...], _Shape] = {}
@@ -89,6 +94,7 @@ def _judged(kind: Type, tags: tuple[object, ...], names: tuple[str, ...]) -> _Sh
         names.index(_XSI_TYPE) if _XSI_TYPE in names else None, tuple(misplaced), tuple(absent), unknown, lacking,
         not (misplaced or absent or unknown or lacking),
         kind.name in _SAYS and not tags and _SAYS[kind.name].isdisjoint(names),
+        kind.name in _CODES and ("code" in names) != ("codeSystem" in names),
     )  # fmt: skip
 
 
@@ -100,6 +106,7 @@ class _Walk:
         self.attributes: list[Problem] = []
         self.types: list[Problem] = []
         self.empty: list[Problem] = []
+        self.alone: list[Problem] = []
         if len(_shapes) > _MOST_SHAPES:
             _shapes.clear()
         waiting = [(root, TYPES["ClinicalDocument"])]
@@ -122,6 +129,8 @@ class _Walk:
                 self._say(element, children, shape)
             if shape.is_empty:
                 self.empty.append((element, f"{local(element)} says nothing"))
+            if shape.is_alone:
+                self.alone.append((element, "the code or its codeSystem is missing"))
             for place, allowed in shape.checks:
                 name, value = items[place]
                 if value not in allowed:
@@ -213,22 +222,23 @@ def _blank(view: View) -> Iterator[Problem]:
                 yield element, f"{tag} is empty"
 
 
-_DISTINCT = ("templateId", "id", "addr", "telecom", "translation")
+_DISTINCT = ("id", "addr", "telecom", "translation")
+_DISTINCT_ANYWHERE = ("templateId", "entry", "entryRelationship")
 
 
 @rule(
     "CDA_S06",
-    "in the header, identifiers, templateIds, addresses, telecoms and translations of one thing differ",
+    "what is repeated differs: templateIds and entries; in the header, identifiers, addresses, telecoms, translations",
     hint="write each once",
-    fr="Une même donnée est répétée dans l'en-tête.",
+    fr="Une même donnée est répétée.",
     source="CI-SIS Structuration minimale, data types",
 )
 def _repeated(view: View) -> Iterator[Problem]:
-    for tag in _DISTINCT:
+    for tag in (*_DISTINCT, *_DISTINCT_ANYWHERE):
         for element in view.all(tag):
             following = element.getnext()
             while following is not None and following.tag == element.tag:
-                if _same(element, following) and _in_header(element):
+                if _same(element, following) and (tag in _DISTINCT_ANYWHERE or _in_header(element)):
                     yield following, f"this {tag} is there twice"
                     break
                 following = following.getnext()
@@ -247,15 +257,80 @@ def _in_header(element: etree._Element) -> bool:
     return all(ancestor.tag != f"{V3}structuredBody" for ancestor in element.iterancestors())
 
 
+_PERSONS = ("assignedPerson", "associatedPerson", "guardianPerson")
+
+
 @rule(
     "CDA_S07",
-    "a person or an organisation of the header has one name",
-    hint="write one name; the patient's has several family and given elements",
-    fr="Une personne ou une structure a plusieurs noms.",
+    "a person of the document has a name; a person or an organisation of the header has no more than one",
+    hint="write one name, with its family; the patient's has several family and given elements",
+    fr="Une personne n'a pas de nom, ou une personne ou une structure en a plusieurs.",
     source="CI-SIS Structuration minimale",
 )
 def _names(view: View) -> Iterator[Problem]:
+    for tag in _PERSONS:
+        for person in view.all(tag):
+            if next(person.iterchildren(f"{V3}name"), None) is None:
+                yield person, "there is no name"
     for name in view.all("name"):
         following = name.getnext()
         if following is not None and following.tag == name.tag and _in_header(name):
             yield following, "a second name"
+
+
+@rule(
+    "CDA_S08",
+    "a code has its code system, and the codes of the header their displayName",
+    hint="write code, codeSystem and displayName together, from the value set",
+    fr="Un code est incomplet : il lui manque sa nomenclature ou son libellé.",
+    source="CI-SIS Structuration minimale, data types",
+)
+def _complete_codes(view: View) -> Iterator[Problem]:
+    yield from _walk(view).alone
+    for tag in ("confidentialityCode", "standardIndustryClassCode"):
+        for element in view.all(tag):
+            if element.get("code") is not None and element.get("displayName") is None and _in_header(element):
+                yield element, "displayName is missing"
+
+
+@rule(
+    "CDA_S09",
+    "an embedded file says that it is base64, and of which media type",
+    hint='write mediaType and representation="B64" on the value of observationMedia',
+    fr="Un fichier joint ne dit pas son type ou son encodage.",
+    source="CI-SIS Modèles de contenus CDA",
+)
+def _files(view: View) -> Iterator[Problem]:
+    for file in view.files:
+        if not file.is_body and (file.element.get("representation") != "B64" or not file.media_type):
+            yield file.element, "mediaType or representation is missing"
+
+
+_NEVER_NULL = (
+    ("encompassingEncounter", ("code", "id")),
+    ("assignedAuthor", ("code",)),
+    ("associatedEntity", ("code", "id")),
+    ("code", ("translation",)),
+)
+
+
+@rule(
+    "CDA_S10",
+    "no nullFlavor on the code and id of the encounter and of participants, on the author's code, on a translation",
+    hint="write the value, or leave the element out where the model allows it",
+    fr="Une donnée obligatoire de l'en-tête est déclarée inconnue.",
+    source="CI-SIS Structuration minimale",
+)
+def _null(view: View) -> Iterator[Problem]:
+    for parent, names in _NEVER_NULL:
+        for element in view.all(parent):
+            for child in element.iterchildren(*(V3 + name for name in names)):
+                if child.get("nullFlavor") is not None and _in_header(child):
+                    yield child, "a nullFlavor is not allowed here"
+    for participant in view.children("participant"):
+        for bound in participant.iterfind(f"{V3}time/{V3}high"):
+            if bound.get("nullFlavor") is not None:
+                yield bound, "a nullFlavor is not allowed here"
+    for translation in view.all("translation"):
+        if len(list(translation.iterchildren(f"{V3}qualifier"))) > 1 and _in_header(translation):
+            yield translation, "more than one qualifier"

@@ -27,7 +27,7 @@ section S.127 +1.3.6.1.4.1.19376.1.5.3.1.3.1 code=42349-1@L
 section S.146 +1.3.6.1.4.1.19376.1.5.3.1.3.22 code=10183-2@L
 section S.150 +1.3.6.1.4.1.19376.1.5.3.1.3.27 code=30954-2@L
 section S.163.1 +S.163 +1.3.6.1.4.1.19376.1.5.3.1.1.21.2.9 +1.3.6.1.4.1.19376.1.7.3.1.1.13.7 code=42545-4@L
-section S.171 +1.3.6.1.4.1.19376.1.9.1.2.1 code=57828-6@L
+section S.171 +1.3.6.1.4.1.19376.1.9.1.2.1 code=57828-6@L ^E.83
 section S.205 *1.2.840.10008.9.2 code=55752-0@L id title
 section S.206 *1.2.840.10008.9.3 code=55111-9@L id title
 section S.207 *1.2.840.10008.9.4 code=18834-2@L id title text
@@ -37,16 +37,16 @@ section S.210 *1.2.840.10008.9.6 code=55107-7@L id title text author/assignedAut
 section S.211 *1.2.840.10008.9.7 code=55115-0@L id title text
 section S.213 +2.16.840.1.113883.10.20.22.2.39 code=11329-0@L id title text
 section S.214 +2.16.840.1.113883.10.20.22.2.37 code=55109-3@L id title text
-section S.215 *1.2.840.10008.9.8 code=73569-6@L id title text
+section S.215 *1.2.840.10008.9.8 code=73569-6@L id title text ~E.165
 section S.217 +2.16.840.1.113883.10.20.6.1.1 code=121181@D id title text
-section S.243 code=55108-5@L
+section S.243 code=55108-5@L ~E.18
 entry E.21 *1.3.6.1.4.1.19376.1.3.1
 act E.32 *1.3.6.1.4.1.19376.1.5.3.1.4.2 *2.16.840.1.113883.10.20.1.40 code=48767-8@L text/reference status
 act E.87 *1.3.6.1.4.1.19376.1.9.1.3.9.1 code=N,G@2.16.840.1.113883.5.1070 status
 act E.107 *1.3.6.1.4.1.19376.1.3.1.3
 act E.155 *1.2.840.10008.9.16 code=113014@D
 act E.156 *1.2.840.10008.9.17 code=113015@D code/qualifier{1} code/qualifier/name=121139@D
-organizer E.18 code=55107-7@L component status
+organizer E.18 code=55107-7@L id component status ~E.48.18
 organizer E.78 *1.3.6.1.4.1.19376.1.3.1.4
 organizer E.79 *1.3.6.1.4.1.19376.1.3.1.5
 observation E.48 +1.3.6.1.4.1.19376.1.5.3.1.4.13 text/reference effectiveTime status code
@@ -62,28 +62,32 @@ observation E.48.14 +E.48 code=GEN-180@T value{1}
 observation E.48.15 +E.48 code=GEN-181@T value{1}
 observation E.48.16.1 +E.48 +E.48.16 code=GEN-065@T
 observation E.48.18 +E.48 code=69764-9@L id value
-observation E.80 +1.3.6.1.4.1.19376.1.3.1.6
+observation E.80 +1.3.6.1.4.1.19376.1.3.1.6 interpretationCode@code
 observation E.150 *2.16.840.1.113883.10.20.6.2.13 id{1} code{1} statusCode{1} value{1} targetSiteCode{1}
 observation E.154 *2.16.840.1.113883.10.20.6.2.14 id{1} code statusCode{1} value targetSiteCode{1}
 observation E.157 *1.2.840.10008.9.18 id{1}
 procedure E.77 *1.3.6.1.4.1.19376.1.3.1.2
-procedure E.153 *1.2.840.10008.9.14 id{1}
+procedure E.153 *1.2.840.10008.9.14 id{1} targetSiteCode/originalText?/reference
 procedure E.165 code=121290@D participant/participantRole/code=113850@D participant/participantRole/playingEntity
 substanceAdministration E.42 +2.16.840.1.113883.10.20.1.24 +1.3.6.1.4.1.19376.1.5.3.1.4.7 code=DRUG@A id{1}
-  text/reference effectiveTime?/low effectiveTime?/high status
+  text/reference effectiveTime?/low effectiveTime?/high doseQuantity?/low doseQuantity?/high status
 substanceAdministration E.83 +2.16.840.1.113883.10.20.1.24 +1.3.6.1.4.1.19376.1.5.3.1.4.7 +1.3.6.1.4.1.19376.1.9.1.3.2
-  code=DRUG@A id{1} text/reference effectiveTime?/low status
+  code=DRUG@A id{1} text/reference effectiveTime?/low status repeatNumber
+  ~E.48.12 ~E.48.13 ~E.48.14 ~E.48.15 ~1.3.6.1.4.1.19376.1.9.1.3.1 doseQuantity?/low doseQuantity?/high
+  consumable/manufacturedProduct/manufacturedMaterial@determinerCode
 substanceAdministration E.151 *1.2.840.10008.9.13 status consumable/manufacturedProduct/manufacturedMaterial/code
   consumable/manufacturedProduct/manufacturedMaterial/name
 substanceAdministration E.173 code consumable/manufacturedProduct/manufacturedMaterial/code
   consumable/manufacturedProduct/manufacturedMaterial/name
-supply E.86 *1.3.6.1.4.1.19376.1.9.1.3.8 independentInd quantity
+supply E.86 *1.3.6.1.4.1.19376.1.9.1.3.8 independentInd quantity independentInd@value quantity@value
 manufacturedProduct E.43 *1.3.6.1.4.1.19376.1.5.3.1.4.7.2 *2.16.840.1.113883.10.20.1.53 manufacturedMaterial/name
+  manufacturedMaterial/code
 """
 """One template a line: element, templateId, then what goes with it.
 
 `+OID`: this templateId too; `*OID`: the same, and the other way round; `path=code@system`: a fixed code; `path`: there
-is one; `path{1}`: exactly one; `a?/b`: a b if there is an a; `status`: statusCode is `completed`. `S.`, `E.` and `@L`…
+is one; `path{1}`: exactly one; `a?/b`: a b if there is an a; `a@x`: the attribute x, if there is an a; `status`:
+statusCode is `completed`; `~OID`: that template is inside; `^OID`: every entry has that template. `S.`, `E.`, `@L`…
 are shortened.
 """
 
@@ -94,20 +98,28 @@ _SYSTEMS: Final = {
     "D": "1.2.840.10008.2.16.4",
     "A": "2.16.840.1.113883.5.4",
 }
-_TOKEN = re.compile(r"(?P<with>[+*])(?P<oid>\S+)|(?P<at>[\w/]+)=(?P<codes>\S+)@(?P<system>\S+)|"
-                    r"(?P<path>\w+\?/\w+|[\w/]+)(?P<once>\{1\})?")  # fmt: skip
+_TOKEN = re.compile(
+    r"(?P<with>[+*~^])(?P<oid>\S+)"
+    r"|(?P<of>[\w/]+)@(?P<attribute>\w+)(?!\S)"
+    r"|(?P<at>[\w/]+)=(?P<codes>\S+)@(?P<system>\S+)"
+    r"|(?P<path>[\w/]+\?/\w+|[\w/]+)(?P<once>\{1\})?"
+)
 
 
 @dataclass(slots=True)
 class Template:
     """What a line says. companions: the other templateIds; required: path → exactly one; conditional:
-    path that counts when its first step is there; codes: path → fixed codes."""
+    (path, what is under it when it is there); attributes: the same; inside, entries: templateIds; codes:
+    path → fixed codes."""
 
     tag: str
     oid: str
     companions: list[str]
     required: dict[tuple[str, ...], bool]
-    conditional: list[tuple[str, str]]
+    conditional: list[tuple[tuple[str, ...], str]]
+    attributes: list[tuple[tuple[str, ...], str]]
+    inside: list[str]
+    entries: list[str]
     codes: dict[tuple[str, ...], tuple[frozenset[str], str]]
     is_completed: bool = False
 
@@ -125,10 +137,16 @@ def _table() -> dict[tuple[str, str], list[Template]]:
     found: dict[tuple[str, str], list[Template]] = {}
     for line in TEMPLATES.replace("\n  ", " ").strip().splitlines():
         tag, oid, rest = (line + " ").split(" ", 2)
-        template = Template(V3 + tag, _full(oid), [], {}, [], {})
+        template = Template(V3 + tag, _full(oid), [], {}, [], [], [], [], {})
         keys = [template.oid]
         for token in _TOKEN.finditer(rest):
-            if token["with"]:
+            if token["with"] == "~":
+                template.inside.append(_full(token["oid"]))
+            elif token["with"] == "^":
+                template.entries.append(_full(token["oid"]))
+            elif token["of"]:
+                template.attributes.append((_path(token["of"]), token["attribute"]))
+            elif token["with"]:
                 template.companions.append(_full(token["oid"]))
                 if token["with"] == "*":
                     keys.append(template.companions[-1])
@@ -138,8 +156,8 @@ def _table() -> dict[tuple[str, str], list[Template]]:
             elif token["path"] == "status":
                 template.is_completed = True
             elif "?" in token["path"]:
-                first, last = _path(token["path"].replace("?", ""))
-                template.conditional.append((first, last))
+                *first, last = _path(token["path"].replace("?", ""))
+                template.conditional.append((tuple(first), last))
             else:
                 template.required[_path(token["path"])] = bool(token["once"])
         for key in keys:
@@ -224,10 +242,55 @@ def _contents(view: View) -> Iterator[Problem]:
                 yield element, f"{_named(path)} is missing"
             elif once and len(found) > 1:
                 yield found[1], "there must be only one"
-        for first, last in template.conditional:
-            holder = next(element.iterchildren(first), None)
-            if holder is not None and next(holder.iterchildren(last), None) is None:
-                yield holder, f"{_named((last,))} is missing"
+        for path, last in template.conditional:
+            for holder in _at(element, path)[:1]:
+                if next(holder.iterchildren(last), None) is None:
+                    yield holder, f"{_named((last,))} is missing"
+        for path, attribute in template.attributes:
+            for holder in _at(element, path)[:1]:
+                if attribute not in holder.attrib:
+                    yield holder, f"the attribute {attribute} is missing"
+
+
+@rule(
+    "CDA_T05",
+    "a section or an entry holds the entries that its model asks for, and no other where it says so",
+    hint="add the entry with its templateIds",
+    fr="Une entrée obligatoire manque, ou ne déclare pas son modèle.",
+)
+def _inside(view: View) -> Iterator[Problem]:
+    for element, template in _found(view):
+        for oid in template.inside:
+            if not any(element in held.iterancestors(template.tag) for held in view.templates.get(oid, ())):
+                yield element, f"no entry of the template {oid}"
+        for oid in template.entries:
+            for entry in element.iterchildren(f"{V3}entry"):
+                for act in entry.iterchildren(etree.Element):
+                    if act.tag != f"{V3}templateId" and all(act is not e for e in view.templates.get(oid, ())):
+                        yield act, f"it is not of the template {oid}"
+
+
+_DOSING = frozenset(f"1.3.6.1.4.1.19376.1.5.3.1.4.{n}" for n in ("7.1", "8", "9", "10", "11"))
+
+
+@rule(
+    "CDA_T06",
+    "a treatment says how its doses are given (one dosing mode), and its second time is an operator A",
+    hint="declare normal, tapered, split, conditional or combined dosing; write the frequency with operator A",
+    fr="Le mode d'administration d'un traitement n'est pas déclaré.",
+)
+def _dosing(view: View) -> Iterator[Problem]:
+    for element, template in _found(view):
+        if template.oid not in _MEDICATIONS:
+            continue
+        if _DOSING.isdisjoint(t.get("root") for t in element.iterchildren(f"{V3}templateId")):
+            yield element, "no templateId of a dosing mode"
+        for time in list(element.iterchildren(f"{V3}effectiveTime"))[1:]:
+            if time.get("operator") != "A":
+                yield time, "the operator is not A"
+
+
+_MEDICATIONS = (_full("E.42"), _full("E.83"))
 
 
 @rule(
