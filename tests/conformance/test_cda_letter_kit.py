@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from sunes_sdk.cda import (
 )
 from sunes_sdk.cda.oracle import Oracle
 from sunes_sdk.cda.reader import clinical_document
+from sunes_sdk.cda.rules import RULES
 from sunes_sdk.model import Identity, IdentityStatus
 from sunes_sdk.testing import sample_letters as letters
 from sunes_sdk.testing import samples
@@ -181,6 +183,28 @@ def test_the_kit_judges_the_new_parts(
     assert count == 1
     codes = {f.code for f in oracle.check(text.encode()).errors}
     assert f"KIT_{profile}" in codes, codes
+
+
+def test_our_rules_say_what_the_official_validator_lets_pass(oracle: Oracle) -> None:
+    """The kit refuses the mutation of each rule of the letters, unless the rule is marked as one it is silent on."""
+    source = Path(__file__).parents[1] / "unit" / "test_cda_rules.py"
+    spec = importlib.util.spec_from_file_location("rules_of_letters", source)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    mutations = [m for m in module.MUTATIONS if re.match("CDA_[ACL][0-9]", m[0])]
+    assert len(mutations) > 35
+    texts = {name: module.DOCUMENTS[name]().content for name in {m[1] for m in mutations}}
+    silent = {r.code for r in RULES if r.kit_is_silent}
+    wrong = []
+    for mutation in mutations:
+        # Named, because a document without the templateId of its volet would not be judged by it.
+        volet = "CI-SIS_LDL-EES_2022.01" if mutation[1] == "admission" else "CI-SIS_LDL-SES_2022.01"
+        report = oracle.check(module.mutate(texts[mutation[1]], mutation), volet=volet)
+        if report.ok is not (mutation[0] in silent):
+            wrong.append((mutation[0], [f.code for f in report.errors]))
+    assert not wrong
 
 
 def test_a_runner_that_is_not_ours_agrees(kit: Path, tmp_path: Path) -> None:
