@@ -21,7 +21,10 @@ from sunes_sdk.cda import (
     Quantity,
     check,
 )
+from sunes_sdk.cda.documents.imaging import PregnancyStatus
+from sunes_sdk.cda.documents.measures import VITAL_SIGN_UNITS, Measure
 from sunes_sdk.cda.documents.treatments import EMDN
+from sunes_sdk.cda.documents.vital_signs import VitalSign, VitalSignKind
 from sunes_sdk.model import Code
 from sunes_sdk.testing import samples
 
@@ -163,3 +166,45 @@ def test_files_do_not_show_in_repr() -> None:
     shown = repr(prescription())
     assert "PNG" not in shown
     assert "%PDF" not in shown
+
+
+# --- vital signs -----------------------------------------------------------------------------------------------------
+
+NORMAL = {
+    "/min": Decimal(60), "%": Decimal(98), "mm[Hg]": Decimal(120), "Cel": Decimal("37.2"), "cm": Decimal(170),
+    "kg": Decimal("55.5"), "kg/m2": Decimal(19),
+}  # fmt: skip
+SIGNS = tuple(
+    VitalSign(kind=kind, measure=Measure(value=NORMAL[unit], unit=unit), at=samples.ADMITTED)
+    for kind in VitalSignKind
+    if (unit := VITAL_SIGN_UNITS[kind][0])
+)
+
+
+def test_vital_signs_say_the_same_in_entries_and_table() -> None:
+    today = VitalSign(kind=VitalSignKind.WEIGHT, measure=Measure(value=Decimal(56), unit="kg"), at=date(2026, 1, 14))
+    document = rendered(vital_signs=(*SIGNS, today))
+    organizer = "//c:organizer[c:code/@code='85353-1']"
+    assert found(document, f"{organizer}/c:component//c:code/@code") == [*(k.value for k in VitalSignKind), "29463-7"]
+    assert found(document, f"{organizer}/c:effectiveTime/@value") == ["20260114"]
+    rows = found(document, "//c:section[c:code/@code='8716-3']//c:tr[@ID]/c:td/text()")
+    assert rows[-3:] == ["14/01/2026", "Poids (mesuré)", "56 kg"]
+    assert "37,2 Cel" in rows
+
+
+@pytest.mark.parametrize("kind", VitalSignKind)
+def test_a_vital_sign_in_another_unit_is_refused(kind: VitalSignKind) -> None:
+    with pytest.raises(ModelError) as caught:
+        VitalSign(kind=kind, measure=Measure(value=Decimal(1), unit="mmol/L"), at=samples.ADMITTED)
+    assert (caught.value.code, caught.value.path) == ("VITAL_SIGN_UNIT", "VitalSign.measure.unit")
+    assert VITAL_SIGN_UNITS[kind][0] in caught.value.hint
+    assert caught.value.hint_fr
+
+
+@pytest.mark.parametrize("status", PregnancyStatus)
+def test_the_pregnancy_is_said_by_its_code_and_label(status: PregnancyStatus) -> None:
+    document = rendered(pregnancy=status)
+    observation = "//c:observation[c:code/@code='11449-6']"
+    assert found(document, f"{observation}/c:value/@code") == [status.value]
+    (label,) = found(document, f"{observation}/c:value/@displayName")
+    assert found(document, "//c:section[c:code/@code='10162-6']/c:text//text()") == [label]

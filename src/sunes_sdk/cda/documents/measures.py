@@ -137,3 +137,19 @@ def check_bounds(low: Decimal | None, high: Decimal | None) -> None:
     if low is not None and high is not None and low > high:
         raise invalid("CDA_INTERVAL", "the low bound is above the high one", rule="HL7 IVL_PQ", path="low",
                       hint="swap the bounds", hint_fr="La borne basse dépasse la borne haute.")  # fmt: skip
+
+
+_LENGTHS = ("cm", "m", "[in_us]", "[in_uk]")
+VITAL_SIGN_UNITS = {
+    "9279-1": ("/min",),
+    "8867-4": ("/min",),
+    "2708-6": ("%",),
+    "8480-6": ("mm[Hg]",),
+    "8462-4": ("mm[Hg]",),
+    "8310-5": ("Cel", "[degF]"),
+    "8302-2": _LENGTHS,
+    "8287-5": _LENGTHS,
+    "29463-7": ("kg", "g", "[lb_av]", "[oz_av]"),
+    "39156-5": ("kg/m2",),
+}
+"""LOINC code of a vital sign → the units that it may have (IHE PCC Vital Signs Observation)."""

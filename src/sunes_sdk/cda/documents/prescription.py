@@ -27,7 +27,9 @@ from ..sections import (
     section,
 )
 from ._base import ClinicalDocument
+from .imaging import PregnancyStatus
 from .treatments import PrescribedDevice, PrescribedTreatment, write_prescribed, write_prescribed_device
+from .vital_signs import VitalSign, pregnancy_section, vital_signs_section
 
 EPU_ROOT = "1.2.250.1.215.500.1.1"
 """Root of the unique number of an e-prescription (Cnam)."""
@@ -84,10 +86,10 @@ class MedicationPrescription(ClinicalDocument):
     treatments 0..* and devices 0..*, one at least; valid_until 1..1 and valid_from 0..1 (time of writing when not
     given): validity; version: of the volet, `2022.01`, `2023.01` or `2024.01`; pdf_copy: the prescription as PDF,
     mandatory in 2024.01; barcode: image of its 2D code, with barcode_media_type, mandatory before; epu 0..1: unique
-    number of the e-prescription, when the Cnam gave one; flags 0..*; comment 0..1; replaced 0..1: the professional
-    whom the author stands in for; dispenser 0..1: who is to deliver (mandatory for a *traitement de substitution aux
-    opiacés* on a secured prescription), dispense_by 0..1: until when; discharge: it is the *ordonnance de sortie* of
-    the stay.
+    number of the e-prescription, when the Cnam gave one; flags 0..*; comment 0..1; vital_signs 0..*: weight, height…;
+    pregnancy 0..1: status of the patient; replaced 0..1: the professional whom the author stands in for; dispenser
+    0..1: who is to deliver (mandatory for a *traitement de substitution aux opiacés* on a secured prescription),
+    dispense_by 0..1: until when; discharge: it is the *ordonnance de sortie* of the stay.
     Raises ModelError (`PRESCRIPTION_EMPTY`, `PRESCRIPTION_VALIDITY`, `PRESCRIPTION_BARCODE`, `PRESCRIPTION_PDF_COPY`,
     `PRESCRIPTION_DISPENSER`), CdaError (`CDA_PDF_UNREADABLE`, `CDA_PDF_ACTIVE`).
     """
@@ -113,6 +115,8 @@ class MedicationPrescription(ClinicalDocument):
     epu: str | None = None
     flags: frozenset[PrescriptionFlag] = frozenset()
     comment: str | None = None
+    vital_signs: tuple[VitalSign, ...] = ()
+    pregnancy: PregnancyStatus | None = None
     replaced: Actor | None = None
     dispenser: Actor | None = None
     dispense_by: AwareDatetime | None = None
@@ -203,6 +207,10 @@ class MedicationPrescription(ClinicalDocument):
             parts.append(section(draft, _DEVICES, narrative, *lines))
         if self.comment:
             parts.append(comment_section(draft, self.comment))
+        if self.vital_signs:
+            parts.append(vital_signs_section(draft, self.vital_signs))
+        if self.pregnancy:
+            parts.append(pregnancy_section(draft, self.pregnancy))
         if self.pdf_copy:
             parts.append(pdf_copy_section(draft, self.pdf_copy))
         return f"<structuredBody>{''.join(parts)}</structuredBody>"

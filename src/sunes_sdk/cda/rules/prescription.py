@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from lxml import etree
 
 from ..._core.findings import Severity
+from ..documents.measures import VITAL_SIGN_UNITS
 from ..reader import V3
 from .engine import EP_MED_DM, Problem, RuleSet, View, find, findall, text_of
 
@@ -372,3 +373,21 @@ def _info(view: View) -> Iterator[Problem]:
             known = code is not None and code.get("code") in _INFO_CODES
             if event is not None and event.get("classCode") == "INFO" and not known:
                 yield documentation, "this code is not in the list"
+
+
+_VITAL_SIGN = "1.3.6.1.4.1.19376.1.5.3.1.4.13.2"
+
+
+@rule(
+    "CDA_E19",
+    "a vital sign is in a unit of its kind",
+    hint="use VitalSign: kg for a weight, cm or m for a height, Cel for a temperature",
+    fr="L'unité d'un signe vital n'est pas celle attendue.",
+    source="IHE PCC Vital Signs Observation",
+)
+def _vital_signs(view: View) -> Iterator[Problem]:
+    for sign in view.templates.get(_VITAL_SIGN, ()):
+        code, value = find(sign, "code"), find(sign, "value")
+        units = VITAL_SIGN_UNITS.get(code.get("code") or "", ()) if code is not None else ()
+        if units and value is not None and value.get("nullFlavor") is None and value.get("unit") not in units:
+            yield value, f"the unit is not one of {', '.join(units)}"
