@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 from .._core.hl7time import format_date
 from .._core.xml import escape_attribute, escape_text
@@ -83,6 +84,7 @@ def element(tag: str, text: str) -> str:
     return f"<{tag}>{escape_text(text)}</{tag}>"
 
 
+@lru_cache(maxsize=64)
 def null(tag: str, flavor: NullFlavor) -> str:
     return f'<{tag} nullFlavor="{flavor.value}"></{tag}>'
 
@@ -139,6 +141,8 @@ def cd(
     translations: Iterable[Code | Translation] = (),
 ) -> str:
     """CE or CD from a `Code`; XSD order of its children: originalText, qualifier*, translation*."""
+    if not (original or qualifiers or translations):
+        return _plain_cd(tag, code, xsi_type)
     content = original.original_text if original else ""
     content += qualifiers
     for each in translations:
@@ -146,6 +150,11 @@ def cd(
     return coded(
         tag, code.code, code.display, code.system, code.system_name, xsi_type=xsi_type, content=content
     )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)  # codes come from tables: the same few hundred again and again
+def _plain_cd(tag: str, code: Code, xsi_type: str) -> str:
+    return coded(tag, code.code, code.display, code.system, code.system_name, xsi_type=xsi_type)
 
 
 def translation(value: Code | Translation) -> str:
@@ -246,7 +255,8 @@ def address(value: Address) -> str:
     if value.lines:
         inner = "".join([element("streetAddressLine", line) for line in value.lines])
     else:
-        inner = "".join([element(tag, text) for name, tag in _ADDRESS_PARTS if (text := getattr(value, name))])
+        given = value.__dict__
+        inner = "".join([element(tag, text) for name, tag in _ADDRESS_PARTS if (text := given[name])])
     return f"<addr{use}>{inner}</addr>"
 
 

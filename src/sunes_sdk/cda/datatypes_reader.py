@@ -6,6 +6,7 @@ The writing side is `datatypes`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from lxml import etree
@@ -53,10 +54,12 @@ def code_of(element: etree._Element | None) -> Code | None:
     code, system = element.get("code"), element.get("codeSystem")
     if not (code and code.strip() and system and system.strip()):
         return None
-    return Code(
-        code=code, system=system, display=element.get("displayName") or "",
-        system_name=element.get("codeSystemName") or "",
-    )  # fmt: skip
+    return _code(code, system, element.get("displayName") or "", element.get("codeSystemName") or "")
+
+
+@lru_cache(maxsize=1024)  # codes come from tables: the same few hundred again and again
+def _code(code: str, system: str, display: str, system_name: str) -> Code:
+    return Code(code=code, system=system, display=display, system_name=system_name)
 
 
 _ADDRESS_PARTS = {

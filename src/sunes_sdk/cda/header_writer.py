@@ -580,7 +580,7 @@ def _entity(
     person: str = "assignedPerson",
     organization: str = "representedOrganization",
 ) -> str:
-    """assignedAuthor, assignedEntity, associatedEntity.
+    """assignedAuthor, assignedEntity, associatedEntity … with what is inside.
 
     complete: an absent telecom or address of the organisation is said (NAV), CR-BIO wants it (B03, B05).
     """

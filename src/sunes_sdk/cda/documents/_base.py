@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from ..._core.errors import CdaError
-from ...model import Actor, Code, Model, Organization, Patient, RelatedPerson, Stay, Telecom
+from ...model import Actor, Code, Device, Guardian, Model, Organization, Patient, RelatedPerson, Stay, Telecom
 from ...model._base import invalid
 from ...model.code import Oid
 from ...terminology import code as terminology_code
@@ -130,46 +130,54 @@ class ClinicalDocument(Model, ABC):
             raise invalid("CDA_RELATED", "a document replaces another or transforms one, not both",
                           rule="SMDS relatedDocument 0..1", path="transforms", hint="give one of them",
                           hint_fr="Un document remplace un autre document ou le transforme, pas les deux.")  # fmt: skip
-        for path, telecoms in self._telecoms():
-            for telecom in telecoms:
-                if telecom.value.startswith("https:"):
-                    raise invalid("CDA_TELECOM", "a CDA document takes no https: telecom", path=path,
-                                  rule="CI-SIS Telecom: tel, fax, mailto, http, ftp, mllp (CDA_H38)",
-                                  hint="give a telephone or a mailbox, or leave it out",
-                                  hint_fr="Une adresse https n'est pas admise dans un document CDA.")  # fmt: skip
-        for path, actor in (("author", self.author), *(("co_authors", a) for a in self.co_authors)):
-            if isinstance(actor, Actor) and actor.function:
-                check_function(actor, f"{path}.function")
+        for path, telecom in self._telecoms():
+            if telecom.value.startswith("https:"):
+                raise invalid("CDA_TELECOM", "a CDA document takes no https: telecom", path=path,
+                              rule="CI-SIS Telecom: tel, fax, mailto, http, ftp, mllp (CDA_H38)",
+                              hint="give a telephone or a mailbox, or leave it out",
+                              hint_fr="Une adresse https n'est pas admise dans un document CDA.")  # fmt: skip
+        if self.author.function:
+            check_function(self.author, "author.function")
+        for author in self.co_authors:
+            if isinstance(author, Actor):
+                check_function(author, "co_authors.function")
         return self
 
-    def _telecoms(self) -> Iterator[tuple[str, tuple[Telecom, ...]]]:
+    def _telecoms(self) -> Iterator[tuple[str, Telecom]]:
         """What people and structures of the header are reached by, with the place in this model."""
-        yield "patient.telecoms", self.patient.telecoms
-        for guardian in self.patient.guardians:
-            yield "patient.guardians.telecoms", guardian.telecoms
-        yield "custodian.telecoms", self.custodian.telecoms
-        yield "stay.organization.telecoms", self.stay.organization.telecoms
-        for name, people in (
-            ("author", (self.author,)),
+        patient, stay = self.patient, self.stay
+        for path, telecoms in (
+            ("patient", patient.telecoms),
+            ("custodian", self.custodian.telecoms),
+            ("stay.organization", stay.organization.telecoms),
+        ):
+            for telecom in telecoms:
+                yield f"{path}.telecoms", telecom
+        for guardian in patient.guardians:
+            yield from _reached("patient.guardians", guardian)
+        yield from _reached("author", self.author)
+        for path, one in (
+            ("data_enterer", self.data_enterer),
+            ("legal_authenticator", self.legal_authenticator),
+            ("stay.responsible", stay.responsible),
+        ):
+            if one:
+                yield from _reached(path, one)
+        for path, people in (
             ("co_authors", self.co_authors),
             ("authors", self.authors),
-            ("data_enterer", (self.data_enterer,)),
             ("informants", self.informants),
-            ("legal_authenticator", (self.legal_authenticator,)),
-            ("authenticators", [a.actor for a in self.authenticators]),
             ("recipients", self.recipients),
-            ("participants", [p.actor for p in self.participants]),
-            ("encounter_participants", [p.actor for p in self.encounter_participants]),
-            ("stay.responsible", (self.stay.responsible,)),
         ):
             for who in people:
-                if isinstance(who, Actor):
-                    yield f"{name}.professional.telecoms", who.professional.telecoms
-                    yield f"{name}.organization.telecoms", who.organization.telecoms
-                elif isinstance(who, Patient | RelatedPerson):
-                    yield f"{name}.telecoms", who.telecoms
-                elif who is not None and who.organization:
-                    yield f"{name}.organization.telecoms", who.organization.telecoms
+                yield from _reached(path, who)
+        for path, acting in (
+            ("authenticators", self.authenticators),
+            ("participants", self.participants),
+            ("encounter_participants", self.encounter_participants),
+        ):
+            for each in acting:
+                yield from _reached(f"{path}.actor", each.actor)
 
     def revise(self, of: CdaDocument, **changes: Any) -> Self:
         """The next version of a rendered document: same set, next number, replacing it (RPLC).
@@ -330,3 +338,16 @@ def _place(organization: Organization) -> HeaderOrganization:
     return HeaderOrganization(
         id=None, name=organization.name, addresses=(organization.address,) if organization.address else ()
     )
+
+
+def _reached(path: str, who: Actor | Device | Guardian | Patient | RelatedPerson) -> Iterator[tuple[str, Telecom]]:
+    """The telecoms of someone and of the structure beside."""
+    if isinstance(who, Actor):
+        for telecom in who.professional.telecoms:
+            yield f"{path}.professional.telecoms", telecom
+    elif not isinstance(who, Device):
+        for telecom in who.telecoms:
+            yield f"{path}.telecoms", telecom
+    if isinstance(who, Actor | Device | Guardian) and who.organization:
+        for telecom in who.organization.telecoms:
+            yield f"{path}.organization.telecoms", telecom
