@@ -153,12 +153,13 @@ class Narrative:
 class SectionKind:
     """What all sections of one template share, prepared once: templateIds, code, default title."""
 
-    __slots__ = ("code", "templates", "title")
+    __slots__ = ("code", "templates", "title", "title_xml")
 
     def __init__(self, *templates: str, code: tuple[str, str, str] | None = None, title: str = "") -> None:
         self.templates = dt.templates(*templates)
         self.code = dt.coded("code", *code, "LOINC" if code[2] == LOINC else "") if code else ""
         self.title = title
+        self.title_xml = dt.element("title", title)
 
 
 def section(
@@ -185,7 +186,7 @@ def section(
             kind.templates,
             draft.id() if with_id else "",
             code or kind.code,
-            dt.element("title", title or kind.title),
+            dt.element("title", title) if title else kind.title_xml,
             narrative,
             authors,
             *entries,
