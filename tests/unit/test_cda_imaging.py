@@ -198,6 +198,19 @@ def test_a_key_image_says_why_it_is_shown(full: etree._Element) -> None:
     assert any("Meilleure illustration" in "".join(row.itertext()) for row in full.iter("{urn:hl7-org:v3}td"))
 
 
+@pytest.mark.parametrize(
+    ("given", "mutated"),
+    [
+        (b'<templateId root="1.2.250.1.213.1.1.3.163"></templateId>', b""),
+        (b'<value code="121080"', b'<value code="121081"'),
+    ],
+)
+def test_a_purpose_that_says_nothing_is_refused(given: bytes, mutated: bytes) -> None:
+    content = reports.imaging_report().render(issuer()).content
+    assert given in content
+    assert "CDA_I22" in [f.code for f in check(content.replace(given, mutated))]
+
+
 def test_every_purpose_is_of_the_value_set() -> None:
     assert {p.value for p in ReferencePurpose} == {c.code for c in value_set("JDV_OBJECTIF_REFERENCE").concepts}
 

@@ -29,6 +29,7 @@ _DCM = "1.2.840.10008.2.16.4"
 _OBSERVATION = "1.2.250.1.213.1.1.3.150"
 _QUANTITY = "1.2.250.1.213.1.1.3.154"
 _INSTANCE = "1.2.250.1.213.1.1.3.157"
+_PURPOSE = "1.2.250.1.213.1.1.3.163"
 _CLINICAL, _REQUEST, _HISTORY = ("1.2.250.1.213.1.1.2." + n for n in ("205", "211", "213"))
 _ADDENDUM, _COMPLICATIONS, _EXPOSURE = ("1.2.250.1.213.1.1.2." + n for n in ("210", "214", "215"))
 _SECTIONS = {
@@ -410,8 +411,12 @@ def _instance(view: View) -> Iterator[Problem]:
         if link is not None and (link.get("mediaType") != "application/dicom" or find(link, "reference") is None):
             yield link, "not a link to application/dicom"
         for relation in findall(instance, "entryRelationship"):
-            purpose = find(relation, "observation", "value")
-            if purpose is not None and not _coded_in("JDV_OBJECTIF_REFERENCE", purpose):
+            if relation.get("typeCode") != "RSON":
+                continue
+            observation, purpose = find(relation, "observation"), find(relation, "observation", "value")
+            if observation is None or not _has(observation, _PURPOSE) or find(observation, "code") is None:
+                yield relation, "not a purpose (templateId, code)"
+            elif purpose is not None and not _coded_in("JDV_OBJECTIF_REFERENCE", purpose):
                 yield purpose, "not in JDV_OBJECTIF_REFERENCE"
 
 
