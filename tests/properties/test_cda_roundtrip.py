@@ -34,7 +34,15 @@ from sunes_sdk.cda import (
     read_header,
 )
 from sunes_sdk.cda.documents._base import ClinicalDocument
-from sunes_sdk.cda.documents.clinical import AllergyKind
+from sunes_sdk.cda.documents.clinical import (
+    AllergyKind,
+    AllergyStatus,
+    Certainty,
+    Criticality,
+    ProblemKind,
+    Reaction,
+    Severity,
+)
 from sunes_sdk.cda.documents.dosing import DosingMode, Quantity, QuantityRange, TimingEvent
 from sunes_sdk.cda.documents.treatments import BOX, TUBE, DoseStep, Ingredient, Medicine, PrescribedDevice
 from sunes_sdk.cda.header_writer import Authenticator, Consent, EncounterParticipant, Order, Participant, ServiceEvent
@@ -318,6 +326,13 @@ def dosages(draw: st.DrawFn) -> dict[str, Any]:
 ALLERGIES = st.builds(
     Allergy, substance=WORDS, kind=st.sampled_from(AllergyKind), description=st.none() | FILLED,
     since=st.none() | DAYS | st.sampled_from(["1998", "1998-03"]), substance_code=st.none() | CODES,
+    status=st.none() | st.sampled_from(AllergyStatus), criticality=st.none() | st.sampled_from(Criticality),
+    severity=st.none() | st.sampled_from(Severity), certainty=st.none() | st.sampled_from(Certainty),
+    comment=st.none() | FILLED,
+    reactions=st.tuples() | st.tuples(
+        st.builds(Reaction, description=FILLED, code=st.none() | CODES, kind=st.sampled_from(ProblemKind),
+                  severity=st.none() | st.sampled_from(Severity), comment=st.none() | FILLED, start=st.none() | DAYS)
+    ),
 )  # fmt: skip
 
 

@@ -9,8 +9,9 @@ from lxml import etree
 from ..._core.errors import ModelError
 from ...model import Actor
 from ..datatypes_reader import code_of, find, value_of
-from ..documents.clinical import Allergy
+from ..documents.clinical import Allergy, Reaction
 from ..documents.discharge_letter import DischargeLetter, Synthesis
+from ..envelope import V3
 from .attachments import partial_date, read_medical_devices
 from .body import path_of
 from .entries import XSI_TYPE, Body, code_of_statement, lines_of, related, statements
@@ -28,6 +29,9 @@ _FIELDS: Final = {
     "MED-146": "transfusion_accidents", "MED-147": "blood_derivatives", "MED-148": "blood_derivative_events",
 }  # fmt: skip
 """Code of the observation → field of `Synthesis`."""
+_DETAILS: Final = {
+    "SEV": "severity", "33999-4": "status", "82606-5": "criticality", "66455-7": "certainty", "48767-8": "comment",
+}  # fmt: skip
 
 
 def read_discharge_letter(root: etree._Element, people: People, notes: Notes) -> DischargeLetter:
@@ -127,8 +131,6 @@ def _allergies(body: Body) -> tuple[Allergy, ...] | None:
                 found.append(_allergy(body, observation))
             except ModelError as e:
                 body.notes.leave("an allergy", path_of(observation), e.message)
-                continue
-            body.notes.take(observation, "effectiveTime", "value", "participant")
     if found or none_known:
         return tuple(found)
     body.notes.leave("the allergies", path_of(section), "they are not coded: None does not mean that there is none")
@@ -152,4 +154,51 @@ def _allergy(body: Body, observation: etree._Element) -> Allergy:
         values["description"] = described
     if kind is not None and kind.get("code"):
         values["kind"] = kind.get("code")
-    return Allergy(**values)
+    taken = _details(body, observation, values)
+    reactions = []
+    for relationship in observation.iterchildren(f"{V3}entryRelationship"):
+        if relationship.get("typeCode") == "MFST":
+            for inner in relationship.iterchildren(f"{V3}observation"):
+                try:
+                    reactions.append(_reaction(body, inner))
+                except ModelError as e:
+                    body.notes.leave("a reaction", path_of(inner), e.message)
+    allergy = Allergy(**values, reactions=tuple(reactions))
+    body.notes.take(observation, "effectiveTime", "value", "participant")
+    for inner in taken:
+        body.notes.take(inner, "effectiveTime", "value")
+    return allergy
+
+
+def _reaction(body: Body, observation: etree._Element) -> Reaction:
+    kind = find(observation, "code")
+    period = find(observation, "effectiveTime")
+    values: dict[str, Any] = {
+        "description": body.said(find(observation, "text")),
+        "code": code_of(find(observation, "value")),
+        "start": partial_date(find(period, "low")),
+        "end": partial_date(find(period, "high")),
+    }
+    if kind is not None and kind.get("code"):
+        values["kind"] = kind.get("code")
+    taken = _details(body, observation, values)
+    reaction = Reaction(**values)
+    body.notes.take(observation, "effectiveTime", "value")
+    for inner in taken:
+        body.notes.take(inner, "effectiveTime", "value")
+    return reaction
+
+
+def _details(body: Body, observation: etree._Element, values: dict[str, Any]) -> list[etree._Element]:
+    """Severity, status, criticality, certainty and comment of an observation; the statements that say them."""
+    taken = []
+    for inner in related(observation, "observation", "act"):
+        name = _DETAILS.get(code_of_statement(inner), "")
+        if name == "comment":
+            values[name] = body.said(find(inner, "text"))
+        elif name and (value := code_of(find(inner, "value"))):
+            values[name] = value.code
+        else:
+            continue
+        taken.append(inner)
+    return taken

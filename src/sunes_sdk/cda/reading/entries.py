@@ -27,6 +27,7 @@ class Body:
         self.notes = notes
         self.root = root
         self.body = find(root, "component", "structuredBody")
+        self._named: dict[str, etree._Element] | None = None
         self._by_id: dict[str, etree._Element] | None = None
 
     def sections(self, parent: etree._Element | None = None) -> Iterator[etree._Element]:
@@ -34,16 +35,17 @@ class Body:
         for component in (self.body if parent is None else parent).iterchildren(f"{V3}component"):  # type: ignore[union-attr]
             yield from component.iterchildren(f"{V3}section")
 
-    def section(self, *templates_or_codes: str) -> etree._Element | None:
-        """The first section of the body with one of these; it counts as read, its entries do not."""
-        for section in self.sections() if self.body is not None else ():
-            code = find(section, "code")
-            names = {t.get("root") for t in section.iterchildren(f"{V3}templateId")}
-            names.add(code.get("code") if code is not None else None)
-            if names & set(templates_or_codes):
-                self.notes.take(section)
-                return section
-        return None
+    def section(self, template_or_code: str) -> etree._Element | None:
+        """The first section of the body with this templateId or code; it counts as read, its entries do not."""
+        if self._named is None:
+            self._named = {}
+            for section in self.sections() if self.body is not None else ():
+                for child in section.iterchildren(f"{V3}templateId", f"{V3}code"):
+                    self._named.setdefault(child.get("root") or child.get("code") or "", section)
+        found = self._named.get(template_or_code)
+        if found is not None:
+            self.notes.take(found)
+        return found
 
     def text(self, name: str) -> str | None:
         """The whole text of a section whose model is its narrative."""

@@ -291,12 +291,12 @@ class People:
             path = "componentOf/encompassingEncounter/id"
             self.notes.leave("the number of the stay", path, "the document does not say it", "CDA_UNREAD_HEADER")
             visit = UNKNOWN_VISIT
-        start = data.start
+        start, stop = data.start, data.stop
         if not start:
             path = "componentOf/encompassingEncounter/effectiveTime"
-            why = "the document does not say it, its own time stands for it"
-            self.notes.leave("the start of the stay", path, why, "CDA_UNREAD_HEADER")
-            start = self.header.effective_time
+            stands = "its end stands for it" if stop else "the document's own time stands for it"
+            self.notes.leave("the start of the stay", path, f"it is not said, {stands}", "CDA_UNREAD_HEADER")
+            start, stop = stop or self.header.effective_time, ""
         changes: dict[str, Any] = {"facility_type": data.facility.code} if data.facility else {}
         if data.place:
             changes |= {
@@ -309,7 +309,7 @@ class People:
             return Stay(
                 visit=identifier(visit),
                 admitted_at=instant(start, "componentOf/encompassingEncounter/effectiveTime/low"),
-                discharged_at=instant_or_none(data.stop, "componentOf/encompassingEncounter/effectiveTime/high"),
+                discharged_at=instant_or_none(stop, "componentOf/encompassingEncounter/effectiveTime/high"),
                 organization=self.custodian.model_copy(update=changes),
                 stay_class=_STAY_CLASSES.get(code, StayClass.NOT_APPLICABLE),
                 responsible=self._one(self.actor, responsible, "responsibleParty") if responsible else None,
