@@ -24,6 +24,8 @@ from sunes_sdk.cda import (
     ccam,
     check,
 )
+from sunes_sdk.cda.documents.imaging import PregnancyStatus
+from sunes_sdk.cda.documents.measures import VITAL_SIGN_UNITS, Measure
 from sunes_sdk.cda.documents.prescription import VERSIONS
 from sunes_sdk.cda.documents.treatments import (
     ATC,
@@ -40,6 +42,7 @@ from sunes_sdk.cda.documents.treatments import (
     QuantityRange,
     TimingEvent,
 )
+from sunes_sdk.cda.documents.vital_signs import VitalSign, VitalSignKind
 from sunes_sdk.cda.header_writer import Participant
 from sunes_sdk.cda.oracle import Oracle
 from sunes_sdk.cda.reader import clinical_document
@@ -264,6 +267,9 @@ def devices_only() -> CdaDocument:
     return prescription(devices=DEVICES, discharge=True)
 
 
+MEASURED = {"/min": 60, "%": 98, "mm[Hg]": 120, "Cel": 37, "cm": 170, "kg": 55, "kg/m2": 19}
+
+
 def everything() -> CdaDocument:
     practice = samples.hospital(name="Cabinet médical")
     return prescription(
@@ -275,6 +281,12 @@ def everything() -> CdaDocument:
         dispense_by=samples.WRITTEN + timedelta(days=3),
         epu="01S2TBPZ2JCNZZYGHZ",
         flags=frozenset(PrescriptionFlag),
+        vital_signs=[
+            VitalSign(kind=kind, measure=Measure(value=MEASURED[units[0]], unit=units[0]), at=samples.ADMITTED)
+            for kind in VitalSignKind
+            if (units := VITAL_SIGN_UNITS[kind])
+        ],
+        pregnancy=PregnancyStatus.PREGNANT,
     )
 
 

@@ -188,7 +188,7 @@ def test_vital_signs_say_the_same_in_entries_and_table() -> None:
     assert found(document, f"{organizer}/c:component//c:code/@code") == [*(k.value for k in VitalSignKind), "29463-7"]
     assert found(document, f"{organizer}/c:effectiveTime/@value") == ["20260114"]
     rows = found(document, "//c:section[c:code/@code='8716-3']//c:tr[@ID]/c:td/text()")
-    assert rows[-3:] == ["14/01/2026", "Poids (mesuré)", "56 kg"]
+    assert rows[-3:] == ["14/01/2026", "Poids", "56 kg"]
     assert "37,2 Cel" in rows
 
 

@@ -95,6 +95,7 @@ if TYPE_CHECKING:
         Treatment,
     )
     from .documents.unstructured import OperativeReport, UnstructuredDocument, ccam
+    from .documents.vital_signs import VitalSign, VitalSignKind
     from .header import CdaDocument, CdaHeader
     from .header_writer import Participant
     from .issuer import Issuer
@@ -131,6 +132,7 @@ _HOMES = {
         "QuantityRange", "TimingEvent", "Treatment",
     ),
     "documents.unstructured": ("OperativeReport", "UnstructuredDocument", "ccam"),
+    "documents.vital_signs": ("VitalSign", "VitalSignKind"),
     "header": ("CdaDocument", "CdaHeader"),
     "header_writer": ("Participant",),
     "issuer": ("Issuer",),
@@ -225,6 +227,8 @@ __all__ = [
     "Treatment",
     "UnstructuredDocument",
     "Validation",
+    "VitalSign",
+    "VitalSignKind",
     "ccam",
     "check",
     "read",

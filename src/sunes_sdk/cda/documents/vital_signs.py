@@ -18,11 +18,11 @@ from .measures import VITAL_SIGN_UNITS, Measure, shown_day, shown_unit
 
 
 class VitalSignKind(StrEnum):
-    """What is measured (LOINC)."""
+    """What is measured (JDV_SignesVitaux, LOINC)."""
 
     RESPIRATORY_RATE = "9279-1"
     HEART_RATE = "8867-4"
-    OXYGEN_SATURATION = "2708-6"
+    OXYGEN_SATURATION = "20564-1"
     SYSTOLIC_PRESSURE = "8480-6"
     DIASTOLIC_PRESSURE = "8462-4"
     TEMPERATURE = "8310-5"
@@ -35,14 +35,14 @@ class VitalSignKind(StrEnum):
 LABELS = {
     VitalSignKind.RESPIRATORY_RATE: "Fréquence respiratoire",
     VitalSignKind.HEART_RATE: "Fréquence cardiaque",
-    VitalSignKind.OXYGEN_SATURATION: "Saturation en oxygène",
+    VitalSignKind.OXYGEN_SATURATION: "Saturation en O2",
     VitalSignKind.SYSTOLIC_PRESSURE: "Pression artérielle systolique",
     VitalSignKind.DIASTOLIC_PRESSURE: "Pression artérielle diastolique",
     VitalSignKind.TEMPERATURE: "Température corporelle",
     VitalSignKind.HEIGHT: "Taille",
     VitalSignKind.HEAD_CIRCUMFERENCE: "Périmètre crânien",
-    VitalSignKind.WEIGHT: "Poids (mesuré)",
-    VitalSignKind.BODY_MASS_INDEX: "Indice de masse corporelle",
+    VitalSignKind.WEIGHT: "Poids",
+    VitalSignKind.BODY_MASS_INDEX: "Index de masse corporelle (IMC)",
 }
 
 
