@@ -25,7 +25,11 @@ HEADERS: dict[str, dict[str, Any]] = {
     "full": full_header(),
     "device": {"authors": (device(),)},
     "snr": {"authors": (snr(),), "legal_authenticator": snr()},
-    "patient": {"authors": (samples.patient(),), "legal_authenticator": samples.patient()},
+    "patient": {
+        "authors": (samples.patient(),),
+        "legal_authenticator": samples.patient(),
+        "kept_by_dmp": True,
+    },
     "abroad": {"patient": foreign_birth()},
 }
 

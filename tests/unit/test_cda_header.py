@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -23,9 +24,11 @@ from cda_headers import (
     report,
     snr,
 )
+from sunes_sdk._core.clock import FixedClock
 from sunes_sdk._core.errors import ModelError
+from sunes_sdk._core.ids import SeededIds
 from sunes_sdk._core.xml import canonical_document, parse
-from sunes_sdk.cda import CdaDocument, check, read_header
+from sunes_sdk.cda import CdaDocument, Issuer, check, read_header
 from sunes_sdk.cda.header import HeaderRelative
 from sunes_sdk.cda.header_writer import (
     Authenticator,
@@ -75,6 +78,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "a device writes": {"authors": (device(),)},
     "an SNR writes and answers": {"authors": (snr(),), "legal_authenticator": snr()},
     "the patient writes and answers": {"authors": (samples.patient(),), "legal_authenticator": samples.patient()},
+    "the DMP keeps it": {
+        "authors": (samples.patient(),),
+        "legal_authenticator": samples.patient(),
+        "kept_by_dmp": True,
+    },
     "another doctor answers": {"legal_authenticator": PRACTITIONER},
     "a bare structure": {"custodian": samples.hospital(address=None, telecoms=())},
     "in another form": {"transforms": "1.2.250.1.213.9.2.1.77"},
@@ -266,3 +274,16 @@ def test_what_producers_get_wrong_is_refused(mutation: tuple[str, str, str, str]
     mutated, count = re.subn(pattern, replacement, documents[document], count=1, flags=re.DOTALL)
     assert count == 1
     assert code in {f.code for f in check(mutated.encode())}
+
+
+def test_times_are_local_to_the_producer() -> None:
+    """Guadeloupe is four hours behind UTC all year; a winter instant of Paris is written in its time."""
+    overseas = Issuer(
+        oid_root=samples.DOCUMENT_ROOT, ids=SeededIds(1), clock=FixedClock(samples.WRITTEN),
+        zone=ZoneInfo("America/Guadeloupe"),
+    )  # fmt: skip
+    document = letter(**full_header()).render(overseas)
+    assert document.header.effective_time == "20260115053000-0400"
+    assert document.header.encounter.start == "20260110040000-0400"
+    assert read_header(document.content) == document.header
+    assert not check(document).findings

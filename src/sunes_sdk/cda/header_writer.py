@@ -55,6 +55,8 @@ Author = Actor | Device | Patient
 
 HL7_FRANCE = II("2.16.840.1.113883.2.8.2.1")
 CI_SIS = II("1.2.250.1.213.1.1.1.1")
+DMP_CUSTODIAN = HeaderOrganization(id=II("1.2.250.1.213.4.1"), name="DMP")
+"""custodian of what a patient or an SNR writes."""
 GENDER_SYSTEM = "2.16.840.1.113883.5.1"
 CONFIDENTIALITY_SYSTEM = "2.16.840.1.113883.5.25"
 CONFIDENTIALITY = {

@@ -19,6 +19,7 @@ from ..header import II, CdaDocument, CdaHeader, HeaderEncounter, HeaderOrder, H
 from ..header_writer import (
     CI_SIS,
     CONFIDENTIALITY,
+    DMP_CUSTODIAN,
     HL7_FRANCE,
     Authenticator,
     Author,
@@ -65,8 +66,9 @@ class ClinicalDocument(Model, ABC):
     the patient, people around; authenticators: who else validated; participants (JDV_J144); placer_orders: requests it
     answers; further_events: acts after the principal one; consents: authorization; encounter_participants (JDV_J140);
     discharge_disposition (codeSystem 1.2.250.1.213.2.14); facility_category: category of establishment (JDV_J368);
-    facility_located: the facility's name and address are written; transforms: OID of the document that this one
-    carries in another form (XFRM), never with `replaces`.
+    facility_located: the facility's name and address are written; kept_by_dmp: the DMP is the custodian (what a
+    patient or an SNR writes), `custodian` being the structure that sends it; transforms: OID of the document that
+    this one carries in another form (XFRM), never with `replaces`.
     Raises ModelError (`CDA_TITLE`, `CDA_TELECOM`, `CDA_FUNCTION`, `CDA_RELATED`, `CDA_DISPOSITION`).
 
     set_id, version_number, replaces: filled by `revise`; a first version leaves them alone.
@@ -99,6 +101,7 @@ class ClinicalDocument(Model, ABC):
     discharge_disposition: Code | None = None
     facility_category: Code | None = None
     facility_located: bool = False
+    kept_by_dmp: bool = False
     written_at: AwareDatetime | None = None
     title: str | None = Field(default=None, min_length=1)
     confidentiality: Literal["N", "R", "V"] = "N"
@@ -264,7 +267,7 @@ class ClinicalDocument(Model, ABC):
             ),
             data_enterer=party(self.data_enterer) if self.data_enterer else None,
             informants=tuple([informant_data(i) for i in self.informants]),
-            custodian=custodian_data(self.custodian),
+            custodian=DMP_CUSTODIAN if self.kept_by_dmp else custodian_data(self.custodian),
             recipients=tuple([recipient_data(r) for r in self.recipients]),
             legal_authenticator=party(self.legal_authenticator or self.author, now),
             authenticators=tuple(
