@@ -28,9 +28,10 @@ class AdmissionLetter(HospitalLetter):
     reason 1..1: motif d'hospitalisation; treatments 1..1: those of the patient at admission, an empty tuple says that
     there is none; allergies 1..1: an empty tuple says that none is known; medical_history 0..*: *antécédents
     médicaux*; surgical_history 0..*: *antécédents chirurgicaux*, acts done; further_information 1..1: what else is
-    useful; referrer 0..1: *praticien adresseur* (participant REFB); treating_physician 0..1: *médecin traitant*;
-    pdf_copy 0..1: the letter as PDF, shown first by consumers. `stay` is the hospitalisation that is asked for or
-    begins: its admission is when the act starts. Raises CdaError (`CDA_PDF_UNREADABLE`).
+    useful; referrer 0..1: *praticien adresseur* (participant REFB, since `written_at` when given);
+    treating_physician 0..1: *médecin traitant*; pdf_copy 0..1: the letter as PDF, shown first by consumers. `stay` is
+    the hospitalisation that is asked for or begins: its admission is when the act starts.
+    Raises CdaError (`CDA_PDF_UNREADABLE`).
     """
 
     type_code = "18761-7"

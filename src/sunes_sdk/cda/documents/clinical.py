@@ -289,7 +289,10 @@ def medical_history_section(draft: Draft, problems: Sequence[Problem]) -> str:
 
 
 class AllergyKind(StrEnum):
-    """*Type d'allergie ou d'hypersensibilité* (JDV_TypeEvenementIndesirablePrevisible)."""
+    """*Type d'allergie ou d'hypersensibilité* (JDV_TypeEvenementIndesirablePrevisible).
+
+    Intolerance to an environmental agent is left out: the set says that its SNOMED CT code is still asked for.
+    """
 
     ADVERSE_PROPENSITY = "420134006"
     ALLERGY = "609328004"
@@ -467,7 +470,7 @@ _OF_REACTION = " de la réaction"
 
 
 class Priority(StrEnum):
-    """*Priorité* of a procedure (JDV_HL7_ActPriority)."""
+    """*Priorité* of a procedure (JDV_HL7_ActPriority, but for what concerns results and medicines)."""
 
     AS_SOON_AS_POSSIBLE = "A"
     ELECTIVE = "EL"
