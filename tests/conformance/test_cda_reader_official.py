@@ -12,7 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from sunes_sdk.cda import ReadDocument, read
+from sunes_sdk.cda import (
+    DischargeLetter,
+    ImagingReport,
+    LaboratoryReport,
+    MedicationPrescription,
+    ReadDocument,
+    UnstructuredDocument,
+    read,
+)
+from sunes_sdk.cda.documents._base import ClinicalDocument
+from sunes_sdk.cda.documents.laboratory_content import Battery, Isolate, LaboratoryResult
 from sunes_sdk.cda.reading.body import Section
 
 DOCUMENT = re.compile(rb"<(?:\w+:)?ClinicalDocument[ >]")
@@ -83,6 +93,55 @@ def test_the_files_of_the_examples_are_what_they_claim(kit: Path) -> None:
             assert file.data.startswith(starts[file.media_type]), name
             seen += 1
     assert seen >= 12
+
+
+KINDS: dict[str, type[ClinicalDocument]] = {
+    "BIO-CR-BIO_2024.01_CR-2nde-intention-PDF.xml": LaboratoryReport,
+    "BIO-CR-BIO_2024.01_Microbiologie_V1.xml": LaboratoryReport,
+    "BIO-CR-BIO_2024.01_Microbiologie_V2.xml": LaboratoryReport,
+    "BIO-CR-BIO_2024.01_TSH_1.xml": LaboratoryReport,
+    "IMG_CR_IMG_2024.01.xml": ImagingReport,
+    "LDL-SES_2022.01.xml": DischargeLetter,
+    "eP-MED-DM_2024.01_PosoNonStruct.xml": MedicationPrescription,
+    "eP-MED-DM_2024.01_PosoStruct.xml": MedicationPrescription,
+    "BIO-CR-BIO_2021.01_CDA-R2-Niveau-1.xml": UnstructuredDocument,
+    "DOC_NON_STRUCTURE_CDA-R2-N1.xml": UnstructuredDocument,
+    "IMG_CR_IMG_2024.01_CDA-R2-Niveau-1.xml": UnstructuredDocument,
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_official_example_has_its_model(kit: Path, name: str) -> None:
+    """Nothing is lost silently: an entry is in the model, or it is listed."""
+    document = read((kit / "ExemplesCDA" / name).read_bytes())
+    model = document.typed()
+    assert type(model) is KINDS[name]
+    assert model.patient.ins is not None
+    listed = {f.path for f in document.unread()}
+    if isinstance(model, LaboratoryReport):
+        found = [r for c in model.chapters for part in c.parts() for r in part.results]
+        counted = sum(map(results_of, found))
+        observations = re.findall(rb'<templateId[^>]*root="1\.2\.250\.1\.213\.1\.1\.3\.80"', document.content)
+        assert counted + len(listed & {p for p in listed if "observation" in p}) == len(observations)
+    if isinstance(model, MedicationPrescription):
+        section = document.section("57828-6")
+        lines = [e for e in section.entries if e.find("substanceAdministration")] if section else []
+        assert len(model.treatments) + sum(1 for p in listed if p.endswith("substanceAdministration")) >= len(lines)
+        assert all(t.posology not in (t.name, "") for t in model.treatments)
+        assert "3 fois/j à partir du 01/12/2023 pendant 2 jours" in model.treatments[0].posology
+    if isinstance(model, DischargeLetter):
+        section = document.section("10183-2")
+        assert section is not None
+        assert len(model.discharge_treatments) == len(section.entries)
+        assert model.synthesis.medical_summary
+        assert "1 fois / jour" in (model.discharge_treatments[0].posology or "")
+
+
+def results_of(item: LaboratoryResult | Battery | Isolate) -> int:
+    """How many observations stand for it: itself, what it holds, its earlier values."""
+    if isinstance(item, LaboratoryResult):
+        return 1 + len(item.previous)
+    return sum(map(results_of, item.results if isinstance(item, Battery) else item.items))
 
 
 def test_every_document_of_the_sample_messages_reads(samples: Path) -> None:

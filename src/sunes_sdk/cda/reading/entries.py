@@ -74,11 +74,11 @@ class Body:
             return None
         reference = next(element.iter(f"{V3}reference"), None)
         target = (reference.get("value") or "") if reference is not None else ""
-        if not target.startswith("#"):
+        if not target:
             return None
         if self._by_id is None:
             self._by_id = {i: e for e in self.root.iter(etree.Element) if (i := e.get("ID"))}
-        return self._by_id.get(target[1:])
+        return self._by_id.get(target.removeprefix("#"))  # the official examples leave the # out
 
     def said(self, element: etree._Element | None) -> str:
         """The text that an element holds, or points at."""
@@ -92,10 +92,18 @@ class Body:
         items after its paragraph by their bold label."""
         if place is None:
             return {}
-        if place.tag == f"{V3}tr":
-            return _cells(place)
+        row = row_of(place)
+        if row is not None:
+            return _cells(row)
         paragraph = place.getparent() if place.tag == f"{V3}content" else place
         return _items(paragraph) if paragraph is not None else {}
+
+
+def row_of(place: etree._Element | None) -> etree._Element | None:
+    """The row of a table that a place is, or is in."""
+    while place is not None and place.tag not in (f"{V3}tr", f"{V3}text"):
+        place = place.getparent()
+    return place if place is not None and place.tag == f"{V3}tr" else None
 
 
 def _cells(row: etree._Element) -> dict[str, str]:

@@ -38,9 +38,11 @@ from .entries import (
     day,
     decimal,
     has_template,
+    lines_of,
     quantity,
     quantity_or_range,
     related,
+    row_of,
     statements,
     unit_of,
 )
@@ -68,8 +70,9 @@ def read_treatments(body: Body, section: etree._Element) -> tuple[tuple[Treatmen
             says = True
             continue
         values = _treatment(body, statement)
-        row = body.around(body.place(find(statement, "text")))
-        values["posology"] = row.get("Posologie") or (None if row else body.said(find(statement, "text")) or None)
+        place = body.place(find(statement, "text"))
+        row = body.around(place)
+        values["posology"] = _of_row(place, row) or (None if row else body.said(find(statement, "text")) or None)
         values["comment"] = row.get("Commentaire")
         if values["compounded"]:
             values["name"] = row.get("Médicament", "")
@@ -232,7 +235,7 @@ def _prescribed(body: Body, statement: etree._Element) -> dict[str, Any]:
     said = body.said(find(statement, "text"))
     if values["compounded"] and not values["name"]:
         values["name"] = said.partition(" : ")[0]
-    values["posology"] = _posology(said, values["name"])
+    values["posology"] = _of_row(place, items) or _posology(said, values["name"])
     values["comment"] = items.get("Commentaire")
     modes = [_MODES[t.get("root") or ""] for t in statement.iterchildren(f"{V3}templateId") if t.get("root") in _MODES]
     mode = values["mode"] = next(reversed(modes), DosingMode.NORMAL)
@@ -336,6 +339,17 @@ def _of_line(body: Body, inner: etree._Element, values: dict[str, Any]) -> bool:
     else:
         return False
     return True
+
+
+def _of_row(place: etree._Element | None, row: dict[str, str]) -> str | None:
+    """The posology in the row of a table: its column, else all that the row says beside the name of the medicine."""
+    if row_of(place) is None or "Posologie" in row:
+        return row.get("Posologie")
+    if next(iter(row), "") == "Médicament" and place is row_of(place):  # our own tables, where it is optional
+        return None
+    said = lines_of(place).strip() if place is not None else ""
+    cells = ((heading, " ".join(cell.split())) for heading, cell in row.items() if cell != said)
+    return ", ".join(f"{heading} : {cell}" for heading, cell in cells if cell != "-") or None
 
 
 def _posology(said: str, name: str) -> str:
