@@ -203,6 +203,7 @@ def test_a_key_image_says_why_it_is_shown(full: etree._Element) -> None:
     [
         (b'<templateId root="1.2.250.1.213.1.1.3.163"></templateId>', b""),
         (b'<value code="121080"', b'<value code="121081"'),
+        (b'<value code="121080"', b'<value nullFlavor="NA"></value><value code="121080"'),
     ],
 )
 def test_a_purpose_that_says_nothing_is_refused(given: bytes, mutated: bytes) -> None:

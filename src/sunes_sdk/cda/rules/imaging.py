@@ -413,11 +413,12 @@ def _instance(view: View) -> Iterator[Problem]:
         for relation in findall(instance, "entryRelationship"):
             if relation.get("typeCode") != "RSON":
                 continue
-            observation, purpose = find(relation, "observation"), find(relation, "observation", "value")
+            observation = find(relation, "observation")
+            values = findall(observation, "value") if observation is not None else []
             if observation is None or not _has(observation, _PURPOSE) or find(observation, "code") is None:
                 yield relation, "not a purpose (templateId, code)"
-            elif purpose is not None and not _coded_in("JDV_OBJECTIF_REFERENCE", purpose):
-                yield purpose, "not in JDV_OBJECTIF_REFERENCE"
+            elif len(values) != 1 or not _coded_in("JDV_OBJECTIF_REFERENCE", values[0]):
+                yield observation, "not exactly one value, of JDV_OBJECTIF_REFERENCE"
 
 
 @rule(
