@@ -97,7 +97,15 @@ if TYPE_CHECKING:
     from .documents.unstructured import OperativeReport, UnstructuredDocument, ccam
     from .documents.vital_signs import VitalSign, VitalSignKind
     from .header import CdaDocument, CdaHeader
-    from .header_writer import Participant
+    from .header_writer import (
+        Authenticator,
+        Consent,
+        EncounterParticipant,
+        Order,
+        Participant,
+        Performer,
+        ServiceEvent,
+    )
     from .issuer import Issuer
     from .reader import ReadDocument, read, read_header
     from .rules import check
@@ -134,7 +142,9 @@ _HOMES = {
     "documents.unstructured": ("OperativeReport", "UnstructuredDocument", "ccam"),
     "documents.vital_signs": ("VitalSign", "VitalSignKind"),
     "header": ("CdaDocument", "CdaHeader"),
-    "header_writer": ("Participant",),
+    "header_writer": (
+        "Authenticator", "Consent", "EncounterParticipant", "Order", "Participant", "Performer", "ServiceEvent",
+    ),
     "issuer": ("Issuer",),
     "reader": ("ReadDocument", "read", "read_header"),
     "rules": ("check",),
@@ -165,18 +175,21 @@ __all__ = [
     "Antibiogram",
     "Appointment",
     "AttachedPdf",
+    "Authenticator",
     "Battery",
     "CdaDocument",
     "CdaHeader",
     "Certainty",
     "Chapter",
     "ClinicalInformation",
+    "Consent",
     "Contraindication",
     "Criticality",
     "DischargeLetter",
     "DocumentStatus",
     "DoseStep",
     "DosingMode",
+    "EncounterParticipant",
     "EntryMode",
     "ExitMode",
     "FollowUp",
@@ -197,7 +210,9 @@ __all__ = [
     "MedicationPrescription",
     "Medicine",
     "OperativeReport",
+    "Order",
     "Participant",
+    "Performer",
     "PerformingLaboratory",
     "Picture",
     "PregnancyStatus",
@@ -219,6 +234,7 @@ __all__ = [
     "ReferencePurpose",
     "ReferenceRange",
     "Series",
+    "ServiceEvent",
     "Severity",
     "Specimen",
     "SubChapter",
