@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from typing import NamedTuple
 
 from lxml import etree
@@ -234,14 +235,25 @@ _DISTINCT_ANYWHERE = ("templateId", "entry", "entryRelationship")
     source="CI-SIS Structuration minimale, data types",
 )
 def _repeated(view: View) -> Iterator[Problem]:
-    for tag in (*_DISTINCT, *_DISTINCT_ANYWHERE):
-        for element in view.all(tag):
-            following = element.getnext()
-            while following is not None and following.tag == element.tag:
-                if _same(element, following) and (tag in _DISTINCT_ANYWHERE or _in_header(element)):
-                    yield following, f"this {tag} is there twice"
-                    break
-                following = following.getnext()
+    for tag in _DISTINCT:
+        yield from _twice(takewhile(_in_header, view.all(tag)), tag)
+    for tag in _DISTINCT_ANYWHERE:
+        yield from _twice(view.all(tag), tag)
+
+
+def _twice(elements: Iterable[etree._Element], tag: str) -> Iterator[Problem]:
+    alike: dict[object, list[etree._Element]] = {}
+    for element in elements:
+        # Entries that differ do so by their identifier, most of the time.
+        first = next(element.iter(_ID), element) if len(element) else element
+        key = element.getparent(), first.get("root"), first.get("extension"), element.get("value")
+        others = alike.setdefault(key, [])
+        if any(_same(element, other) for other in others):
+            yield element, f"this {tag} is there twice"
+        others.append(element)
+
+
+_ID = f"{V3}id"
 
 
 def _same(one: etree._Element, other: etree._Element) -> bool:

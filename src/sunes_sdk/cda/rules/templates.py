@@ -184,6 +184,16 @@ def _found(view: View) -> list[_Found]:
     return list(seen.values())
 
 
+@per_document
+def _roots(view: View) -> dict[etree._Element, set[str]]:
+    """Element → its templateIds."""
+    found: dict[etree._Element, set[str]] = {}
+    for oid, elements in view.templates.items():
+        for element in elements:
+            found.setdefault(element, set()).add(oid)
+    return found
+
+
 def _at(element: etree._Element, path: tuple[str, ...]) -> list[etree._Element]:
     """The elements at a path; at each step but the last, the first one only."""
     for step in path[:-1]:
@@ -205,10 +215,10 @@ def _named(path: tuple[str, ...]) -> str:
     fr="Une rubrique ou une entrée ne déclare pas tous les modèles qu'elle doit suivre.",
 )
 def _companions(view: View) -> Iterator[Problem]:
+    roots = _roots(view)
     for element, template in _found(view):
-        roots = {t.get("root") for t in element.iterchildren(f"{V3}templateId")}
         for oid in (template.oid, *template.companions):
-            if oid not in roots:
+            if oid not in roots[element]:
                 yield element, f"templateId {oid} is missing"
 
 
@@ -283,7 +293,7 @@ def _dosing(view: View) -> Iterator[Problem]:
     for element, template in _found(view):
         if template.oid not in _MEDICATIONS:
             continue
-        if _DOSING.isdisjoint(t.get("root") for t in element.iterchildren(f"{V3}templateId")):
+        if _DOSING.isdisjoint(_roots(view)[element]):
             yield element, "no templateId of a dosing mode"
         for time in list(element.iterchildren(f"{V3}effectiveTime"))[1:]:
             if time.get("operator") != "A":
