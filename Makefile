@@ -23,11 +23,12 @@ lint: $(STAMP) ## mypy --strict and ruff
 	$(PY) -m mypy
 	$(PY) -m ruff check src tests benchmarks examples scripts
 
-conformance: $(STAMP) ## official XSD and Schematron over the demo's documents; fails when the kit is absent
+conformance: $(STAMP) ## official XSD and Schematron over the demo's documents, generated ones and mutations; fails without the kit
 	$(PY) scripts/conformance.py
 
 bench: $(STAMP) ## ratios to the floor, measured in the same run
 	$(PY) benchmarks/pipeline.py
+	$(PY) benchmarks/cda.py
 
 docs: $(STAMP) ## the site, in site/
 	$(PY) -m pip install -q --disable-pip-version-check -e '.[docs]'
