@@ -136,6 +136,7 @@ def refused(parts: dict[str, Any], code: str, path: str) -> None:
     assert (error.code, error.path) == (code, f"PrescribedTreatment.{path}")
     assert error.rule
     assert error.hint
+    assert error.hint_fr
 
 
 def test_a_range_upside_down_is_refused() -> None:

@@ -95,6 +95,7 @@ def refused(code: str, path: str, body: bytes, media_type: str, **changes: Any) 
     assert error.path.endswith(path)
     assert error.rule
     assert error.hint
+    assert error.hint_fr or code == "TERMINOLOGY"
     return error
 
 
@@ -131,6 +132,18 @@ def test_a_file_over_the_bound_is_refused_before_it_is_looked_at() -> None:
 
 def test_an_empty_file_is_refused() -> None:
     refused("CDA_BODY_EMPTY", "body", b"", "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "path"),
+    [
+        ({"title": None}, "CDA_TITLE", "title"),
+        ({"ended_at": samples.DISCHARGED}, "CDA_ACT_TIMES", "performed_at"),
+        ({"performed_at": samples.DISCHARGED, "ended_at": samples.ADMITTED}, "CDA_ACT_TIMES", "ended_at"),
+    ],
+)
+def test_an_incoherent_header_is_refused(changes: dict[str, Any], code: str, path: str) -> None:
+    refused(code, path, b"x", "text/plain", **changes)
 
 
 def test_a_type_out_of_the_value_set_is_refused() -> None:
@@ -229,9 +242,10 @@ def test_a_ccam_code_has_seven_characters(code: str) -> None:
 
 def test_a_big_file_is_held_once_in_base64() -> None:
     size = 20_000_000
-    model = document(PDF[: -len(END)] + bytes(size) + END, "application/pdf")
+    body = PDF[: -len(END)] + bytes(size) + END
     tracemalloc.start()
     try:
+        model = document(body, "application/pdf")
         rendered = model.render(issuer())
         _, peak = tracemalloc.get_traced_memory()
     finally:

@@ -17,6 +17,7 @@ _SCRIPTED = re.compile(rb"/(?:JavaScript|JS|Launch)(?![A-Za-z0-9])")
 _PDF_A = re.compile(rb"pdfaid:part(?:>|\s*=\s*[\"'])\s*([0-9])")
 # ISO 19005-1 is PDF 1.4 without these: compressed objects hide what they hold from every check made here.
 _NOT_IN_PDF_A_1 = re.compile(rb"/(ObjStm|XRef|LZWDecode|JPXDecode|EmbeddedFiles|OCProperties)(?![A-Za-z0-9])")
+_STREAM = re.compile(rb">>\s{0,16}stream(?=[\r\n])")
 _ESCAPED = re.compile(rb"#([0-9A-Fa-f]{2})")
 _TAIL = 2048
 
@@ -54,16 +55,13 @@ def pdf_facts(data: bytes) -> PdfFacts:
 
 def _outside_streams(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Bytes and bounds of each piece that is not the content of a stream; `/J#53` is spelled out as `/JS`."""
-    at = begin = 0
-    while (found := data.find(b"stream", at)) >= 0:
-        at = found + 6
-        if data[at : at + 1] not in (b"\r", b"\n") or not data[max(0, found - 16) : found].rstrip().endswith(b">>"):
-            continue
-        end = data.find(b"endstream", at)
+    begin = 0
+    while found := _STREAM.search(data, begin):
+        end = data.find(b"endstream", found.end())
         if end < 0:
             break
-        yield _spelled_out(data, begin, found)
-        begin = at = end + 9
+        yield _spelled_out(data, begin, found.end())
+        begin = end + 9
     yield _spelled_out(data, begin, len(data))
 
 

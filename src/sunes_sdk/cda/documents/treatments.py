@@ -403,7 +403,8 @@ class PrescribedTreatment(Treatment):
                           hint_fr="Indiquez le motif de non substitution.")  # fmt: skip
         if self.renewal_period and self.renewal_until:
             raise invalid("PRESCRIPTION_RENEWAL", "renewals have a period or an end, not both", path="renewal_until",
-                          rule="FR-Periode-de-renouvellement: high or width", hint="give one of them")  # fmt: skip
+                          rule="FR-Periode-de-renouvellement: high or width", hint="give one of them",
+                          hint_fr="Indiquez soit une période de renouvellement, soit sa date de fin.")  # fmt: skip
         if self.repeats == 0 and (self.renewal_period or self.renewal_until):
             raise invalid("PRESCRIPTION_RENEWAL", "a line that is not renewed has a renewal period", path="repeats",
                           rule="FR-Periode-de-renouvellement", hint="give repeats, None when not limited",

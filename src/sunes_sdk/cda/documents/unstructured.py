@@ -63,13 +63,15 @@ class UnstructuredDocument(ClinicalDocument):
         checked_file(self.body, self.media_type, "body")
         if not (self.title or self.default_title):
             raise invalid("CDA_TITLE", "the document has no title", rule="SMDS title 1..1", path="title",
-                          hint="give title")  # fmt: skip
+                          hint="give title", hint_fr="Donnez un titre au document.")  # fmt: skip
         if self.ended_at and not self.performed_at:
             raise invalid("CDA_ACT_TIMES", "the act has an end and no start", rule="SMDS serviceEvent/effectiveTime",
-                          path="performed_at", hint="give performed_at")  # fmt: skip
+                          path="performed_at", hint="give performed_at",
+                          hint_fr="Indiquez le début de l'acte.")  # fmt: skip
         if self.performed_at and self.ended_at and self.ended_at <= self.performed_at:
             raise invalid("CDA_ACT_TIMES", "the act ends before it starts", rule="SMDS serviceEvent/effectiveTime",
-                          path="ended_at", hint="mend the times, or leave ended_at out")  # fmt: skip
+                          path="ended_at", hint="mend the times, or leave ended_at out",
+                          hint_fr="L'acte se termine avant d'avoir commencé.")  # fmt: skip
         return self
 
     def _type_code(self) -> str:
