@@ -119,7 +119,7 @@ def operations(e: etree._Element, other_codes: list[str]) -> Iterator[tuple[str,
         yield "swap", _swap_with_next
     if (e.text or "").strip():
         yield "empty", _empty
-    for name in e.keys():
+    for name in e.attrib:
         short = etree.QName(name).localname
         if short in _UNJUDGED:
             continue

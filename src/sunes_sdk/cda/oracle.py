@@ -275,26 +275,32 @@ class OracleWorker:
     def judge_all(self, documents: Iterable[CdaDocument | bytes]) -> Iterator[Verdict]:
         """One verdict for each document, in their order; the processes share the work."""
         contents = [d if isinstance(d, bytes) else d.content for d in documents]
-        waiting = [self._pool.submit(_judge, content) for content in contents]
+        waiting = [self._submit(content) for content in contents]
         for content, future in zip(contents, waiting, strict=True):
-            yield self._verdict(content, future)
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                yield self._submit(content).result()
 
-    def _verdict(self, content: bytes, future: Future[Verdict]) -> Verdict:
-        pool = self._pool
-        try:
-            return future.result()
-        except BrokenProcessPool:
-            with self._lock:
-                if self._pool is pool:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    self._pool = self._started()
-            return self._pool.submit(_judge, content).result()
+    def _submit(self, content: bytes) -> Future[Verdict]:
+        with self._lock:
+            try:
+                return self._pool.submit(_judge, content)
+            except BrokenProcessPool:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                self._pool = self._started()
+                return self._pool.submit(_judge, content)
 
     def _started(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
             self._workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start,
             initargs=self._arguments,
         )  # fmt: skip
+
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """Identifiers of the processes that are started."""
+        return tuple(self._pool._processes or ())
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
