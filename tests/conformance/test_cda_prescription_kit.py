@@ -41,6 +41,7 @@ from sunes_sdk.cda.documents.treatments import (
     PrescribedDevice,
     QuantityRange,
     TimingEvent,
+    Treatment,
 )
 from sunes_sdk.cda.documents.vital_signs import VitalSign, VitalSignKind
 from sunes_sdk.cda.header_writer import Participant
@@ -298,6 +299,26 @@ def version_2023() -> CdaDocument:
     return prescription(line(), version="2023.01")
 
 
+def letter_with_dosages() -> CdaDocument:
+    """The same dosages, of a treatment that is taken rather than prescribed."""
+    full = Treatment(
+        name="PARACETAMOL MYLAN 500 mg, comprimé",
+        cis="63107752",
+        form=Code(code="10219000", system=EDQM, display="Comprimé", system_name="EDQM"),
+        generic=Code(code="N02BE01", system=ATC, display="paracétamol", system_name="ATC"),
+        ingredients=(Ingredient(name="Paracetamol", strength=quantity(500, "mg")),),
+        dose=tablets(1, 2),
+        every=quantity(2, "d"),
+        events=(TimingEvent.BEFORE_BREAKFAST, TimingEvent.BEDTIME),
+        rate=quantity(100, "mg/d"),
+        max_dose=quantity(3, "g"),
+        route=ORAL,
+        site=Code(code="46862004", system="2.16.840.1.113883.6.96", display="fesse"),
+    )
+    compounded = Treatment(name="Crème :\n- cérat", compounded=True, events=(TimingEvent.WAKING,), site="visage")
+    return samples.discharge_letter(discharge_treatments=(full, compounded)).render(issuer())
+
+
 def operative_report() -> CdaDocument:
     """Several acts, the surgeon, the anaesthetist as a participant."""
     hospital = samples.hospital()
@@ -337,7 +358,7 @@ def tiff() -> CdaDocument:
 
 DOCUMENTS: list[Callable[[], CdaDocument]] = [
     tapered, split, conditional, combined, delayed, normal, compounded, devices_only, everything, version_2022,
-    version_2023, operative_report, english_text, rtf, jpeg, tiff,
+    version_2023, letter_with_dosages, operative_report, english_text, rtf, jpeg, tiff,
 ]  # fmt: skip
 
 
