@@ -6,13 +6,19 @@ import importlib.util
 import re
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from cda_headers import MUTATIONS, device, foreign_birth, full_header, letter, report, snr
 from cda_headers import issuer as issuer_of
+from sunes_sdk.cda import read_header
+from sunes_sdk.cda.envelope import clinical_document
+from sunes_sdk.cda.header_writer import document_xml, header_xml
 from sunes_sdk.cda.oracle import Oracle
 from sunes_sdk.cda.rules import RULES
 from sunes_sdk.testing import samples
@@ -60,6 +66,38 @@ def test_a_runner_that_is_not_ours_agrees_on_the_header(kit: Path, tmp_path: Pat
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "FAIL" not in done.stdout, done.stdout
+
+
+_NOT_KEPT = {"classCode", "determinerCode", "typeCode", "moodCode", "contextControlCode", "assigningAuthorityName"}
+"""Attributes of fixed value, and a label of an identifier."""
+
+
+def _said(document: bytes) -> Counter[str]:
+    """Paths of the header's elements and attributes that say something, with how many times."""
+    root = clinical_document(document)
+    found: Counter[str] = Counter()
+    for element in root.iter(etree.Element):
+        steps = [str(e.tag).rpartition("}")[2] for e in (element, *element.iterancestors())]
+        path = "/".join(reversed(steps)).rpartition("ClinicalDocument/")[2]
+        if path.partition("/")[0] != "component" and element is not root and element.get("nullFlavor") is None:
+            found[path] += 1
+            found.update(f"{path}@{name}={value}" for name, value in element.items() if name not in _NOT_KEPT)
+    return found
+
+
+def test_official_headers_are_read_whole(kit: Path) -> None:
+    """What our reader keeps of an official header, our writer says again: nothing is lost, nothing is added."""
+    examples = sorted((kit / "ExemplesCDA").glob("*.xml"))
+    assert examples
+    for example in examples:
+        data = example.read_bytes()
+        header = read_header(data)
+        again = document_xml(header_xml(header), "<structuredBody></structuredBody>").encode()
+        read_again = read_header(again)
+        assert replace(read_again, body_media_type=header.body_media_type) == header, example.name
+        before, after = _said(data), _said(again)
+        assert not after - before, (example.name, after - before)
+        assert not before - after, (example.name, before - after)
 
 
 def test_our_rules_say_what_the_official_validator_lets_pass(oracle: Oracle) -> None:

@@ -31,10 +31,14 @@ class HeaderName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderOrganization:
+    """setting: standardIndustryClassCode (JDV_J04); other_ids: identifiers after the first."""
+
     id: II | None
     name: str = ""
     addresses: tuple[Address, ...] = ()
     telecoms: tuple[Telecom, ...] = ()
+    setting: Code | None = None
+    other_ids: tuple[II, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -114,8 +118,8 @@ class HeaderPatient:
 class HeaderServiceEvent:
     """documentationOf/serviceEvent.
 
-    qualifiers: of `translations`, in their order, empty when none has one; practice_setting: of the performer's
-    organisation; class_code, lab_status: as written.
+    qualifiers: of `translations`, in their order, empty when none has one; practice_setting: that of the performer's
+    organisation, which XDS wants; class_code, lab_status: as written.
     """
 
     ids: tuple[II, ...] = ()
@@ -150,7 +154,8 @@ class HeaderConsent:
 class HeaderEncounter:
     """componentOf/encompassingEncounter.
 
-    discharge: dischargeDispositionCode; facility: JDV_J02; facility_category: its translation; place: name and address
+    discharge: dischargeDispositionCode; facility: JDV_J02; facility_category: its translation; facility_id: its
+    identifier; place: name and address
     of where it is.
     """
 
@@ -163,6 +168,7 @@ class HeaderEncounter:
     participants: tuple[HeaderParticipant, ...] = ()
     facility: Code | None = None
     facility_category: Code | None = None
+    facility_id: II | None = None
     place: HeaderOrganization | None = None
 
 

@@ -102,11 +102,14 @@ def header_of(document: etree._Element) -> CdaHeader:
 def _organization(element: etree._Element | None) -> HeaderOrganization | None:
     if element is None:
         return None
+    ids = tuple(iis_of(element.iterchildren(f"{V3}id")))
     return HeaderOrganization(
-        id=ii_of(find(element, "id")),
+        id=ids[0] if ids else None,
         name=text_of(find(element, "name")),
         addresses=tuple(addresses_of(element)),
         telecoms=tuple(telecoms_of(element)),
+        setting=code_of(find(element, "standardIndustryClassCode")),
+        other_ids=ids[1:],
     )
 
 
@@ -265,6 +268,7 @@ def _encounter(encounter: etree._Element | None) -> HeaderEncounter:
         responsible=party_of(responsible) if responsible is not None else None,
         participants=tuple(_encounter_participant(p) for p in encounter.iterchildren(f"{V3}encounterParticipant")),
         facility=code_of(code),
+        facility_id=ii_of(find(facility, "id")),
         facility_category=next((t for t, _ in _translations(code)), None),
         place=_organization(find(facility, "location")),
     )

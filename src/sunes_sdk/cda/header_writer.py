@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import AwareDatetime, model_validator
 
 from .._core.errors import CdaError, ModelError
-from .._core.xml import escape_text
+from .._core.xml import escape_attribute, escape_text
 from ..model import (
     Actor,
     Code,
@@ -274,9 +274,16 @@ def _when(value: datetime | date | None, draft: Draft) -> str:
 
 
 def party(
-    who: Author, time: str = "", *, as_author: bool = False, with_function: bool = False, template_id: str = ""
+    who: Author,
+    time: str = "",
+    *,
+    as_author: bool = False,
+    with_function: bool = False,
+    template_id: str = "",
+    setting: Code | None = None,
 ) -> HeaderParty:
-    """Someone of the header. as_author: in an assignedAuthor, which alone holds a device and a second identifier."""
+    """Someone of the header. as_author: in an assignedAuthor, which alone holds a device and a second identifier;
+    setting: of the structure, when it is said."""
     if isinstance(who, Actor):
         person = who.professional
         ids: tuple[II, ...] = (II(PS_ROOT, person.national_id),)
@@ -290,7 +297,7 @@ def party(
             name=HeaderName(
                 family=person.family, given=person.given, prefix=person.civility or "", suffix=person.title or ""
             ),
-            organization=organization_data(who.organization),
+            organization=organization_data(who.organization, setting),
             addresses=person.addresses,
             telecoms=person.telecoms,
             template_id=template_id,
@@ -334,12 +341,13 @@ def recipient_data(actor: Actor) -> HeaderParty:
     )
 
 
-def organization_data(organization: Organization) -> HeaderOrganization:
+def organization_data(organization: Organization, setting: Code | None = None) -> HeaderOrganization:
     return HeaderOrganization(
         id=II(STRUCTURE_ROOT, organization.national_id),
         name=organization.name,
         addresses=(organization.address,) if organization.address else (),
         telecoms=organization.telecoms,
+        setting=setting,
     )
 
 
@@ -402,6 +410,7 @@ def consent_data(consent: Consent) -> HeaderConsent:
 
 def service_event_data(event: ServiceEvent, draft: Draft) -> HeaderServiceEvent:
     performer = event.performer
+    setting = practice_setting_code(performer.actor.organization) if performer else None
     qualifiers = tuple([t.qualifier for t in event.translations])
     return HeaderServiceEvent(
         ids=event.ids,
@@ -410,16 +419,20 @@ def service_event_data(event: ServiceEvent, draft: Draft) -> HeaderServiceEvent:
         qualifiers=qualifiers if any(qualifiers) else (),
         start=draft.ts(event.start) if event.start else "",
         stop=draft.ts(event.stop) if event.stop else "",
-        practice_setting=practice_setting_code(performer.actor.organization) if performer else None,
+        practice_setting=setting,
         performer=(
-            party(performer.actor, draft.ts(performer.time) if performer.time else "",
-                  template_id=performer.template_id)
+            party(
+                performer.actor,
+                draft.ts(performer.time) if performer.time else "",
+                template_id=performer.template_id,
+                setting=setting,
+            )
             if performer
             else None
         ),
         class_code=event.class_code,
         lab_status=event.lab_status,
-    )  # fmt: skip
+    )
 
 
 def _identifier(value: Identifier) -> II:
@@ -442,7 +455,6 @@ _FIRST = (
     + dt.ii("2.16.840.1.113883.1.3", "POCD_HD000040", "typeId")
     + dt.templates(HL7_FRANCE, CI_SIS)
 )
-_LANGUAGE = '<languageCode code="fr-FR"></languageCode>'
 _SIGNED = '<signatureCode code="S"></signatureCode>'
 
 
@@ -466,7 +478,7 @@ def header_xml(header: CdaHeader) -> str:
             dt.element("title", header.title),
             dt.ts("effectiveTime", written_at),
             dt.cd("confidentialityCode", header.confidentiality),
-            _LANGUAGE,
+            f'<languageCode code="{escape_attribute(header.language)}"></languageCode>',
             dt.identifier(header.set_id, "setId"),
             f'<versionNumber value="{header.version_number}"></versionNumber>',
             _record_target(header.patient),
@@ -560,12 +572,13 @@ def _organization(
     tag: str = "representedOrganization",
     *,
     missing: NullFlavor | None = None,
-    setting: str = "",
 ) -> str:
     """missing: what an absent telecom or address is said to be."""
     if organization is None:
         return ""
     identifier = dt.identifier(organization.id) if organization.id else ""
+    identifier += "".join([dt.identifier(i) for i in organization.other_ids])
+    setting = dt.cd("standardIndustryClassCode", organization.setting) if organization.setting else ""
     return (
         f"<{tag}>{identifier}{dt.element('name', organization.name)}"
         f"{dt.telecoms(organization.telecoms, missing)}{dt.addresses(organization.addresses, missing)}{setting}</{tag}>"
@@ -578,7 +591,6 @@ def _entity(
     *,
     kind: str = "",
     complete: bool = False,
-    setting: str = "",
     person: str = "assignedPerson",
     organization: str = "representedOrganization",
 ) -> str:
@@ -587,9 +599,7 @@ def _entity(
     complete: an absent telecom or address of the organisation is said (NAV), CR-BIO wants it (B03, B05).
     """
     code = dt.cd("code", party.code) if party.code else ""
-    structure = _organization(
-        party.organization, organization, missing=NullFlavor.UNAVAILABLE if complete else None, setting=setting
-    )
+    structure = _organization(party.organization, organization, missing=NullFlavor.UNAVAILABLE if complete else None)
     device = (
         f"<assignedAuthoringDevice>{dt.element('manufacturerModelName', party.device_model)}"
         f"{dt.element('softwareName', party.device_software)}</assignedAuthoringDevice>"
@@ -662,12 +672,10 @@ def _order(order: HeaderOrder) -> str:
 def _service_event(event: HeaderServiceEvent) -> str:
     performer = event.performer
     performer_xml = ""
-    if performer and event.practice_setting:
-        setting = dt.cd("standardIndustryClassCode", event.practice_setting)
+    if performer:
         time = dt.ivl_ts("time", high=performer.time) if performer.time else ""
         performer_xml = (
-            f'<performer typeCode="PRF">{_template(performer)}{time}'
-            f"{_entity(performer, complete=True, setting=setting)}</performer>"
+            f'<performer typeCode="PRF">{_template(performer)}{time}{_entity(performer, complete=True)}</performer>'
         )
     kind = f' classCode="{event.class_code}"' if event.class_code else ""
     qualifiers = event.qualifiers or (None,) * len(event.translations)
@@ -721,6 +729,7 @@ def _encounter(encounter: HeaderEncounter) -> str:
             f"<responsibleParty>{_entity(encounter.responsible)}</responsibleParty>" if encounter.responsible else "",
             *[_encounter_participant(p) for p in encounter.participants],
             "<location><healthCareFacility>",
+            dt.identifier(encounter.facility_id) if encounter.facility_id else "",
             dt.cd("code", facility, translations=category) if facility else "",
             f"<location>{dt.element('name', place.name)}{dt.addresses(place.addresses)}</location>" if place else "",
             "</healthCareFacility></location></encompassingEncounter></componentOf>",
