@@ -24,6 +24,7 @@ from sunes_sdk.cda import (
     EntryMode,
     ExitMode,
     Issuer,
+    NoAllergy,
     Priority,
     Problem,
     ProblemKind,
@@ -148,6 +149,14 @@ def test_every_mode_and_status_is_accepted(n: int, oracle: Oracle) -> None:
     letter = samples.discharge_letter(synthesis=synthesis, status=list(DocumentStatus)[n % 4])
     report = oracle.check(letter.render(issuer()))
     assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("absent", NoAllergy)
+def test_every_way_to_have_no_allergy_is_accepted(absent: NoAllergy, oracle: Oracle) -> None:
+    document = letters.admission_letter(allergies=(), no_allergy=absent).render(issuer())
+    report = oracle.check(document)
+    assert report.ok, str(report)
+    assert not check(document.content).findings
 
 
 def test_the_volet_of_each_letter_is_the_one_that_judges(oracle: Oracle) -> None:

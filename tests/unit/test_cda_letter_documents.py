@@ -27,6 +27,7 @@ from sunes_sdk.cda import (
     FollowUp,
     Issuer,
     MedicalDevice,
+    NoAllergy,
     Priority,
     Problem,
     ProblemKind,
@@ -67,6 +68,7 @@ def section(root: etree._Element, title: str) -> etree._Element:
     ("enum", "name"),
     [
         (AllergyStatus, "JDV_STATUT_ALLERGIE"),
+        (NoAllergy, "JDV_ALLERGIE_ABSENTE"),
         (Criticality, "JDV_CRITICITE"),
         (Certainty, "JDV_CERTITUDE"),
         (Severity, "JDV_SEVERITE"),
@@ -137,6 +139,14 @@ def test_no_known_allergy_is_said_in_code() -> None:
     (value,) = find(root, "//c:observation[c:templateId/@root='1.2.250.1.213.1.1.3.41']/c:value")
     assert value.get("code") == "no-known-allergies"
     assert not find(root, "//c:participant[@typeCode='CSM']")
+
+
+def test_not_knowing_is_not_knowing_of_none() -> None:
+    root = tree(letters.admission_letter(allergies=(), no_allergy=NoAllergy.NO_INFORMATION))
+    (value,) = find(root, "//c:observation[c:templateId/@root='1.2.250.1.213.1.1.3.41']/c:value")
+    assert value.get("code") == "no-allergy-info"
+    said = "".join(find(section(root, "Allergies et hypersensibilités connues"), "c:text")[0].itertext())
+    assert said == "Pas d’information sur les allergies/hypersensibilités"
 
 
 def test_an_appointment_without_a_date_asks_to_be_called() -> None:

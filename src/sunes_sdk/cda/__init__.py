@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         FollowUp,
         Intent,
         MedicalDevice,
+        NoAllergy,
         Priority,
         Problem,
         ProblemKind,
@@ -115,7 +116,7 @@ _HOMES = {
     "documents.attachments": ("AttachedPdf", "Picture"),
     "documents.clinical": (
         "Allergy", "AllergyKind", "AllergyStatus", "Appointment", "Certainty", "Criticality", "FollowUp",
-        "Intent", "MedicalDevice", "Priority", "Problem", "ProblemKind", "ProblemStatus", "Procedure",
+        "Intent", "MedicalDevice", "NoAllergy", "Priority", "Problem", "ProblemKind", "ProblemStatus", "Procedure",
         "Reaction", "Severity",
     ),
     "documents.discharge_letter": (
@@ -209,6 +210,7 @@ __all__ = [
     "MedicalDevice",
     "MedicationPrescription",
     "Medicine",
+    "NoAllergy",
     "OperativeReport",
     "Order",
     "Participant",

@@ -13,6 +13,7 @@ from ..sections import Draft, Narrative, SectionKind, comment_section, pdf_copy_
 from .clinical import (
     Allergy,
     HospitalLetter,
+    NoAllergy,
     Problem,
     Procedure,
     allergies_section,
@@ -26,12 +27,12 @@ class AdmissionLetter(HospitalLetter):
     """*Lettre de liaison à l'entrée* (LDL-EES 2022.01): written by who sends a patient to a hospital.
 
     reason 1..1: motif d'hospitalisation; treatments 1..1: those of the patient at admission, an empty tuple says that
-    there is none; allergies 1..1: an empty tuple says that none is known; medical_history 0..*: *antécédents
-    médicaux*; surgical_history 0..*: *antécédents chirurgicaux*, acts done; further_information 1..1: what else is
-    useful; referrer 0..1: *praticien adresseur* (participant REFB, since `written_at` when given);
-    treating_physician 0..1: *médecin traitant*; pdf_copy 0..1: the letter as PDF, shown first by consumers. `stay` is
-    the hospitalisation that is asked for or begins: its admission is when the act starts.
-    Raises CdaError (`CDA_PDF_UNREADABLE`).
+    there is none; allergies 1..1: an empty tuple says `no_allergy`: none known when not given, or that the sender
+    does not know; medical_history 0..*: *antécédents médicaux*; surgical_history 0..*: *antécédents chirurgicaux*,
+    acts done; further_information 1..1: what else is useful; referrer 0..1: *praticien adresseur* (participant REFB,
+    since `written_at` when given); treating_physician 0..1: *médecin traitant*; pdf_copy 0..1: the letter as PDF,
+    shown first by consumers. `stay` is the hospitalisation that is asked for or begins: its admission is when the act
+    starts. Raises CdaError (`CDA_PDF_UNREADABLE`).
     """
 
     type_code = "18761-7"
@@ -42,6 +43,7 @@ class AdmissionLetter(HospitalLetter):
 
     treatments: tuple[Treatment, ...]
     allergies: tuple[Allergy, ...]
+    no_allergy: NoAllergy = NoAllergy.NONE_KNOWN
     medical_history: tuple[Problem, ...] = ()
     surgical_history: tuple[Procedure, ...] = ()
     further_information: Text
@@ -60,7 +62,7 @@ class AdmissionLetter(HospitalLetter):
                 "<structuredBody>",
                 self._reason_section(draft, "Motif d'hospitalisation"),
                 section(draft, _TREATMENTS, narrative, *treatments),
-                allergies_section(draft, self.allergies, "Allergies et hypersensibilités connues"),
+                allergies_section(draft, self.allergies, self.no_allergy, "Allergies et hypersensibilités connues"),
                 medical_history_section(draft, self.medical_history) if self.medical_history else "",
                 surgical_history_section(draft, self.surgical_history) if self.surgical_history else "",
                 comment_section(draft, self.further_information, title="Autres informations"),

@@ -309,6 +309,16 @@ class AllergyKind(StrEnum):
     IDIOSYNCRASY = "56840009"
 
 
+class NoAllergy(StrEnum):
+    """What a letter without an allergy says (JDV_AbsentOrUnknownAllergy): not knowing is not knowing of none."""
+
+    NONE_KNOWN = "no-known-allergies"
+    NO_INFORMATION = "no-allergy-info"
+    NO_MEDICINE_ALLERGY = "no-known-medication-allergies"
+    NO_ENVIRONMENTAL_ALLERGY = "no-known-environmental-allergies"
+    NO_FOOD_ALLERGY = "no-known-food-allergies"
+
+
 class AllergyStatus(StrEnum):
     """*Statut clinique* of an allergy (JDV_HL7_allergyintolerance_clinical)."""
 
@@ -379,9 +389,16 @@ _ALLERGIES = SectionKind(
 )
 
 
-def allergies_section(draft: Draft, allergies: Sequence[Allergy], title: str) -> str:
+_KIND_THAT_IS_ABSENT = {
+    NoAllergy.NO_MEDICINE_ALLERGY: AllergyKind.MEDICINE_ALLERGY,
+    NoAllergy.NO_ENVIRONMENTAL_ALLERGY: AllergyKind.SUBSTANCE_ALLERGY,
+    NoAllergy.NO_FOOD_ALLERGY: AllergyKind.FOOD_ALLERGY,
+}
+
+
+def allergies_section(draft: Draft, allergies: Sequence[Allergy], absent: NoAllergy, title: str) -> str:
     """*FR-Allergies-et-hypersensibilites*: FR-Liste-des-allergies-et-hypersensibilites 1..1, with one
-    FR-Allergie-ou-hypersensibilite for each, or one that says that none is known (JDV_AbsentOrUnknownAllergy)."""
+    FR-Allergie-ou-hypersensibilite for each, or one that says what is `absent`."""
     narrative = Narrative(draft)
     concern_id = draft.id()
     if allergies:
@@ -394,9 +411,11 @@ def allergies_section(draft: Draft, allergies: Sequence[Allergy], title: str) ->
         else:
             status, high = _ACTIVE, ""
     else:
-        none = terminology_code("JDV_ALLERGIE_ABSENTE", "no-known-allergies")
+        none = terminology_code("JDV_ALLERGIE_ABSENTE", absent.value)
         ref = narrative.content(none.display)
-        kind = dt.cd("code", terminology_code("JDV_TYPE_ALLERGIE", AllergyKind.ALLERGY.value))
+        kind = dt.cd(
+            "code", terminology_code("JDV_TYPE_ALLERGIE", _KIND_THAT_IS_ABSENT.get(absent, AllergyKind.ALLERGY).value)
+        )
         observations = [
             f"{_ALLERGY}{draft.id()}{kind}{ref.text}{dt.COMPLETED}"
             f'<effectiveTime xsi:type="IVL_TS">{_UNKNOWN_LOW}</effectiveTime>{_value(none, ref)}</observation>'

@@ -19,6 +19,7 @@ from .clinical import (
     CarePlanItem,
     HospitalLetter,
     MedicalDevice,
+    NoAllergy,
     When,
     allergies_section,
     care_plan_section,
@@ -94,9 +95,9 @@ class DischargeLetter(HospitalLetter):
     an empty tuple says that there is none; administered_treatments 0..*: stopped or given during the stay;
     exam_results 0..1: text, and other information that is expected (the volet allows no entry here); care_plan 0..*:
     *suites à donner*, procedures, examinations or follow-up asked for, appointments; devices 0..*: *dispositifs
-    médicaux*; allergies 0..1: found during the stay, None writes no section, an empty tuple says that none is known;
-    status 1..1: approved when not given; treating_physician 0..1: *médecin traitant*; pdf_copy 0..1: the letter as
-    PDF, shown first by consumers. Raises CdaError (`CDA_PDF_UNREADABLE`).
+    médicaux*; allergies 0..1: found during the stay, None writes no section, an empty tuple says `no_allergy`: none
+    known when not given; status 1..1: approved when not given; treating_physician 0..1: *médecin traitant*; pdf_copy
+    0..1: the letter as PDF, shown first by consumers. Raises CdaError (`CDA_PDF_UNREADABLE`).
     """
 
     type_code = "11490-0"
@@ -112,6 +113,7 @@ class DischargeLetter(HospitalLetter):
     care_plan: tuple[CarePlanItem, ...] = ()
     devices: tuple[MedicalDevice, ...] = ()
     allergies: tuple[Allergy, ...] | None = None
+    no_allergy: NoAllergy = NoAllergy.NONE_KNOWN
     status: DocumentStatus = DocumentStatus.APPROVED
 
     def _body(self, draft: Draft) -> str:
@@ -128,7 +130,9 @@ class DischargeLetter(HospitalLetter):
                 section(draft, _EXAMS, self.exam_results) if self.exam_results else "",
                 care_plan_section(draft, self.care_plan) if self.care_plan else "",
                 devices_section(draft, self.devices) if self.devices else "",
-                allergies_section(draft, self.allergies, _ALLERGIES_TITLE) if self.allergies is not None else "",
+                allergies_section(draft, self.allergies, self.no_allergy, _ALLERGIES_TITLE)
+                if self.allergies is not None
+                else "",
                 pdf_copy_section(draft, self.pdf_copy) if self.pdf_copy else "",
                 "</structuredBody>",
             )
