@@ -77,7 +77,9 @@ class Body:
         if not target:
             return None
         if self._by_id is None:
-            self._by_id = {i: e for e in self.root.iter(etree.Element) if (i := e.get("ID"))}
+            self._by_id = {
+                i: e for text in self.root.iter(f"{V3}text") for e in text.iter(etree.Element) if (i := e.get("ID"))
+            }
         return self._by_id.get(target.removeprefix("#"))  # the official examples leave the # out
 
     def said(self, element: etree._Element | None) -> str:
