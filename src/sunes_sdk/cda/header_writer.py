@@ -469,6 +469,8 @@ def document_xml(header: str, body: str) -> str:
 def header_xml(header: CdaHeader) -> str:
     """What comes before `<component>`, for `document_xml`."""
     written_at = header.effective_time
+    signer = header.legal_authenticator
+    signed = _inside(signer)  # often the author too: written once
     return "".join(
         (
             _FIRST,
@@ -482,14 +484,14 @@ def header_xml(header: CdaHeader) -> str:
             dt.identifier(header.set_id, "setId"),
             f'<versionNumber value="{header.version_number}"></versionNumber>',
             _record_target(header.patient),
-            *[_author(a) for a in header.authors],
+            *[_author(a, signed if a is signer else "") for a in header.authors],
             f"<dataEnterer>{_entity(header.data_enterer)}</dataEnterer>" if header.data_enterer else "",
             *[_informant(i) for i in header.informants],
             '<custodian typeCode="CST"><assignedCustodian>',
             _organization(header.custodian, "representedCustodianOrganization"),
             "</assignedCustodian></custodian>",
             *[_recipient(r) for r in header.recipients],
-            _signer("legalAuthenticator", header.legal_authenticator, _entity(header.legal_authenticator)),
+            _signer("legalAuthenticator", signer, _entity(signer, inside=signed)),
             *[_signer("authenticator", a, _entity(a, complete=True)) for a in header.authenticators],
             *[_participant(p) for p in header.participants],
             *[_order(o) for o in header.orders],
@@ -591,13 +593,26 @@ def _entity(
     *,
     kind: str = "",
     complete: bool = False,
+    inside: str = "",
     person: str = "assignedPerson",
     organization: str = "representedOrganization",
 ) -> str:
     """assignedAuthor, assignedEntity, associatedEntity … with what is inside.
 
-    complete: an absent telecom or address of the organisation is said (NAV), CR-BIO wants it (B03, B05).
+    complete: an absent telecom or address of the organisation is said (NAV), CR-BIO wants it (B03, B05); inside: what
+    is in it, when written already.
     """
+    inside = inside or _inside(party, complete=complete, person=person, organization=organization)
+    return f"<{tag}{kind}>{inside}</{tag}>"
+
+
+def _inside(
+    party: HeaderParty,
+    *,
+    complete: bool = False,
+    person: str = "assignedPerson",
+    organization: str = "representedOrganization",
+) -> str:
     code = dt.cd("code", party.code) if party.code else ""
     structure = _organization(party.organization, organization, missing=NullFlavor.UNAVAILABLE if complete else None)
     device = (
@@ -607,8 +622,8 @@ def _entity(
         else ""
     )
     return (
-        f"<{tag}{kind}>{''.join([dt.identifier(i) for i in party.ids])}{code}{_contacts(party)}"
-        f"{_person(party.name, person)}{device}{structure}</{tag}>"
+        f"{''.join([dt.identifier(i) for i in party.ids])}{code}{_contacts(party)}"
+        f"{_person(party.name, person)}{device}{structure}"
     )
 
 
@@ -616,8 +631,8 @@ def _function(party: HeaderParty) -> str:
     return dt.cd("functionCode", party.function) if party.function else ""
 
 
-def _author(author: HeaderParty) -> str:
-    entity = _entity(author, "assignedAuthor", kind=' classCode="ASSIGNED"')
+def _author(author: HeaderParty, inside: str = "") -> str:
+    entity = _entity(author, "assignedAuthor", kind=' classCode="ASSIGNED"', inside=inside)
     return f"<author>{_function(author)}{dt.ts('time', author.time)}{entity}</author>"
 
 

@@ -245,6 +245,12 @@ class ClinicalDocument(Model, ABC):
         """The header as data: equal to what `read_header` finds in the bytes."""
         stay = self.stay
         now = draft.written_at
+        authors = tuple(
+            [party(a, now, as_author=True, with_function=True) for a in self.authors or (self.author, *self.co_authors)]
+        )
+        signer = self.legal_authenticator or self.author
+        # The usual case, and the same data: an author without function nor second identifier who signs.
+        same = signer is self.author and not (self.authors or authors[0].function or len(authors[0].ids) > 1)
         responsible = self._responsible() or stay.responsible
         organization = self._facility() or stay.organization
         return CdaHeader(
@@ -259,17 +265,12 @@ class ClinicalDocument(Model, ABC):
             set_id=II(self.set_id or draft.oid()),
             version_number=self.version_number,
             patient=patient_data(self.patient, draft),
-            authors=tuple(
-                [
-                    party(a, now, as_author=True, with_function=True)
-                    for a in self.authors or (self.author, *self.co_authors)
-                ]
-            ),
+            authors=authors,
             data_enterer=party(self.data_enterer) if self.data_enterer else None,
             informants=tuple([informant_data(i) for i in self.informants]),
             custodian=DMP_CUSTODIAN if self.kept_by_dmp else custodian_data(self.custodian),
             recipients=tuple([recipient_data(r) for r in self.recipients]),
-            legal_authenticator=party(self.legal_authenticator or self.author, now),
+            legal_authenticator=authors[0] if same else party(signer, now),
             authenticators=tuple(
                 [authenticator_data(a, draft) for a in (*self._authenticators(), *self.authenticators)]
             ),
