@@ -39,6 +39,7 @@ _INS: Final = {
     InsOid.NIR_TEST.value: "INS (NIR de test)",
     InsOid.NIR_DEMO.value: "INS (NIR de démonstration)",
 }
+_TITLES: Final = {"DR": "Dr", "PR": "Pr", "M": "M.", "MME": "Mme"}
 _SEX: Final = {"F": "Féminin", "M": "Masculin", "U": "Inconnu", "UN": "Indéterminé"}
 
 ImageWriter = Callable[[str, bytes], str | None]
@@ -101,9 +102,13 @@ def document_facts(header: CdaHeader) -> Facts:
     for event in header.service_events:
         if event.code:
             yield "Acte", _act(event.code.display or event.code.code, event.start)
-    for author in header.authors:
-        yield "Auteur", _party(author)
-    yield "Responsable", _party(header.legal_authenticator)
+    responsible = _party(header.legal_authenticator)
+    if [_party(a) for a in header.authors] == [responsible]:
+        yield "Auteur et responsable", responsible
+    else:
+        for author in header.authors:
+            yield "Auteur", _party(author)
+        yield "Responsable", responsible
     yield "Version", f"{header.version_number}" if header.version_number > 1 else ""
     yield "Remplace", header.replaces.root if header.replaces else ""
 
@@ -168,7 +173,10 @@ def _party(party: HeaderParty) -> str:
 
 
 def _person(name: HeaderName) -> str:
-    return " ".join(filter(None, (name.prefix, name.given, name.family, name.suffix)))
+    """`Dr Charles DAVID`: the title when there is one, the civility otherwise."""
+    title = _TITLES.get(name.suffix) or _TITLES.get(name.prefix, name.prefix)
+    suffix = "" if name.suffix in _TITLES else name.suffix
+    return " ".join(filter(None, (title, name.given, name.family, suffix)))
 
 
 def _act(what: str, when: str) -> str:
@@ -203,7 +211,8 @@ def _when(text: str) -> str:
 def _recipients(root: etree._Element) -> Iterator[str]:
     for recipient in root.iterfind(f"{V3}informationRecipient/{V3}intendedRecipient"):
         name = recipient.find(f"{V3}informationRecipient/{V3}name")
-        parts = [" ".join((e.text or "").strip() for e in name if isinstance(e.tag, str))] if name is not None else []
+        said = {str(e.tag).removeprefix(V3): (e.text or "").strip() for e in name} if name is not None else {}
+        parts = [_person(HeaderName(**{k: said.get(k, "") for k in ("family", "given", "prefix", "suffix")}))]
         organization = recipient.findtext(f"{V3}receivedOrganization/{V3}name")
         if organization:
             parts.append(organization.strip())
@@ -559,7 +568,7 @@ footer { margin-top: 6mm; font-size: 7.5pt; color: #555 }
   header table, header th, header td { font-size: .9rem; line-height: 1.45 }
   header th { width: 10.5rem } header .block { padding: .5rem 1rem .7rem }
   .who { font-size: 1.1rem }
-  th, td { padding: .35rem .6rem } p, ul, ol { margin: .4rem 0 }
+  th, td { padding: .35rem .6rem } p, ul, ol { margin: .4rem 0 } main table { margin: .7rem 0 }
   .tight { font-size: .85rem } .tighter { font-size: .75rem } .footnote, footer { font-size: .8rem }
   .tight th, .tight td, .tighter th, .tighter td { padding: .3rem }
   .copy { border-left: .3rem solid #123c69; background: #eef3f9; padding: .7rem 1rem; margin: 1rem 0 }
