@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
@@ -47,6 +48,7 @@ from sunes_sdk.cda.documents.vital_signs import VitalSign, VitalSignKind
 from sunes_sdk.cda.header_writer import Participant
 from sunes_sdk.cda.oracle import Oracle
 from sunes_sdk.cda.reader import clinical_document
+from sunes_sdk.cda.rules import RULES
 from sunes_sdk.model import Code
 from sunes_sdk.testing import samples
 
@@ -381,3 +383,31 @@ def test_each_version_is_judged_by_its_own_profile(version: str, oracle: Oracle)
         assert template in document.content
         report = oracle.check(document.content.replace(template, b""))
         assert report.ok != needed, (section, str(report))
+
+
+SILENCES: list[tuple[str, Callable[[], CdaDocument], str, str]] = [
+    ("CDA_E00", normal, 'root="1.2.250.1.213.1.1.1.39"', 'root="1.2.3"'),
+    ("CDA_E05", normal, '<templateId root="1.2.250.1.213.1.1.2.223"></templateId>', ""),
+    ("CDA_E09", normal, r'(substitution permise"[^>]*>)<originalText>.*?</originalText>', r"\1"),
+    ("CDA_E14", everything, 'root="1.2.250.1.215.500.1.1"', 'root="1.2.250.1.215.500.1.2"'),
+    ("CDA_E15", tapered, '<sequenceNumber value="2">', '<sequenceNumber value="1">'),
+    ("CDA_E15", conditional, "<precondition>.*?</precondition>", ""),
+    ("CDA_E16", tapered, '(<doseQuantity><low unit="{tablet}" value=")1', r"\g<1>9"),
+    ("CDA_E17", tapered, '<high value="20260120">', '<high value="20260101">'),
+    ("CDA_E18", everything, 'code="MED-1095"', 'code="MED-1"'),
+    ("CDA_N01", jpeg, r'(B64">)[^<]*', r"\1UEsDBA=="),
+    ("CDA_N03", operative_report, 'codeSystem="1.2.250.1.215.300.1"', 'codeSystem="1.2.250.1.213.9"'),
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "make", "pattern", "replacement"), SILENCES, ids=[f"{s[0]}-{s[1].__name__}" for s in SILENCES]
+)
+def test_a_rule_marked_so_is_one_that_the_kit_does_not_have(
+    code: str, make: Callable[[], CdaDocument], pattern: str, replacement: str, oracle: Oracle
+) -> None:
+    assert {r.code: r.kit_is_silent for r in RULES}[code]
+    mutated, count = re.subn(pattern, replacement, make().content.decode(), count=1, flags=re.DOTALL)
+    assert count == 1
+    assert oracle.check(mutated.encode()).ok, str(oracle.check(mutated.encode()))
+    assert code in {f.code for f in check(mutated.encode())}
