@@ -14,7 +14,7 @@ from sunes_sdk._core.clock import FixedClock
 from sunes_sdk._core.errors import CdaError, SunesError, XmlSecurityError
 from sunes_sdk._core.ids import SeededIds
 from sunes_sdk._core.xml import MAX_MARKUP
-from sunes_sdk.cda import Issuer, read, read_header
+from sunes_sdk.cda import DischargeLetter, Issuer, read, read_header
 from sunes_sdk.testing import samples
 
 MB = 1_000_000
@@ -213,3 +213,21 @@ def test_numbers_of_any_length_are_no_crash() -> None:
             b'<effectiveTime value="20260115103000+0100">', b'<effectiveTime value="' + year + b'">'
         )
         assert read(data).unique_id
+
+
+def test_a_number_that_would_fill_the_memory_is_no_number() -> None:
+    for number in ("1e999999999", "-1e-999999999", "9" * 100_000, "NaN", "Infinity", "\u00b2"):
+        data = letter().replace(b'value="1"></low>', f'value="{number}"></low>'.encode())
+        assert data != letter()
+        with bounded(5):
+            typed = read(data).typed()
+        assert isinstance(typed, DischargeLetter)
+        assert typed.discharge_treatments[0].dose is None
+
+
+def test_a_body_of_an_unknown_media_type_is_read_with_a_warning() -> None:
+    document_ = read(
+        document(b'<nonXMLBody><text mediaType="application/x" representation="B64">QUJD</text></nonXMLBody>')
+    )
+    assert "CDA_READ_MEDIA_TYPE" in [f.code for f in document_.report.warnings]
+    assert document_.files[0].data == b"ABC"

@@ -17,7 +17,7 @@ from lxml import etree
 from .._core.errors import CdaError, ModelError
 from .._core.findings import Finding, Report, Severity
 from .._core.hl7time import parse_ts
-from ..model import Identifier, IdentityStatus, Ins, InsOid, Matricule, Organization
+from ..model import Code, Identifier, IdentityStatus, Ins, InsOid, Matricule, Organization
 from ..terminology import format_code
 from .datatypes_reader import code_of, find, ii_of, value_of
 from .envelope import V3 as V3
@@ -89,7 +89,7 @@ class ReadDocument(CdaDocument):
         a document does not hold is what `sunes_sdk.cda.reading.normal.normalised` takes away.
         strict: anything in `unread()` is an error.
         Raises CdaError (`CDA_NO_MODEL`; `CDA_NOT_TYPED`: a field that the model needs is missing or impossible;
-        `CDA_BASE64`; with strict, `CDA_UNREAD…`).
+        `CDA_BASE64`, `CDA_PDF_UNREADABLE`: a file of it; with strict, `CDA_UNREAD…`).
         """
         model, unread = self._typed
         if strict and unread.warnings:
@@ -147,7 +147,7 @@ def read(data: bytes, *, strict: bool = False) -> ReadDocument:
         organization=_structure(header, findings),
         ins=ins,
         ins_status=IdentityStatus.QUALIFIEE if ins else IdentityStatus.PROVISOIRE,
-        format_code=format_code(tuple(t.root for t in header.template_ids[2:]), header.body_media_type),
+        format_code=_format_code(header, findings),
         cda_level=1 if header.body_media_type else 3,
         replaces=_joined(header.replaces) if header.replaces else None,
         stay=_identifier(stay) if stay else None,
@@ -227,6 +227,18 @@ def _created_at(header: CdaHeader, findings: list[Finding]) -> datetime:
         return value
     raise CdaError("no time of the document can be read", code="CDA_EFFECTIVE_TIME", path="effectiveTime/@value",
                    rule="HL7 TS", hint="use read_header, which keeps the text as it is")  # fmt: skip
+
+
+def _format_code(header: CdaHeader, findings: list[Finding]) -> Code:
+    templates = tuple(t.root for t in header.template_ids[2:])
+    try:
+        return format_code(templates, header.body_media_type)
+    except ModelError:
+        findings.append(
+            _warning("CDA_READ_MEDIA_TYPE", "a body of this media type has no format code", "component/nonXMLBody/text",
+                     "SMDS nonXMLBody: PDF, plain text, RTF, JPEG, TIFF", "look at the bytes before you show them")
+        )  # fmt: skip
+        return format_code(())
 
 
 def _joined(value: II) -> str:

@@ -17,6 +17,7 @@ from .body import EmbeddedFile, files_of, path_of
 from .notes import Notes
 
 XSI_TYPE: Final = "{http://www.w3.org/2001/XMLSchema-instance}type"
+_LONGEST_NUMBER: Final = 40
 PDF_COPY: Final = "1.2.250.1.213.1.1.2.243"
 
 
@@ -183,11 +184,13 @@ def quantity_or_range(element: etree._Element | None) -> Quantity | QuantityRang
 
 
 def decimal(element: etree._Element | None) -> Decimal | None:
+    """The number of a value; None for what no measure is (`1e999999999` would fill the memory once written out)."""
+    text = value_of(element)
     try:
-        number = Decimal(value_of(element))
+        number = Decimal(text) if len(text) <= _LONGEST_NUMBER else Decimal("NaN")
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and abs(number.adjusted()) <= _LONGEST_NUMBER else None
 
 
 def unit_of(element: etree._Element | None) -> str:

@@ -57,6 +57,7 @@ _FLAGS: Final = {
     "GEN-295": "prevention",
 }  # fmt: skip
 _EVENTS: Final = frozenset(e.value for e in TimingEvent)
+_MOST_REPEATS: Final = 1000
 _MODES: Final = {mode.value: mode for mode in DosingMode}
 
 
@@ -245,7 +246,13 @@ def _prescribed(body: Body, statement: etree._Element) -> dict[str, Any]:
         values["lasting"] = quantity(find(statement, "effectiveTime", "width"))
     repeat = find(statement, "repeatNumber")
     if repeat is not None:
-        values["repeats"] = int(value_of(repeat)) if value_of(repeat).isdigit() and len(value_of(repeat)) < 9 else None
+        number = decimal(repeat)
+        if repeat.get("nullFlavor") is not None:
+            values["repeats"] = None  # not limited
+        elif number is not None and number == int(number) and number < _MOST_REPEATS:
+            values["repeats"] = int(number)
+        else:
+            notes.leave("the number of renewals", path_of(repeat), "it cannot be read: none stands for it")
     if (criterion := find(statement, "precondition", "criterion", "text")) is not None:
         values["precondition"] = body.said(criterion) or None
     for inner in related(statement, "act", "observation", "supply"):
