@@ -20,6 +20,7 @@ TEMPLATE_RULES = RuleSet("CI-SIS Modèles de contenus CDA")
 rule = TEMPLATE_RULES.rule
 
 TEMPLATES: Final = """
+section S.1 ^E.20
 section S.35.1 +S.35 code=33557-0@L title entry
 section S.73 *1.3.6.1.4.1.19376.1.4.1.2.16 +2.16.840.1.113883.10.12.201 code=55112-7@L
 section S.107 +1.3.6.1.4.1.19376.1.5.3.1.1.9.38 +1.3.6.1.4.1.19376.1.5.3.1.1.9.39 code=34895-3@L entry
@@ -49,7 +50,7 @@ act E.156 *1.2.840.10008.9.17 code=113015@D code/qualifier{1} code/qualifier/nam
 organizer E.18 code=55107-7@L id component status ~E.48.18
 organizer E.78 *1.3.6.1.4.1.19376.1.3.1.4
 organizer E.79 *1.3.6.1.4.1.19376.1.3.1.5
-observation E.48 +1.3.6.1.4.1.19376.1.5.3.1.4.13 text/reference effectiveTime status code
+observation E.48 +1.3.6.1.4.1.19376.1.5.3.1.4.13 id text/reference effectiveTime status code
 observation E.48.2 +E.48 code=MED-147@T value{1}
 observation E.48.6 +E.48 code=ORG-070@T
 observation E.48.7 +E.48 code=ORG-074@T
@@ -79,6 +80,8 @@ substanceAdministration E.151 *1.2.840.10008.9.13 status consumable/manufactured
   consumable/manufacturedProduct/manufacturedMaterial/name
 substanceAdministration E.173 code consumable/manufacturedProduct/manufacturedMaterial/code
   consumable/manufacturedProduct/manufacturedMaterial/name
+observation E.163 code=ASSERTION@A
+supply E.20 *2.16.840.1.113883.10.20.1.34 effectiveTime{1}
 supply E.86 *1.3.6.1.4.1.19376.1.9.1.3.8 independentInd quantity independentInd@value quantity@value
 manufacturedProduct E.43 *1.3.6.1.4.1.19376.1.5.3.1.4.7.2 *2.16.840.1.113883.10.20.1.53 manufacturedMaterial/name
   manufacturedMaterial/code
