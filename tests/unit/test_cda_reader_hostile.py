@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import random
 import subprocess
 import sys
 import time
@@ -9,12 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from lxml import etree
 
 from sunes_sdk._core.clock import FixedClock
 from sunes_sdk._core.errors import CdaError, SunesError, XmlSecurityError
 from sunes_sdk._core.ids import SeededIds
-from sunes_sdk._core.xml import MAX_MARKUP
+from sunes_sdk._core.xml import MAX_MARKUP, parse
 from sunes_sdk.cda import DischargeLetter, Issuer, read, read_header
+from sunes_sdk.cda.documents._base import ClinicalDocument
+from sunes_sdk.testing import sample_reports as reports
 from sunes_sdk.testing import samples
 
 MB = 1_000_000
@@ -231,3 +236,41 @@ def test_a_body_of_an_unknown_media_type_is_read_with_a_warning() -> None:
     )
     assert "CDA_READ_MEDIA_TYPE" in [f.code for f in document_.report.warnings]
     assert document_.files[0].data == b"ABC"
+
+
+ODD_VALUES = ["", "x", "9" * 30, "1.02", "-1", "NaN", "1e999", "20261399", "\u00b2", "#"]
+
+
+def mutated(data: bytes, seed: int) -> bytes:
+    """A few elements removed, doubled, emptied, or with an odd value in an attribute."""
+    chance = random.Random(seed)
+    root = parse(data)
+    for _ in range(chance.randint(1, 6)):
+        element = chance.choice(list(root.iter(etree.Element)))
+        parent, names = element.getparent(), list(element.attrib)
+        change = chance.choice(["remove", "double", "text", "null", "odd", "bare"])
+        if parent is not None and change == "remove":
+            parent.remove(element)
+        elif parent is not None and change == "double":
+            element.addnext(copy.deepcopy(element))
+        elif change == "text":
+            element.text = chance.choice(["", "é", None])
+        elif change == "null":
+            element.set("nullFlavor", "UNK")
+        elif names and change == "odd":
+            element.set(chance.choice(names), chance.choice(ODD_VALUES))
+        elif names and change == "bare":
+            del element.attrib[chance.choice(names)]
+    return etree.tostring(root)
+
+
+@pytest.mark.parametrize("model", [samples.discharge_letter, reports.laboratory_report, reports.imaging_report])
+def test_a_damaged_document_is_read_or_refused_with_a_code(model: Callable[[], ClinicalDocument]) -> None:
+    data = model().render(samples.issuer()).content
+    for seed in range(60):
+        try:
+            found = read(mutated(data, seed))
+            assert all(s.text is not None for outer in found.sections for s in outer.walk())
+            found.typed()
+        except SunesError as e:
+            assert e.code.startswith(("CDA_", "XML_")), (seed, e)  # noqa: PT017
