@@ -15,6 +15,9 @@ from typing import Final, Protocol
 
 from ..reader import V3
 
+_REMEMBERED: Final = 10_000
+_is_oid = re.compile(r"[0-2](\.\d{1,20}){3,16}").fullmatch
+
 
 class Container(Protocol):
     """A set of values, or a pattern that behaves like one."""
@@ -23,11 +26,20 @@ class Container(Protocol):
 
 
 class _Pattern:
+    """OIDs repeat from one document to the next: the right ones are remembered, up to a bound. Nothing else is."""
+
     def __init__(self, pattern: str) -> None:
         self._matches = re.compile(pattern).fullmatch
+        self._right: set[object] = set()
 
     def __contains__(self, value: object, /) -> bool:
-        return isinstance(value, str) and self._matches(value) is not None
+        if value in self._right:
+            return True
+        if not isinstance(value, str) or self._matches(value) is None:
+            return False
+        if len(self._right) < _REMEMBERED and _is_oid(value) is not None:
+            self._right.add(value)
+        return True
 
 
 class _Words:

@@ -113,9 +113,10 @@ class _Walk:
         waiting = [(root, TYPES["ClinicalDocument"])]
         while waiting:
             element, kind = waiting.pop()
-            children = list(element)
+            children = list(element) if len(element) else []  # most are leaves
+            tags = tuple([c.tag for c in children]) if children else ()
             items = element.items()
-            tags, names = tuple([c.tag for c in children]), tuple([n for n, _ in items])
+            names = tuple([n for n, _ in items]) if items else ()
             shape = _shape(kind, tags, names)
             if shape.retyped is not None:
                 said = TYPES.get(items[shape.retyped][1].rpartition(":")[2])
