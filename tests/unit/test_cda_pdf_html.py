@@ -210,7 +210,7 @@ def test_the_pdf_copy_comes_first(letter: CdaDocument) -> None:
 
 
 def test_bytes_are_enough(letter: CdaDocument) -> None:
-    assert to_html(letter.content) == to_html(letter)
+    assert to_html(letter.content) == to_html(letter) == letter.to_html()
 
 
 def test_landmarks_headers_and_contents(letter: CdaDocument) -> None:

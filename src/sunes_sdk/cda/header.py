@@ -243,6 +243,12 @@ class CdaDocument(Document):
             return self.content[len(DECLARATION) : -1]
         return canonical_document(parse(self.content))
 
+    def to_html(self) -> str:
+        """The document as a page for a browser or a printer (`cda.html`)."""
+        from .html import to_html
+
+        return to_html(self)
+
     def to_pdf(self) -> bytes:
         """The document as PDF/A (`cda.pdf`, extra `pdf`)."""
         from .pdf import to_pdf
