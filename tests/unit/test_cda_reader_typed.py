@@ -24,6 +24,7 @@ from sunes_sdk.cda import (
     read,
 )
 from sunes_sdk.cda.documents._base import ClinicalDocument
+from sunes_sdk.cda.documents.clinical import NoAllergy
 from sunes_sdk.cda.reading.normal import normalised
 from sunes_sdk.cda.reading.people import UNKNOWN_PROFESSION, UNKNOWN_VISIT
 from sunes_sdk.testing import sample_reports as reports
@@ -163,6 +164,13 @@ def test_treatments_that_are_not_coded_are_not_no_treatment() -> None:
     none = read(rendered(samples.discharge_letter(discharge_treatments=()))).typed()
     assert isinstance(none, DischargeLetter)
     assert none.discharge_treatments == ()
+
+
+@pytest.mark.parametrize("absent", NoAllergy)
+def test_no_allergy_is_never_read_as_one(absent: NoAllergy) -> None:
+    letter = read(rendered(samples.discharge_letter(allergies=(), no_allergy=absent))).typed(strict=True)
+    assert isinstance(letter, DischargeLetter)
+    assert (letter.allergies, letter.no_allergy) == ((), absent)
 
 
 def test_a_prescription_line_that_cannot_be_is_listed() -> None:

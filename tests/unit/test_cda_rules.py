@@ -116,9 +116,7 @@ def full_prescription() -> CdaDocument:
         barcode_media_type="image/jpeg",
         epu="01S2TBPZ2JCNZZYGHZ",
         flags={PrescriptionFlag.URGENT},
-        vital_signs=(
-            VitalSign(kind=VitalSignKind.WEIGHT, measure=Measure(value=55, unit="kg"), at=samples.ADMITTED),
-        ),
+        vital_signs=(VitalSign(kind=VitalSignKind.WEIGHT, measure=Measure(value=55, unit="kg"), at=samples.ADMITTED),),
     ).render(issuer())
 
 
@@ -216,7 +214,7 @@ MUTATIONS: list[Mutation] = [
     ("CDA_S03", "letter", ' xsi:type="BL"', ""),
     ("CDA_S04", "letter", r'(<structuredBody>.*?<effectiveTime) value="[^"]*"', r"\1"),
     ("CDA_S05", "letter", r"<city>[^<]*", "<city>"),
-    ("CDA_S06", "letter", r'(<intendedRecipient.*?)(<telecom [^>]*></telecom>)', r"\1\2\2"),
+    ("CDA_S06", "letter", r"(<intendedRecipient.*?)(<telecom [^>]*></telecom>)", r"\1\2\2"),
     ("CDA_S07", "letter", r"(<legalAuthenticator.*?)(<name>.*?</name>)", r"\1\2\2"),
     ("CDA_S08", "letter", r'(<confidentialityCode [^>]*?) displayName="[^"]*"', r"\1"),
     ("CDA_S09", "letter", r'(<value mediaType="application/pdf") representation="B64"', r"\1"),
@@ -225,7 +223,7 @@ MUTATIONS: list[Mutation] = [
     ("CDA_T06", "letter", r'<templateId root="1.3.6.1.4.1.19376.1.5.3.1.4.7.1"></templateId>', ""),
     ("CDA_T01", "letter", '<templateId root="1.3.6.1.4.1.19376.1.5.3.1.4.13"></templateId>', ""),
     ("CDA_T02", "letter", r'(code="10183-2" codeSystem=")[^"]*', r"\g<1>1.2.3"),
-    ("CDA_T03", "letter", r'(<substanceAdministration .*?)<id [^>]*></id>', r"\1"),
+    ("CDA_T03", "letter", r"(<substanceAdministration .*?)<id [^>]*></id>", r"\1"),
     ("CDA_T04", "letter", r'(<substanceAdministration .*?statusCode code=")completed', r"\1active"),
     ("CDA_H02", "letter", 'realmCode code="FR"', 'realmCode code="US"'),
     ("CDA_H03", "letter", '<templateId root="1.2.250.1.213.1.1.1.1"></templateId>', ""),

@@ -5,6 +5,7 @@ The writing side is `datatypes`.
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -33,6 +34,16 @@ def value_of(element: etree._Element | None) -> str:
 
 def text_of(element: etree._Element | None) -> str:
     return "".join(element.itertext()).strip() if element is not None else ""
+
+
+def base64_of(element: etree._Element) -> bytes:
+    """The bytes that the base64 of an element stands for. Raises ValueError when it is not base64."""
+    return binascii.a2b_base64((element.text or "").encode("ascii").translate(None, b" \t\r\n"), strict_mode=True)
+
+
+def content_of(element: etree._Element) -> bytes:
+    """The bytes of an ED value or of nonXMLBody/text: base64 where it says so, else its text. Raises ValueError."""
+    return base64_of(element) if element.get("representation") == "B64" else (element.text or "").encode()
 
 
 def ii_of(element: etree._Element | None) -> II | None:

@@ -7,7 +7,6 @@ stylesheet is never run. The file of a level-1 document and the PDF copy of a st
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +19,7 @@ from .._core.errors import CdaError
 from .._core.hl7time import Precision, parse_ts
 from .._core.xml import escape_attribute, escape_text
 from ..model import InsOid
+from .datatypes_reader import content_of
 from .header import CdaDocument, CdaHeader, HeaderName, HeaderParty, HeaderPatient
 from .pdf_body import pdf_facts
 from .reader import V3, clinical_document, header_of
@@ -342,12 +342,9 @@ def _decoded(data: bytes) -> str:
 
 def media_bytes(element: etree._Element) -> bytes:
     """The bytes of an ED value or of nonXMLBody/text (base64, or text). Raises CdaError `CDA_BASE64`."""
-    content = element.text or ""
-    if element.get("representation") != "B64":
-        return content.encode()
     try:
-        return base64.b64decode("".join(content.split()), validate=True)
-    except (binascii.Error, ValueError):
+        return content_of(element)
+    except ValueError:
         raise CdaError(
             "the content is not base64", code="CDA_BASE64", path=etree.QName(element).localname,
             hint="ask the sender for a valid document",

@@ -42,7 +42,6 @@ class ReadDocument(CdaDocument):
     report: what the reader left out or made up; envelope: what the document came in.
     """
 
-    organization: Organization | None  # type: ignore[assignment]  # what we produce always has one
     report: Report
     envelope: Envelope
     _root: etree._Element = field(repr=False, compare=False)

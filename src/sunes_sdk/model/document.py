@@ -28,7 +28,7 @@ class Document:
     type_code: Code
     title: str
     created_at: datetime
-    organization: Organization
+    organization: Organization | None
     ins: Ins | None
     ins_status: IdentityStatus
     format_code: Code

@@ -32,8 +32,8 @@ Facts = str
 def facts_of(document: Document) -> Facts:
     """What every event of this document carries. No matricule, no name."""
     facts = {
-        "finess_ej": document.organization.finess_ej,
-        "finess_geo": document.organization.finess_geo,
+        "finess_ej": document.organization.finess_ej if document.organization else None,
+        "finess_geo": document.organization.finess_geo if document.organization else None,
         "unit": document.unit,
         "stay": document.stay.model_dump() if document.stay else None,
         "document_id": document.unique_id,

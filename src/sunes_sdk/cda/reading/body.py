@@ -6,7 +6,6 @@ name here.
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,11 +16,10 @@ from lxml import etree
 
 from ..._core.errors import CdaError
 from ...model import Code
-from ..datatypes_reader import code_of, find, ii_of, iis_of, text_of
+from ..datatypes_reader import code_of, content_of, find, ii_of, iis_of, text_of
 from ..envelope import V3
 from ..header import II
 
-_BLANKS: Final = b" \t\r\n"
 _NARRATIVE: Final = frozenset(
     ("content", "linkHtml", "sub", "sup", "br", "footnote", "footnoteRef", "renderMultiMedia", "paragraph", "list",
      "item", "caption", "table", "thead", "tbody", "tfoot", "tr", "th", "td", "col", "colgroup")
@@ -111,12 +109,9 @@ class EmbeddedFile:
     @property
     def data(self) -> bytes:
         """The bytes, decoded at each call. Raises CdaError `CDA_BASE64`."""
-        text = self._element.text or ""
-        if self._element.get("representation") != "B64":
-            return text.encode()
         try:
-            return binascii.a2b_base64(text.encode("ascii").translate(None, _BLANKS), strict_mode=True)
-        except (binascii.Error, ValueError):
+            return content_of(self._element)
+        except ValueError:
             raise CdaError(
                 "the content is not base64", code="CDA_BASE64", path=self.path, rule="CDA ED, representation B64",
                 hint="ask the sender for a valid document", hint_fr="Le fichier joint à ce document est illisible.",

@@ -9,7 +9,7 @@ from lxml import etree
 from ..._core.errors import ModelError
 from ...model import Actor
 from ..datatypes_reader import code_of, find, value_of
-from ..documents.clinical import Allergy, Reaction
+from ..documents.clinical import Allergy, NoAllergy, Reaction
 from ..documents.discharge_letter import DischargeLetter, Synthesis
 from ..envelope import V3
 from .attachments import partial_date, read_medical_devices
@@ -45,11 +45,11 @@ def read_discharge_letter(root: etree._Element, people: People, notes: Notes) ->
         "discharge_treatments": _treatments(body, _DISCHARGE, needed=True),
         "administered_treatments": _treatments(body, _ADMINISTERED),
         "exam_results": body.text(_EXAMS),
-        "allergies": _allergies(body),
         "treating_physician": treating_physician(people),
         "devices": tuple(read_medical_devices(body)),
         "pdf_copy": body.pdf_copy(),
     }
+    values |= _allergies(body)
     status = _status(body)
     if status:
         values["status"] = status
@@ -113,28 +113,33 @@ def _treatments(body: Body, name: str, *, needed: bool = False) -> Any:
     return treatments
 
 
-def _allergies(body: Body) -> tuple[Allergy, ...] | None:
+def _allergies(body: Body) -> dict[str, Any]:
     section = body.section(_ALLERGIES)
     if section is None:
-        return None
+        return {"allergies": None}
     found: list[Allergy] = []
-    none_known = False
+    absent: list[etree._Element] = []
     for concern in statements(section, "act"):
         body.notes.take(concern, "effectiveTime")
         for observation in related(concern, "observation"):
             value = code_of(find(observation, "value"))
-            if value and value.code == "no-known-allergies":
-                body.notes.take(observation, "effectiveTime", "value")
-                none_known = True
+            if value and value.code in set(NoAllergy):
+                absent.append(observation)
                 continue
             try:
                 found.append(_allergy(body, observation))
             except ModelError as e:
                 body.notes.leave("an allergy", path_of(observation), e.message)
-    if found or none_known:
-        return tuple(found)
+    for observation in absent[1 if not found else 0 :]:
+        body.notes.leave("an absence of allergy", path_of(observation), "the model says one, without allergies")
+    if found:
+        return {"allergies": tuple(found)}
+    if absent:
+        body.notes.take(absent[0], "effectiveTime", "value")
+        value = code_of(find(absent[0], "value"))
+        return {"allergies": (), "no_allergy": NoAllergy(value.code if value else "")}
     body.notes.leave("the allergies", path_of(section), "they are not coded: None does not mean that there is none")
-    return None
+    return {"allergies": None}
 
 
 def _allergy(body: Body, observation: etree._Element) -> Allergy:

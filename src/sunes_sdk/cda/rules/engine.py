@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -13,6 +12,7 @@ from typing import TypeVar, cast
 from lxml import etree
 
 from ..._core.findings import Finding, Severity
+from ..datatypes_reader import base64_of
 from ..pdf_body import PdfFacts, pdf_facts
 from ..reader import V3
 
@@ -37,10 +37,9 @@ _ID_TAGS = (
 
 
 def _decoded(element: etree._Element) -> bytes | None:
-    text = element.text or ""
     try:
-        return binascii.a2b_base64("".join(text.split()), strict_mode=True)
-    except (binascii.Error, ValueError):
+        return base64_of(element)
+    except ValueError:
         return None
 
 

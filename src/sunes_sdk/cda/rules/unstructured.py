@@ -47,7 +47,7 @@ def _pdf_a_1(view: View) -> Iterator[Problem]:
 
 @rule(
     "CDA_N03",
-    "an operative report is a PDF, says when the act took place, and codes its acts in CCAM",
+    "an operative report is a PDF, says when the act took place, and codes it in CCAM",
     hint="use OperativeReport, and ccam() for its acts",
     fr="Le compte rendu opératoire doit être un PDF et dater l'acte.",
     severity=Severity.WARNING,
@@ -60,10 +60,10 @@ def _operative_report(view: View) -> Iterator[Problem]:
     for file in view.files:
         if file.is_body and file.media_type != "application/pdf":
             yield file.element, "the report is not a PDF"
-    for i, documentation in enumerate(view.children("documentationOf")):
+    for documentation in view.children("documentationOf")[:1]:  # further ones may be diagnoses
         event = find(documentation, "serviceEvent")
         code = find(event, "code")
-        if i == 0 and find(event, "effectiveTime", "low") is None:
+        if find(event, "effectiveTime", "low") is None:
             yield documentation, "the start of the act is missing"
         if code is not None and code.get("code") and code.get("codeSystem") != CCAM:
             yield code, "the act is not coded in CCAM"
