@@ -396,7 +396,7 @@ def test_an_unreadable_pdf_copy_is_refused() -> None:
     ("measured", "shown"),
     [
         (Measure(value=Decimal("1.950"), unit="m[IU]/L"), "1,950 mUI/L"),
-        (Measure(value=Decimal("245"), unit="10*9/L"), "245 10^9/L"),
+        (Measure(value=Decimal("245"), unit="10*9/L"), "245 ×10⁹/L"),
         (Measure(value=Decimal("3"), unit="ug/L"), "3 µg/L"),
         (Measure(value=Decimal("3"), unit="umol/L"), "3 µmol/L"),
         (Measure(value=Decimal("120"), unit="mm[Hg]"), "120 mmHg"),

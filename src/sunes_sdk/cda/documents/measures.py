@@ -39,11 +39,16 @@ def _ucum_spelling(unit: str) -> str:
     return {"mmHg": "mm[Hg]", "°C": "Cel", "/min.": "/min"}.get(text, text)
 
 
+_POWER = re.compile(r"10\*(-?[0-9]+)")
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def shown_unit(unit: str) -> str:
-    """`m[IU]/L` as `mUI/L`, `ug/L` as `µg/L`, `10*9/L` as `10^9/L`, `{INR}` as `INR`."""
+    """`m[IU]/L` as `mUI/L`, `ug/L` as `µg/L`, `10*9/L` as `×10⁹/L`, `{INR}` as `INR`."""
     if not unit or unit == "1":
         return ""
-    text = unit.replace("[IU]", "UI").replace("[Hg]", "Hg").replace("[pH]", "").replace("*", "^")
+    text = unit.replace("[IU]", "UI").replace("[Hg]", "Hg").replace("[pH]", "")
+    text = _POWER.sub(lambda power: "×10" + power[1].translate(_RAISED), text)
     text = re.sub(r"[{}]", "", text)
     return re.sub(r"(?<![A-Za-z])u(?=(?:g|mol|L|m|kat|Pa|s|UI|Gy|Sv)(?![A-Za-z]))", "µ", text)
 
