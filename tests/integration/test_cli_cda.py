@@ -70,6 +70,16 @@ def test_findings_have_code_place_line_and_french(spoiled: Path) -> None:
     assert "error CDA_H02 line 2, realmCode: " in shown.stdout
 
 
+def test_a_relaxed_check_warns_of_what_the_official_validator_does_not_see(letter: Path, tmp_path: Path) -> None:
+    long = tmp_path / "long.xml"
+    long.write_bytes(letter.read_bytes().replace(b"<title>", b"<title>" + b"x" * 130, 1))
+    code, (verdict,) = verdicts(long)
+    assert (code, [f["severity"] for f in verdict["findings"] if f["code"] == "CDA_H46"]) == (1, ["error"])
+    code, (verdict,) = verdicts(long, "--relaxed")
+    assert {f["severity"] for f in verdict["findings"]} == {"warning"}
+    assert code == 0
+
+
 def test_what_cannot_be_read(letter: Path, tmp_path: Path) -> None:
     other = tmp_path / "x.xml"
     other.write_bytes(b"<html></html>")

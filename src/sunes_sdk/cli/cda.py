@@ -58,6 +58,9 @@ def check_files(
     kit: Annotated[
         Path | None, typer.Option(metavar="DIR", envvar="SUNES_ANS_KIT", help="Folder of the ANS conformance kit.")
     ] = None,
+    relaxed: Annotated[
+        bool, typer.Option("--relaxed", help="Only warn of what the official validator is silent on.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print a list of verdicts, for programs.")] = False,
 ) -> None:
     """What is wrong in each file, where, and how to mend it.
@@ -72,7 +75,7 @@ def check_files(
     ) as progress:  # fmt: skip
         task = progress.add_task("Checked", total=len(files))
         for file in files:
-            verdicts.append(_checked(file, judge))
+            verdicts.append(_checked(file, judge, relaxed=relaxed))
             progress.advance(task)
     if json:
         typer.echo(json_format.dumps([v for v, _, _ in verdicts], ensure_ascii=False, indent=2))
@@ -95,13 +98,13 @@ def _oracle(kit: Path | None) -> Oracle:
 Checked = tuple[dict[str, Any], Report, int]
 
 
-def _checked(file: Path, oracle: Oracle | None) -> Checked:
+def _checked(file: Path, oracle: Oracle | None, *, relaxed: bool) -> Checked:
     verdict: dict[str, Any] = {"file": str(file), "kind": None, "valid": False}
     code = UNREADABLE
     try:
         content = _content(file)
         verdict["kind"] = kind_of(read_header(content))
-        report = check(content)
+        report = check(content, relaxed=relaxed)
         if oracle is not None:
             said = oracle.judge(content)
             report += said.report
