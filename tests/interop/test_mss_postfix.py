@@ -235,7 +235,7 @@ def test_recipients_are_refused(postfix: Postfix, address: str, code: str, reaso
 
 def test_too_big_is_refused_before_the_data(postfix: Postfix) -> None:
     with postfix.client() as mss:
-        receipt = mss.send(mss.prepare(note(os.urandom(150_000)), Mss(address=PROFESSIONAL)))
+        receipt = mss.send(mss.prepare(note(os.urandom(150_000).hex().encode()), Mss(address=PROFESSIONAL)))
     assert (receipt.code, receipt.reason) == ("552 5.3.4", ReasonClass.SIZE)
 
 

@@ -18,8 +18,9 @@ from sunes_sdk.testing import samples
 TEXTS = st.text(
     st.characters(exclude_categories=("Cs", "Cc", "Cn"), include_characters="\n\t<>&'\""), min_size=1, max_size=30
 ).filter(lambda t: bool(t.strip()))
+WORDS = TEXTS.filter(lambda t: not set(t) & set("\n\t"))
 ROOT = "1.2.250.1.213.9.9"
-IDENTIFIERS = st.builds(Identifier, value=TEXTS, root=st.just(ROOT))
+IDENTIFIERS = st.builds(Identifier, value=WORDS, root=st.just(ROOT))
 ADDRESSES = st.builds(
     Address, lines=st.lists(TEXTS, min_size=1, max_size=6).map(tuple), use=st.sampled_from([None, "H", "WP"])
 ) | st.builds(Address, street_name=TEXTS, city=TEXTS, country=TEXTS, post_box=st.none() | TEXTS)
@@ -50,7 +51,7 @@ GUARDIANS = st.builds(Guardian, family=TEXTS, given=st.none() | TEXTS, **CONTACT
     Guardian, organization=ORGANIZATIONS, **CONTACTS
 )
 DEVICES = st.builds(
-    Device, identifier=st.builds(lambda t: Identifier(value=f"31234/{t}", root=PS_ROOT), TEXTS),
+    Device, identifier=st.builds(lambda t: Identifier(value=f"31234/{t}", root=PS_ROOT), WORDS),
     role=st.just("DISPOSITIF"), model=TEXTS, software=TEXTS, organization=ORGANIZATIONS,
 )  # fmt: skip
 CODES = st.builds(Code, code=TEXTS, system=st.just(ROOT), display=TEXTS, system_name=st.just("") | TEXTS)

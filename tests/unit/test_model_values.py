@@ -149,3 +149,10 @@ def test_prepared_survives_storage() -> None:
     assert Prepared.from_bytes(prepared.to_bytes()) == prepared
     with pytest.raises(ValueError, match="truncated"):
         Prepared.from_bytes(prepared.to_bytes()[:-1])
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\tb", "a\x00", "\x7f"])
+def test_an_identifier_holds_no_control_character(value: str) -> None:
+    with pytest.raises(ModelError) as e:
+        Identifier(value=f"1{value}1", root="1.2.3")
+    assert (e.value.code, e.value.path) == ("CONTROL_CHARACTER", "Identifier.value")

@@ -17,6 +17,13 @@ def _oid(text: str) -> str:
     return text
 
 
+def _printable(text: str) -> str:
+    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+        raise invalid("CONTROL_CHARACTER", "a control character in an identifier", rule="HL7 II, CX",
+                      hint="take it out: a line end or a tab is a slip of the program that gave it")  # fmt: skip
+    return text
+
+
 Oid = Annotated[str, AfterValidator(_oid)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 
@@ -37,13 +44,14 @@ class Code(Model):
 class Identifier(Model):
     """An identifier and the domain that gave it: CDA II, HL7 v2 CX.
 
-    value: extension; root: OID of the assigning authority; authority: its short name (HL7 v2 CX.4.1);
-    type_code: HL7 table 0203 (`PI` for an IPP, `VN` for a visit, `AN` for an administrative file).
+    value: extension, without control characters, which no format can carry; root: OID of the assigning authority;
+    authority: its short name (HL7 v2 CX.4.1); type_code: HL7 table 0203 (`PI` for an IPP, `VN` for a visit, `AN` for an
+    administrative file).
     """
 
     masked: ClassVar[frozenset[str]] = frozenset({"value"})
 
-    value: Text
+    value: Annotated[Text, AfterValidator(_printable)]
     root: Oid
     authority: str = ""
     type_code: str = ""
