@@ -28,6 +28,29 @@ def find(element: etree._Element | None, *names: str) -> etree._Element | None:
     return element
 
 
+def findall(element: etree._Element, name: str) -> list[etree._Element]:
+    return list(element.iterchildren(V3 + name))
+
+
+def local(element: etree._Element) -> str:
+    """The name without its namespace."""
+    return str(element.tag).rpartition("}")[2]
+
+
+def path_of(element: etree._Element) -> str:
+    """`component/structuredBody/component[3]/section/entry[2]`: local names from the ClinicalDocument on, positions
+    where there are siblings of the name."""
+    steps: list[str] = []
+    node: etree._Element | None = element
+    while node is not None and node.tag != f"{V3}ClinicalDocument":
+        tag = str(node.tag)
+        before = sum(1 for _ in node.itersiblings(tag, preceding=True))
+        alone = before == 0 and next(node.itersiblings(tag), None) is None
+        steps.append(local(node) if alone else f"{local(node)}[{before + 1}]")
+        node = node.getparent()
+    return "/".join(reversed(steps)) or "/"
+
+
 def value_of(element: etree._Element | None) -> str:
     return (element.get("value") or "") if element is not None else ""
 

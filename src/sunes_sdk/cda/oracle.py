@@ -29,9 +29,9 @@ from .._core.clock import Clock, SystemClock
 from .._core.errors import ConfigurationError
 from .._core.findings import Finding, Report, Severity
 from .._core.redaction import mask_matricules
+from .datatypes_reader import path_of
 from .header import CdaDocument
 from .reader import V3, clinical_document
-from .rules.engine import path_of
 
 PROFILES = {
     "IHE": "schematrons/profils/IHE.sch",

@@ -42,7 +42,7 @@ DCM = "1.2.840.10008.2.16.4"
 """DICOM controlled terminology."""
 _ACTIVITIES = frozenset({"kBq", "MBq", "GBq"})
 """Units that the official list lacks, though they are UCUM; the validator does not look at them in a doseQuantity."""
-_LISTED = {
+LISTED_DOSES = {
     "uSv": ("Sv", -6),
     "mSv": ("Sv", -3),
     "uGy": ("Gy", -6),
@@ -155,7 +155,7 @@ class RadiationQuantity(Model):
     @field_validator("measure")
     @classmethod
     def _listed(cls, value: Measure | Quantity) -> Measure | Quantity:
-        if value.unit not in _LISTED:
+        if value.unit not in LISTED_DOSES:
             listed_unit(value.unit)
         return value
 
@@ -164,7 +164,7 @@ class RadiationQuantity(Model):
         return f"{shown_number(self.measure.value)} {shown_unit(self.measure.unit)}".rstrip()
 
     def xml(self) -> str:
-        unit, power = _LISTED.get(self.measure.unit, (self.measure.unit, 0))
+        unit, power = LISTED_DOSES.get(self.measure.unit, (self.measure.unit, 0))
         return dt.pq("value", self.measure.value.scaleb(power), unit, xsi_type="PQ")
 
 

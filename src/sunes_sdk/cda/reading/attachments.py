@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from lxml import etree
 
 from ..._core.errors import ModelError
-from ..datatypes_reader import code_of, find, ii_of, value_of
+from ..datatypes_reader import code_of, find, ii_of, path_of, value_of
 from ..documents.attachments import AttachedPdf, Picture
 from ..documents.clinical import MedicalDevice
 from ..envelope import V3
-from .body import path_of
 from .entries import Body, file_of, lines_of, statements
 from .people import identifier
 

@@ -16,7 +16,7 @@ from lxml import etree
 
 from ..._core.errors import CdaError
 from ...model import Code
-from ..datatypes_reader import code_of, content_of, find, ii_of, iis_of, text_of
+from ..datatypes_reader import code_of, content_of, find, ii_of, iis_of, path_of, text_of
 from ..envelope import V3
 from ..header import II
 
@@ -269,16 +269,3 @@ def sections_of(parent: etree._Element) -> Iterator[Section]:
     for component in parent.iterchildren(f"{V3}component"):
         for element in component.iterchildren(f"{V3}section"):
             yield Section(_element=element)
-
-
-def path_of(element: etree._Element) -> str:
-    """`component/structuredBody/component[3]/section/entry[2]`, from the ClinicalDocument on."""
-    steps: list[str] = []
-    at: etree._Element | None = element
-    while at is not None and at.tag != f"{V3}ClinicalDocument":
-        tag = str(at.tag)
-        place = sum(1 for _ in at.itersiblings(tag, preceding=True)) + 1
-        alone = place == 1 and next(at.itersiblings(tag), None) is None
-        steps.append(etree.QName(at).localname + ("" if alone else f"[{place}]"))
-        at = at.getparent()
-    return "/".join(reversed(steps)) or "/"

@@ -8,12 +8,11 @@ from lxml import etree
 
 from ..._core.errors import ModelError
 from ...model import Actor
-from ..datatypes_reader import code_of, find, value_of
+from ..datatypes_reader import code_of, find, path_of, value_of
 from ..documents.clinical import Allergy, NoAllergy, Reaction
 from ..documents.discharge_letter import DischargeLetter, Synthesis
 from ..envelope import V3
 from .attachments import partial_date, read_medical_devices
-from .body import path_of
 from .entries import XSI_TYPE, Body, code_of_statement, lines_of, related, statements
 from .notes import Notes, not_typed
 from .people import People

@@ -10,10 +10,10 @@ from typing import Final
 from lxml import etree
 
 from ..._core.hl7time import Precision, parse_ts
-from ..datatypes_reader import find, value_of
+from ..datatypes_reader import find, path_of, value_of
 from ..documents.dosing import Quantity, QuantityRange
 from ..envelope import V3
-from .body import EmbeddedFile, files_of, path_of
+from .body import EmbeddedFile, files_of
 from .notes import Notes
 
 XSI_TYPE: Final = "{http://www.w3.org/2001/XMLSchema-instance}type"

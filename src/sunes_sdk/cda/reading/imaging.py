@@ -10,7 +10,7 @@ from lxml import etree
 from ..._core.errors import CdaError, ModelError
 from ...model import Actor, Code
 from ..datatypes import CCAM
-from ..datatypes_reader import code_of, find, ii_of, iis_of, value_of
+from ..datatypes_reader import code_of, find, ii_of, iis_of, path_of, value_of
 from ..documents.imaging import (
     Addendum,
     AdministeredProduct,
@@ -31,7 +31,6 @@ from ..envelope import V3
 from ..header import HeaderServiceEvent
 from ..header_reader import party_of
 from .attachments import read_attached, read_medical_devices, read_picture
-from .body import path_of
 from .entries import XSI_TYPE, Body, code_of_statement, has_template, lines_of, quantity, related, statements
 from .notes import Notes, not_typed
 from .people import People, code_value, identifier, instant, instant_or_none

@@ -10,7 +10,7 @@ from lxml import etree
 from ..._core.errors import CdaError, ModelError
 from ...model import Actor, Code, Identifier
 from ..datatypes import LOINC
-from ..datatypes_reader import code_of, find, ii_of, value_of
+from ..datatypes_reader import code_of, find, ii_of, path_of, value_of
 from ..documents.attachments import Picture
 from ..documents.laboratory import WITH_PDF_COPY, LaboratoryReport
 from ..documents.laboratory_content import (
@@ -32,7 +32,6 @@ from ..envelope import V3
 from ..header import HeaderParty, HeaderServiceEvent
 from ..header_reader import party_of
 from .attachments import read_attached, read_picture
-from .body import path_of
 from .discharge_letter import treating_physician
 from .entries import (
     XSI_TYPE,

@@ -10,9 +10,8 @@ from lxml import etree
 
 from ..._core.errors import CdaError, ModelError
 from ..._core.findings import Finding, Report, Severity
-from ..datatypes_reader import code_of, find
+from ..datatypes_reader import code_of, find, path_of
 from ..envelope import V3
-from .body import path_of
 
 _ALWAYS_READ: Final = frozenset(
     V3 + name

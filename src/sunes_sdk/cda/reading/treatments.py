@@ -9,7 +9,7 @@ from lxml import etree
 
 from ..._core.errors import ModelError
 from ...model import Code
-from ..datatypes_reader import code_of, find, value_of
+from ..datatypes_reader import code_of, find, path_of, value_of
 from ..documents.dosing import TimingEvent
 from ..documents.treatments import (
     ATC,
@@ -30,7 +30,6 @@ from ..documents.treatments import (
     Treatment,
 )
 from ..envelope import V3
-from .body import path_of
 from .entries import (
     XSI_TYPE,
     Body,

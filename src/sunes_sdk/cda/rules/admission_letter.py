@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..._core.findings import Severity
+from ..datatypes_reader import find, findall, text_of
 from .clinical import missing_sections, repeated_sections
-from .engine import Problem, RuleSet, View, find, findall, text_of
+from .engine import Problem, RuleSet, View
 
 LDL_EES = "CI-SIS volet LDL-EES 2022.01"
 ADMISSION_LETTER = RuleSet(LDL_EES)

@@ -8,9 +8,10 @@ from lxml import etree
 
 from ..._core.findings import Severity
 from ...terminology import unit_is_listed
+from ..datatypes_reader import find, text_of
 from ..pdf_body import PdfFacts
 from ..reader import V3
-from .engine import SMDS, Problem, RuleSet, View, find, text_of
+from .engine import SMDS, Problem, RuleSet, View
 
 BODY = RuleSet(SMDS)
 rule = BODY.rule

@@ -8,7 +8,8 @@ from lxml import etree
 
 from ..._core.findings import Severity
 from ...terminology import lookup
-from .engine import Problem, RuleSet, View, find, findall
+from ..datatypes_reader import find, findall
+from .engine import Problem, RuleSet, View
 
 MODELS = "CI-SIS Modèles de contenus CDA"
 CLINICAL = RuleSet(MODELS)

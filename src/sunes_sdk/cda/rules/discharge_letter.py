@@ -8,9 +8,10 @@ from lxml import etree
 
 from ..._core.findings import Severity
 from ...terminology import lookup
+from ..datatypes_reader import find, findall, text_of
 from ..reader import V3
 from .clinical import missing_sections, repeated_sections, roots
-from .engine import LDL_SES, Problem, RuleSet, View, find, findall, per_document, text_of
+from .engine import LDL_SES, Problem, RuleSet, View, per_document
 
 DISCHARGE_LETTER = RuleSet(LDL_SES)
 rule = DISCHARGE_LETTER.rule

@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 from lxml import etree
 
 from ..._core.findings import Finding, Severity
-from ..datatypes_reader import base64_of
+from ..datatypes_reader import base64_of, find, path_of
 from ..pdf_body import PdfFacts, pdf_facts
 from ..reader import V3
 
@@ -152,25 +152,6 @@ def per_document(make: Callable[[View], _T]) -> Callable[[View], _T]:
     return made
 
 
-def local(element: etree._Element) -> str:
-    return str(element.tag).rpartition("}")[2]
-
-
-def path_of(element: etree._Element | str) -> str:
-    """`recordTarget/patientRole/id[2]`: local names from the document's element, positions where there are siblings."""
-    if isinstance(element, str):
-        return element
-    steps: list[str] = []
-    node: etree._Element | None = element
-    while node is not None and node.tag != f"{V3}ClinicalDocument":
-        tag = str(node.tag)
-        same = len(list(node.itersiblings(tag, preceding=True)))
-        more = same > 0 or next(node.itersiblings(tag), None) is not None
-        steps.append(f"{local(node)}[{same + 1}]" if more else local(node))
-        node = node.getparent()
-    return "/".join(reversed(steps)) or "/"
-
-
 _STEP = re.compile(r"(\w+)(?:\[(\d+)\])?")
 
 
@@ -184,22 +165,6 @@ def _nearest(root: etree._Element, path: str) -> etree._Element:
             break
         root = found[place]
     return root
-
-
-def find(element: etree._Element | None, *names: str) -> etree._Element | None:
-    for name in names:
-        if element is None:
-            return None
-        element = next(element.iterchildren(V3 + name), None)  # five times faster than .find()
-    return element
-
-
-def findall(element: etree._Element, name: str) -> list[etree._Element]:
-    return list(element.iterchildren(V3 + name))
-
-
-def text_of(element: etree._Element | None) -> str:
-    return "".join(element.itertext()).strip() if element is not None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +187,7 @@ class Rule:
         return Finding(
             code=self.code,
             message=seen,
-            path=path_of(where),
+            path=where if isinstance(where, str) else path_of(where),
             severity=Severity.WARNING if relaxed and self.kit_is_silent else self.severity,
             rule=self.text,
             source=self.source,

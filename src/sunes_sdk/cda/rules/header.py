@@ -17,8 +17,9 @@ from ..._core.ids import is_oid
 from ...model import InsOid, expected_key
 from ...terminology import lookup
 from ..datatypes import PS_ROOT, STRUCTURE_ROOT
+from ..datatypes_reader import find, findall, text_of
 from ..reader import PS3_20, V3
-from .engine import SMDS, Problem, RuleSet, View, find, findall, per_document, text_of
+from .engine import SMDS, Problem, RuleSet, View, per_document
 
 HEADER = RuleSet(SMDS)
 rule = HEADER.rule

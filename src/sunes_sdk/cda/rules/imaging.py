@@ -8,8 +8,9 @@ from lxml import etree
 
 from ...terminology import lookup
 from ..datatypes import LOINC, SNOMED_CT
+from ..datatypes_reader import find, findall, text_of
 from ..reader import PS3_20, V3
-from .engine import CR_IMG, Problem, RuleSet, View, find, findall, text_of
+from .engine import CR_IMG, Problem, RuleSet, View
 
 IMAGING = RuleSet(CR_IMG)
 rule = IMAGING.rule

@@ -9,8 +9,9 @@ from lxml import etree
 from ..._core.findings import Severity
 from ...terminology import lookup
 from ..datatypes import LOINC, SNOMED_CT
+from ..datatypes_reader import find, findall, text_of
 from ..reader import V3
-from .engine import CR_BIO, Problem, RuleSet, View, find, findall, per_document, text_of
+from .engine import CR_BIO, Problem, RuleSet, View, per_document
 
 LABORATORY = RuleSet(CR_BIO)
 rule = LABORATORY.rule

@@ -8,9 +8,10 @@ from decimal import Decimal, InvalidOperation
 from lxml import etree
 
 from ..._core.findings import Severity
+from ..datatypes_reader import find, findall, text_of
 from ..documents.measures import VITAL_SIGN_UNITS
 from ..reader import V3
-from .engine import EP_MED_DM, Problem, RuleSet, View, find, findall, text_of
+from .engine import EP_MED_DM, Problem, RuleSet, View
 
 PRESCRIPTION = RuleSet(EP_MED_DM)
 rule = PRESCRIPTION.rule

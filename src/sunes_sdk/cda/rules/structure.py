@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from lxml import etree
 
+from ..datatypes_reader import local
 from ..reader import V3
 from .content_model import TYPES, XSI, Container, Type
-from .engine import Problem, RuleSet, View, local, per_document
+from .engine import Problem, RuleSet, View, per_document
 
 STRUCTURE = RuleSet("HL7 CDA R2 (POCD_MT000040)")
 rule = STRUCTURE.rule

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from ..._core.findings import Severity
 from ..datatypes import CCAM
+from ..datatypes_reader import find
 from ..pdf_body import file_problem
-from .engine import SMDS, Problem, RuleSet, View, find
+from .engine import SMDS, Problem, RuleSet, View
 
 UNSTRUCTURED = RuleSet(SMDS)
 rule = UNSTRUCTURED.rule
