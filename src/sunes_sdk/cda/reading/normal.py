@@ -24,8 +24,7 @@ from ..documents._base import ClinicalDocument
 from ..documents.clinical import MedicalDevice
 from ..documents.discharge_letter import DischargeLetter
 from ..documents.dosing import Quantity, QuantityRange
-from ..documents.imaging import LISTED_DOSES
-from ..documents.imaging import ImagingAct, ImagingOrder, ImagingReport, RadiationQuantity
+from ..documents.imaging import LISTED_DOSES, ImagingAct, ImagingOrder, ImagingReport, RadiationQuantity
 from ..documents.laboratory import LaboratoryReport
 from ..documents.laboratory_content import (
     Antibiogram,
