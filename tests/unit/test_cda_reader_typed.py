@@ -173,6 +173,21 @@ def test_no_allergy_is_never_read_as_one(absent: NoAllergy) -> None:
     assert (letter.allergies, letter.no_allergy) == ((), absent)
 
 
+def test_a_dose_that_is_not_said_is_not_a_dose_of_zero() -> None:
+    report = reports.imaging_report()
+    data = rendered(report)
+    dose = re.search(rb'<value unit="[^"]*" value="[^"]*" xsi:type="PQ">.*?</value>', data, re.DOTALL)
+    assert dose is not None
+    received = read(data.replace(dose[0], b'<value nullFlavor="UNK" xsi:type="PQ"></value>', 1))
+    model = received.typed()
+    assert isinstance(model, ImagingReport)
+    doses = [q for act in model.acts if act.exposure for q in act.exposure.quantities]
+    known = [q for act in report.acts if act.exposure for q in act.exposure.quantities]
+    assert len(doses) == len(known) - 1
+    assert all(q.measure.value for q in doses)
+    assert any("the dose has no value" in str(f) for f in received.unread())
+
+
 def test_a_prescription_line_that_cannot_be_is_listed() -> None:
     document = read(changed(PRESCRIPTION, "<name>DOLIPRANE</name>", "<name></name>"))
     prescription = document.typed()

@@ -33,7 +33,8 @@ class Body:
 
     def sections(self, parent: etree._Element | None = None) -> Iterator[etree._Element]:
         """The sections at one level, in order."""
-        for component in (self.body if parent is None else parent).iterchildren(f"{V3}component"):  # type: ignore[union-attr]
+        holder = self.body if parent is None else parent
+        for component in holder.iterchildren(f"{V3}component") if holder is not None else ():
             yield from component.iterchildren(f"{V3}section")
 
     def section(self, template_or_code: str) -> etree._Element | None:

@@ -223,7 +223,9 @@ class _Report:
 
     def _quantity(self, observation: etree._Element) -> RadiationQuantity:
         location, laterality = _site(observation)
-        measured = quantity(find(observation, "value")) or Quantity(value=0, unit="")  # type: ignore[arg-type]
+        measured = quantity(find(observation, "value"))
+        if measured is None:  # a dose that is not said is not a dose of zero
+            raise ModelError("the dose has no value", path=path_of(observation))
         try:
             measure: Measure | Quantity = Measure(value=measured.value, unit=measured.unit)
         except ModelError:

@@ -101,9 +101,10 @@ def _says_none(statement: etree._Element) -> bool:
     material = find(statement, "consumable", "manufacturedProduct", "manufacturedMaterial")
     code, name = find(material, "code"), find(material, "name")
     return (
-        code is not None and code.get("nullFlavor") == "NA" and name is not None and name.get("nullFlavor") == "NA"
+        material is not None
+        and code is not None and code.get("nullFlavor") == "NA" and name is not None and name.get("nullFlavor") == "NA"
         and find(statement, "doseQuantity") is None and not _known_period(statement)
-        and all(e.tag in (f"{V3}templateId", f"{V3}code", f"{V3}name") for e in material.iterchildren(etree.Element))  # type: ignore[union-attr]
+        and all(e.tag in (f"{V3}templateId", f"{V3}code", f"{V3}name") for e in material.iterchildren(etree.Element))
     )  # fmt: skip
 
 
@@ -153,8 +154,8 @@ def _medicine(body: Body, statement: etree._Element) -> dict[str, Any]:
     label = ""
     if coded and coded.system == CIS:
         values["cis"], label = coded.code, coded.display
-    elif coded:
-        body.notes.leave("the code of a medicine", path_of(code), f"it is of {coded.system}")  # type: ignore[arg-type]
+    elif coded and code is not None:
+        body.notes.leave("the code of a medicine", path_of(code), f"it is of {coded.system}")
     for element in code.iterchildren(f"{V3}translation") if code is not None else ():
         translation = code_of(element)
         if translation is None:
