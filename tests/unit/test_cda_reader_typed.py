@@ -173,6 +173,13 @@ def test_no_allergy_is_never_read_as_one(absent: NoAllergy) -> None:
     assert (letter.allergies, letter.no_allergy) == ((), absent)
 
 
+def test_what_is_neither_yes_nor_no_is_not_read_as_no() -> None:
+    data = rendered(samples.discharge_letter())
+    with pytest.raises(CdaError) as e:
+        read(changed(data, '<value value="false" xsi:type="BL">', '<value xsi:type="BL">')).typed()
+    assert e.value.code == "CDA_NOT_TYPED"
+
+
 def test_a_dose_that_is_not_said_is_not_a_dose_of_zero() -> None:
     report = reports.imaging_report()
     data = rendered(report)

@@ -93,6 +93,8 @@ def _synthesis(body: Body) -> Synthesis:
         if kind in ("CE", "CD"):
             values[name] = value.get("code")
         elif kind == "BL":
+            if value_of(value) not in ("true", "false"):
+                continue  # not said: neither yes nor no
             values[name] = value_of(value) == "true"
         else:
             values[name] = lines_of(value) or body.said(value)
