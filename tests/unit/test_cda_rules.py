@@ -219,6 +219,7 @@ MUTATIONS: list[Mutation] = [
     ("CDA_S08", "letter", r'(<confidentialityCode [^>]*?) displayName="[^"]*"', r"\1"),
     ("CDA_S09", "letter", r'(<value mediaType="application/pdf") representation="B64"', r"\1"),
     ("CDA_S10", "letter", r"(<encompassingEncounter>.*?)<code [^>]*>", r'\1<code nullFlavor="UNK">'),
+    ("CDA_S11", "letter", r'(<templateId root="1.2.250.1.213.1.1.3.48"></templateId>)', r"\1\1"),
     ("CDA_T05", "prescription", '<templateId root="1.2.250.1.213.1.1.3.48.12"></templateId>', ""),
     ("CDA_T06", "letter", r'<templateId root="1.3.6.1.4.1.19376.1.5.3.1.4.7.1"></templateId>', ""),
     ("CDA_T01", "letter", '<templateId root="1.3.6.1.4.1.19376.1.5.3.1.4.13"></templateId>', ""),

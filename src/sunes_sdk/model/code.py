@@ -24,6 +24,13 @@ def _printable(text: str) -> str:
     return text
 
 
+def _without_blank(text: str) -> str:
+    if any(c.isspace() for c in text):
+        raise invalid("CODE_BLANK", "a blank in a code", rule="HL7 v3 data type CS",
+                      hint="give the code itself, not its label")  # fmt: skip
+    return text
+
+
 Oid = Annotated[str, AfterValidator(_oid)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 
@@ -31,11 +38,11 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 class Code(Model):
     """A code of a code system: CDA CE, XDS classification, HL7 v2 CWE.
 
-    code; system: OID of the code system; display: official French label; system_name: short name, optional.
-    `system` also holds the two non-OID schemes of the DMP value sets (`URN`, `ASTM`).
+    code: without blanks; system: OID of the code system; display: official French label; system_name: short
+    name, optional. `system` also holds the two non-OID schemes of the DMP value sets (`URN`, `ASTM`).
     """
 
-    code: Text
+    code: Annotated[Text, AfterValidator(_without_blank)]
     system: Text
     display: str = ""
     system_name: str = ""

@@ -10,7 +10,7 @@ from .clinical import missing_sections, repeated_sections
 from .engine import Problem, RuleSet, View
 
 LDL_EES = "CI-SIS volet LDL-EES 2022.01"
-ADMISSION_LETTER = RuleSet(LDL_EES)
+ADMISSION_LETTER = RuleSet(LDL_EES, held=True)
 rule = ADMISSION_LETTER.rule
 
 _TEMPLATE = "1.2.250.1.213.1.1.1.21"

@@ -111,6 +111,7 @@ def _media(view: View) -> Iterator[Problem]:
     "every reference of an entry points at an ID of the narrative of the same document",
     hint="write references as #ID, from the text that was written",
     source="CDA R2 4.3.5.1; the official validator does not look",
+    held=True,
 )
 def _references(view: View) -> Iterator[Problem]:
     ids = {i for _, i in view.narrative_ids}
@@ -130,7 +131,7 @@ def _references(view: View) -> Iterator[Problem]:
                 yield shown, "it shows nothing"
 
 
-@rule("CDA_ID_DUPLICATE", "every ID of the narrative is unique in the document", hint="draw each ID once")
+@rule("CDA_ID_DUPLICATE", "every ID of the narrative is unique in the document", hint="draw each ID once", held=True)
 def _unique_ids(view: View) -> Iterator[Problem]:
     seen: set[str] = set()
     for element, value in view.narrative_ids:
@@ -154,7 +155,8 @@ def _unique_entries(view: View) -> Iterator[Problem]:
     seen: set[tuple[object, str, str]] = set()
     # A study is named by its own UID, once for each of its series.
     studies = view.templates.get(_DICOM_STUDY, ())
-    for identifier in view.all("id"):
+    inside = view.children("component")[:1]
+    for identifier in inside[0].iter(f"{V3}id") if inside else ():
         owner = identifier.getparent()
         root = identifier.get("root")
         if owner is None or owner.tag not in _ENTRY_TAGS or not root or owner in studies:
@@ -171,6 +173,7 @@ def _unique_entries(view: View) -> Iterator[Problem]:
     "the PDF copy section is titled `Copie du document`, coded 55108-5, and holds one PDF",
     hint="give the document as pdf_copy",
     source=f"CI-SIS section FR-Document-PDF-copie ({_PDF_COPY})",
+    held=True,
 )
 def _pdf_copy(view: View) -> Iterator[Problem]:
     for section in view.sections(_PDF_COPY):
@@ -193,6 +196,7 @@ _QUANTITY_PARENTS = frozenset(V3 + t for t in ("value", "doseQuantity", "rateQua
     hint="write m[IU]/L, not mUI/L; 10*9/L, not G/L",
     fr="Une unité de mesure n'appartient pas à la liste UCUM.",
     source="ANS conformance kit, profile terminologies",
+    held=True,
 )
 def _units(view: View) -> Iterator[Problem]:
     for tag in _QUANTITIES:

@@ -12,7 +12,7 @@ from ..datatypes_reader import find, findall
 from .engine import Problem, RuleSet, View
 
 MODELS = "CI-SIS Modèles de contenus CDA"
-CLINICAL = RuleSet(MODELS)
+CLINICAL = RuleSet(MODELS, held=True)
 rule = CLINICAL.rule
 
 _ALLERGY = "1.3.6.1.4.1.19376.1.5.3.1.4.6"

@@ -13,7 +13,7 @@ from ..reader import V3
 from .clinical import missing_sections, repeated_sections, roots
 from .engine import LDL_SES, Problem, RuleSet, View, per_document
 
-DISCHARGE_LETTER = RuleSet(LDL_SES)
+DISCHARGE_LETTER = RuleSet(LDL_SES, held=True)
 rule = DISCHARGE_LETTER.rule
 
 _TEMPLATE = "1.2.250.1.213.1.1.1.29"
@@ -206,6 +206,7 @@ def _act(view: View) -> Iterator[Problem]:
     hint="leave the title out",
     severity=Severity.WARNING,
     kit_is_silent=True,
+    held=False,
 )
 def _title(view: View) -> Iterator[Problem]:
     if _applies(view):

@@ -54,7 +54,7 @@ def _many(view: View, name: str, low: int, high: int | None) -> Iterator[Problem
         yield name, f"{count} found where {bound} belong"
 
 
-@rule("CDA_H02", "realmCode is FR and typeId is that of CDA R2", hint="write the two fixed elements")
+@rule("CDA_H02", "realmCode is FR and typeId is that of CDA R2", hint="write the two fixed elements", held=True)
 def _realm(view: View) -> Iterator[Problem]:
     realms, types = view.children("realmCode"), view.children("typeId")
     if [r.get("code") for r in realms] != ["FR"]:
@@ -67,6 +67,7 @@ def _realm(view: View) -> Iterator[Problem]:
     "CDA_H03",
     "templateId of HL7 France once, of CI-SIS once, and at least one of the document's model",
     hint="write the templateIds of the volet after the two of the header",
+    held=True,
 )
 def _templates(view: View) -> Iterator[Problem]:
     roots = [t.get("root") for t in view.children("templateId")]
@@ -81,6 +82,7 @@ def _templates(view: View) -> Iterator[Problem]:
     "CDA_H04",
     "a document whose body is a file has exactly three templateIds, the third being XDS-SD",
     hint=f"write {_XDS_SD} and no other model",
+    held=True,
 )
 def _n1_templates(view: View) -> Iterator[Problem]:
     if view.all("nonXMLBody"):
@@ -98,6 +100,7 @@ _UNIQUE = (
     "CDA_H05",
     "id, code, title, effectiveTime, confidentialityCode, languageCode, setId, versionNumber: exactly one, not null",
     hint="give the missing element, without nullFlavor",
+    held=True,
 )
 def _unique(view: View) -> Iterator[Problem]:
     for name in _UNIQUE:
@@ -168,6 +171,7 @@ def _effective_time(view: View) -> Iterator[Problem]:
     hint="write 20260115103000+0100",
     fr="La date du document ou d'une signature n'est pas précise à la seconde, ou n'a pas de fuseau horaire.",
     kit_is_silent=True,
+    held=True,
 )
 def _precise_times(view: View) -> Iterator[Problem]:
     times = [*view.children("effectiveTime")]
@@ -185,6 +189,7 @@ def _precise_times(view: View) -> Iterator[Problem]:
     "CDA_H09",
     "confidentialityCode is one of L M N R U V of 2.16.840.1.113883.5.25",
     hint="masking codes go in the XDS metadata, not in the document",
+    held=True,
 )
 def _confidentiality(view: View) -> Iterator[Problem]:
     for element in view.children("confidentialityCode"):
@@ -198,6 +203,7 @@ def _confidentiality(view: View) -> Iterator[Problem]:
     hint="write N, R or V",
     source="SMDS 1.16.5, set 2.16.840.1.113883.1.11.16926 (its content is unverified)",
     kit_is_silent=True,
+    held=True,
 )
 def _french_confidentiality(view: View) -> Iterator[Problem]:
     for element in view.children("confidentialityCode"):
@@ -205,21 +211,21 @@ def _french_confidentiality(view: View) -> Iterator[Problem]:
             yield element, "not one of N, R, V"
 
 
-@rule("CDA_H10", "languageCode is a language and a country", hint="write fr-FR")
+@rule("CDA_H10", "languageCode is a language and a country", hint="write fr-FR", held=True)
 def _language(view: View) -> Iterator[Problem]:
     for element in view.children("languageCode"):
         if not _LANGUAGE.fullmatch(element.get("code") or ""):
             yield element, "not of the form fr-FR"
 
 
-@rule("CDA_H11", "versionNumber is an integer", hint="number versions from 1")
+@rule("CDA_H11", "versionNumber is an integer", hint="number versions from 1", held=True)
 def _version(view: View) -> Iterator[Problem]:
     for element in view.children("versionNumber"):
         if not _INTEGER.fullmatch(element.get("value") or ""):
             yield element, "not an integer"
 
 
-@rule("CDA_H49", "versionNumber is above zero", hint="number versions from 1", kit_is_silent=True)
+@rule("CDA_H49", "versionNumber is above zero", hint="number versions from 1", kit_is_silent=True, held=True)
 def _version_above_zero(view: View) -> Iterator[Problem]:
     for element in view.children("versionNumber"):
         value = element.get("value") or ""
@@ -367,6 +373,7 @@ def _ins(view: View) -> Iterator[Problem]:
     "CDA_H21",
     "each author has a time, an identifier and, for a device, a model and a software",
     hint="complete the author",
+    held=True,
 )
 def _author(view: View) -> Iterator[Problem]:
     yield from _many(view, "author", 1, None)
@@ -387,6 +394,7 @@ def _author(view: View) -> Iterator[Problem]:
     "CDA_H22",
     "the code of an author, a signer, a performer or a participant is in JDV_J01, with displayName",
     hint="give profession and specialty exactly as RPPS does, e.g. G15_10/SM26",
+    held=True,
 )
 def _roles_known(view: View) -> Iterator[Problem]:
     for name in ("assignedAuthor", "assignedEntity", "associatedEntity"):
@@ -402,6 +410,7 @@ def _roles_known(view: View) -> Iterator[Problem]:
     "CDA_H23",
     "a person's name has one family, at most one given, one prefix, one suffix",
     hint="join several given names in one element",
+    held=True,
 )
 def _person(view: View) -> Iterator[Problem]:
     for name in view.person_names:
@@ -410,7 +419,7 @@ def _person(view: View) -> Iterator[Problem]:
             yield name, "more or fewer parts than the header allows"
 
 
-@rule("CDA_H24", "prefix is M or MME, suffix one of DR MC MG PC PG PR", hint="write codes, not labels")
+@rule("CDA_H24", "prefix is M or MME, suffix one of DR MC MG PC PG PR", hint="write codes, not labels", held=True)
 def _titles(view: View) -> Iterator[Problem]:
     for part, value_set in (("prefix", "JDV_J245"), ("suffix", "JDV_J246")):
         for element in view.all(part):
@@ -429,6 +438,7 @@ def _is_timed(element: etree._Element) -> bool:
     "a professional author has a code, an organisation with id and name, an address and a telecom (or nullFlavor)",
     hint="complete the author",
     kit_is_silent=True,
+    held=True,
 )
 def _professional(view: View) -> Iterator[Problem]:
     for author in view.children("author"):
@@ -454,6 +464,7 @@ def _professional(view: View) -> Iterator[Problem]:
     "the custodian has one organisation with one identifier of the national root (or the DMP's); name, telecom and "
     "address at most once",
     hint="give the structure that keeps the document",
+    held=True,
 )
 def _custodian(view: View) -> Iterator[Problem]:
     yield from _many(view, "custodian", 1, 1)
@@ -477,6 +488,7 @@ def _custodian(view: View) -> Iterator[Problem]:
     "one legalAuthenticator, signed S, with a time and one identified entity",
     hint="give the professional who answers for the document",
     fr="Le responsable du document est absent ou incomplet.",
+    held=True,
 )
 def _legal(view: View) -> Iterator[Problem]:
     yield from _many(view, "legalAuthenticator", 1, 1)
@@ -498,6 +510,7 @@ def _legal(view: View) -> Iterator[Problem]:
     hint="complete the legal authenticator",
     fr="Le responsable du document est incomplet : profession, nom ou structure.",
     kit_is_silent=True,
+    held=True,
 )
 def _complete_legal(view: View) -> Iterator[Problem]:
     for legal in view.children("legalAuthenticator"):
@@ -510,7 +523,7 @@ def _complete_legal(view: View) -> Iterator[Problem]:
                 yield entity, f"{what} is missing"
 
 
-@rule("CDA_H28", "an authenticator is signed S, has a time and one national identifier", hint="complete it")
+@rule("CDA_H28", "an authenticator is signed S, has a time and one national identifier", hint="complete it", held=True)
 def _authenticator(view: View) -> Iterator[Problem]:
     for element in view.children("authenticator"):
         signature, time = find(element, "signatureCode"), find(element, "time")
@@ -527,6 +540,7 @@ def _authenticator(view: View) -> Iterator[Problem]:
     "CDA_H29",
     "a participant has a type of JDV_J144, one time (nullFlavor allowed) and an entity PROV or AGNT",
     hint="complete the participant",
+    held=True,
 )
 def _participant(view: View) -> Iterator[Problem]:
     for element in view.children("participant"):
@@ -541,7 +555,7 @@ def _participant(view: View) -> Iterator[Problem]:
             yield entity, "more than one identifier (the official validator takes one only)"
 
 
-@rule("CDA_H30", "functionCode is in JDV_J47", hint="take the function from JDV_J47")
+@rule("CDA_H30", "functionCode is in JDV_J47", hint="take the function from JDV_J47", held=True)
 def _function(view: View) -> Iterator[Problem]:
     for name in ("author", "participant"):
         for element in view.children(name):
@@ -550,7 +564,12 @@ def _function(view: View) -> Iterator[Problem]:
                 yield function, "not in JDV_J47"
 
 
-@rule("CDA_H31", "an order has one identifier and at most one accession number", hint="give the order placer number")
+@rule(
+    "CDA_H31",
+    "an order has one identifier and at most one accession number",
+    hint="give the order placer number",
+    held=True,
+)
 def _orders(view: View) -> Iterator[Problem]:
     for element in view.children("inFulfillmentOf"):
         orders = findall(element, "order")
@@ -571,6 +590,7 @@ def _principal(view: View) -> etree._Element | None:
     "the first documentationOf is the principal act: a start, and one performer",
     hint="give when it began and who did it",
     fr="L'acte principal doit porter sa date de début et son exécutant.",
+    held=True,
 )
 def _principal_act(view: View) -> Iterator[Problem]:
     event = _principal(view)
@@ -584,7 +604,7 @@ def _principal_act(view: View) -> Iterator[Problem]:
         yield event, "not exactly one performer"
 
 
-@rule("CDA_H67", "the performer of the principal act is of type PRF", hint="write PRF", kit_is_silent=True)
+@rule("CDA_H67", "the performer of the principal act is of type PRF", hint="write PRF", kit_is_silent=True, held=True)
 def _performer_type(view: View) -> Iterator[Problem]:
     event = _principal(view)
     for performer in findall(event, "performer") if event is not None else ():
@@ -596,6 +616,7 @@ def _performer_type(view: View) -> Iterator[Problem]:
     "CDA_H33",
     "the performer of the principal act has one id and an organisation whose setting is in JDV_J04",
     hint="give organization.practice_setting from JDV_J04, e.g. ETABLISSEMENT",
+    held=True,
 )
 def _performer(view: View) -> Iterator[Problem]:
     event = _principal(view)
@@ -665,6 +686,7 @@ def _encounter(view: View) -> etree._Element | None:
     "CDA_H35",
     "the encounter has one effectiveTime and one facility whose type is in JDV_J02",
     hint="give the stay and organization.facility_type from JDV_J02, e.g. SA01",
+    held=True,
 )
 def _facility(view: View) -> Iterator[Problem]:
     encounter = _encounter(view)
@@ -683,6 +705,7 @@ def _facility(view: View) -> Iterator[Problem]:
     "the facility's type is of the code system of JDV_J02",
     hint="write the codeSystem of JDV_J02",
     kit_is_silent=True,
+    held=True,
 )
 def _facility_system(view: View) -> Iterator[Problem]:
     code = find(_encounter(view), "location", "healthCareFacility", "code")
@@ -711,6 +734,7 @@ def _events(view: View) -> Iterator[etree._Element]:
     "low comes before high in the times of encounter, participants and performers",
     hint="give only low for what happens at one instant",
     fr="Une date de fin précède sa date de début, ou lui est égale.",
+    held=True,
 )
 def _order(view: View) -> Iterator[Problem]:
     encounter = _encounter(view)
@@ -729,6 +753,7 @@ def _order(view: View) -> Iterator[Problem]:
     hint="give only low for what happens at one instant",
     fr="La fin d'un acte précède son début, ou lui est égale.",
     kit_is_silent=True,
+    held=True,
 )
 def _act_order(view: View) -> Iterator[Problem]:
     for event in _events(view):
@@ -741,6 +766,7 @@ def _act_order(view: View) -> Iterator[Problem]:
     "CDA_H37",
     "responsibleParty and encounterParticipant have exactly one national identifier",
     hint=f"give one id of root {PS_ROOT}",
+    held=True,
 )
 def _responsible(view: View) -> Iterator[Problem]:
     encounter = _encounter(view)
@@ -756,6 +782,7 @@ def _responsible(view: View) -> Iterator[Problem]:
     "a telecom is tel, fax, mailto, http, ftp or mllp, a colon, no blank (or one of UNK NASK ASKU NAV MSK)",
     hint="write tel:+33123456789",
     fr="Un numéro ou une adresse électronique est mal écrit.",
+    held=True,
 )
 def _telecom(view: View) -> Iterator[Problem]:
     for element in view.all("telecom"):
@@ -773,6 +800,7 @@ def _telecom(view: View) -> Iterator[Problem]:
     "CDA_H39",
     "an address is not empty, mixes no text with elements and gives each part once",
     hint="give the parts or the lines, or a nullFlavor",
+    held=True,
 )
 def _address(view: View) -> Iterator[Problem]:
     for element in view.all("addr"):
@@ -796,6 +824,7 @@ def _address(view: View) -> Iterator[Problem]:
     hint="give the parts or the lines",
     fr="Une adresse mélange des lignes et des éléments, ou a plus de six lignes.",
     kit_is_silent=True,
+    held=True,
 )
 def _address_style(view: View) -> Iterator[Problem]:
     for element in view.all("addr"):
@@ -834,6 +863,7 @@ def _time_stamps(view: View) -> list[tuple[etree._Element, TimeStamp | None]]:
     "a time stamp is a real instant",
     hint="write 20260115103000+0100, 20260115 or 2026; cut what is not known",
     fr="Une date ou une heure est fausse.",
+    held=True,
 )
 def _real_times(view: View) -> Iterator[Problem]:
     for element, ts in _time_stamps(view):
@@ -847,6 +877,7 @@ def _real_times(view: View) -> Iterator[Problem]:
     hint="write 20260115103000+0100, 20260115 or 2026",
     fr="Une heure est sans fuseau horaire.",
     kit_is_silent=True,
+    held=True,
 )
 def _offsets(view: View) -> Iterator[Problem]:
     for element, ts in _time_stamps(view):
@@ -874,6 +905,7 @@ def _document_ids(view: View) -> Iterator[Problem]:
     "CDA_H43",
     "a null element of the header stands alone: no other attribute, no content",
     hint="write the value or why it is missing, not both",
+    held=True,
 )
 def _null_alone(view: View) -> Iterator[Problem]:
     for element in view.null_of_header:
@@ -887,6 +919,7 @@ def _null_alone(view: View) -> Iterator[Problem]:
     hint="say why the value is missing with one of these",
     source="SMDS 3.5.3.1; NA is in the official examples",
     kit_is_silent=True,
+    held=True,
 )
 def _null_flavors(view: View) -> Iterator[Problem]:
     for element in view.null_of_header:
@@ -919,6 +952,7 @@ _PRINCIPAL_NEVER_NULL = frozenset(
     hint="give the value: it may not be missing",
     fr="Une donnée obligatoire de l'en-tête est déclarée absente.",
     source="SMDS table 3",
+    held=True,
 )
 def _forbidden_nulls(view: View) -> Iterator[Problem]:
     for element in view.null_of_header:
@@ -982,6 +1016,7 @@ def _of_header(view: View) -> tuple[list[etree._Element], list[etree._Element]]:
     fr="L'identifiant d'un professionnel n'a pas la forme nationale.",
     source="SMDS PS_IdNat; annexe Sources des données personnes et structures (its other prefixes are unverified)",
     kit_is_silent=True,
+    held=True,
 )
 def _professional_ids(view: View) -> Iterator[Problem]:
     patient = {_pair(i) for role in _roles(view) for i in findall(role, "id")}
@@ -1003,6 +1038,7 @@ def _professional_ids(view: View) -> Iterator[Problem]:
     fr="L'identifiant d'une structure n'a pas la forme nationale.",
     source="SMDS Struct_IdNat; annexe Sources des données personnes et structures (prefixes 0, 2, 4 are unverified)",
     kit_is_silent=True,
+    held=True,
 )
 def _structure_ids(view: View) -> Iterator[Problem]:
     for structure in _of_header(view)[1]:
@@ -1027,6 +1063,7 @@ def _structure_ids(view: View) -> Iterator[Problem]:
     fr="Un libellé n'est pas celui de la nomenclature nationale.",
     severity=Severity.WARNING,
     kit_is_silent=True,
+    held=True,
 )
 def _labels(view: View) -> Iterator[Problem]:
     coded = [("JDV_J07", c) for c in view.children("code")]
@@ -1048,6 +1085,7 @@ def _labels(view: View) -> Iterator[Problem]:
     hint="complete the author, or take out what does not belong",
     source="SMDS author: professional, patient, system",
     kit_is_silent=True,
+    held=True,
 )
 def _other_authors(view: View) -> Iterator[Problem]:
     for author in view.children("author"):
@@ -1074,6 +1112,7 @@ _RELATIONS = frozenset({"ECON", "NOK", "CON", "CAREGIVER", "PAT"})
     "CDA_H61",
     "an informant is one professional, the patient, or someone related (ECON NOK CON CAREGIVER PAT) with a family name",
     hint="complete the informant",
+    held=True,
 )
 def _informant(view: View) -> Iterator[Problem]:
     for informant in view.children("informant"):
@@ -1095,6 +1134,7 @@ def _informant(view: View) -> Iterator[Problem]:
     "CDA_H62",
     "encounterParticipant is of a type of JDV_J140",
     hint="write ADM, ATND, CON, DIS, REF or RESP",
+    held=True,
 )
 def _encounter_participant(view: View) -> Iterator[Problem]:
     encounter = _encounter(view)
@@ -1107,6 +1147,7 @@ def _encounter_participant(view: View) -> Iterator[Problem]:
     "CDA_H63",
     "dischargeDispositionCode is of the code system 1.2.250.1.213.2.14",
     hint="write that codeSystem",
+    held=True,
 )
 def _disposition(view: View) -> Iterator[Problem]:
     code = find(_encounter(view), "dischargeDispositionCode")
@@ -1118,6 +1159,7 @@ def _disposition(view: View) -> Iterator[Problem]:
     "CDA_H64",
     "an authorization is a given consent: CONS, EVN, one code, completed",
     hint="complete the consent",
+    held=True,
 )
 def _consent(view: View) -> Iterator[Problem]:
     for authorization in view.children("authorization"):
@@ -1136,6 +1178,7 @@ def _consent(view: View) -> Iterator[Problem]:
     hint="take them out: French law forbids them",
     fr="L'origine ethnique et la religion ne doivent jamais figurer dans un document.",
     kit_is_silent=True,
+    held=True,
 )
 def _forbidden_data(view: View) -> Iterator[Problem]:
     for role in _roles(view):
@@ -1150,6 +1193,7 @@ def _forbidden_data(view: View) -> Iterator[Problem]:
     "a guardian is one person with a family name, or one structure",
     hint="complete the legal representative",
     fr="Le représentant légal du patient est incomplet.",
+    held=True,
 )
 def _guardian(view: View) -> Iterator[Problem]:
     for role in _roles(view):

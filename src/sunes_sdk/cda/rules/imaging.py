@@ -12,7 +12,7 @@ from ..datatypes_reader import find, findall, text_of
 from ..reader import PS3_20, V3
 from .engine import CR_IMG, Problem, RuleSet, View
 
-IMAGING = RuleSet(CR_IMG)
+IMAGING = RuleSet(CR_IMG, held=True)
 rule = IMAGING.rule
 
 _TEMPLATE = "1.2.250.1.213.1.1.1.45"

@@ -13,7 +13,7 @@ from ..datatypes_reader import find, findall, text_of
 from ..reader import V3
 from .engine import CR_BIO, Problem, RuleSet, View, per_document
 
-LABORATORY = RuleSet(CR_BIO)
+LABORATORY = RuleSet(CR_BIO, held=True)
 rule = LABORATORY.rule
 
 _TEMPLATE = "1.2.250.1.213.1.1.1.55"

@@ -13,7 +13,7 @@ from ..documents.measures import VITAL_SIGN_UNITS
 from ..reader import V3
 from .engine import EP_MED_DM, Problem, RuleSet, View
 
-PRESCRIPTION = RuleSet(EP_MED_DM)
+PRESCRIPTION = RuleSet(EP_MED_DM, held=True)
 rule = PRESCRIPTION.rule
 
 _TEMPLATE = "1.2.250.1.213.1.1.1.39"
@@ -104,6 +104,7 @@ def _validity(view: View) -> Iterator[Problem]:
     severity=Severity.WARNING,
     source=f"{EP_MED_DM} section FR-Code-a-barres 1..1; its example says 0..1, the official validator does not look",
     kit_is_silent=True,
+    held=False,
 )
 def _barcode(view: View) -> Iterator[Problem]:
     if _applies(view) and _version(view) not in _WITHOUT_PDF_COPY and not view.sections("1.2.250.1.213.1.1.2.223"):

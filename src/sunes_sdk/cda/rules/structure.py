@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import takewhile
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from lxml import etree
@@ -13,7 +12,7 @@ from ..reader import V3
 from .content_model import TYPES, XSI, Container, Type
 from .engine import Problem, RuleSet, View, per_document
 
-STRUCTURE = RuleSet("HL7 CDA R2 (POCD_MT000040)")
+STRUCTURE = RuleSet("HL7 CDA R2 (POCD_MT000040)", held=True)
 rule = STRUCTURE.rule
 
 _XSI_TYPE = f"{XSI}type"
@@ -225,34 +224,45 @@ def _blank(view: View) -> Iterator[Problem]:
                 yield element, f"{tag} is empty"
 
 
-_DISTINCT = ("id", "addr", "telecom", "translation")
+_DISTINCT = tuple(V3 + t for t in ("id", "addr", "telecom", "translation"))
 _DISTINCT_ANYWHERE = ("templateId", "entry", "entryRelationship")
 
 
 @rule(
     "CDA_S06",
-    "what is repeated differs: templateIds and entries; in the header, identifiers, addresses, telecoms, translations",
+    "in the header, the identifiers, addresses, telecoms and translations of one element differ",
     hint="write each once",
     fr="Une même donnée est répétée.",
     source="CI-SIS Structuration minimale, data types",
+    held=False,
 )
 def _repeated(view: View) -> Iterator[Problem]:
-    for tag in _DISTINCT:
-        yield from _twice(takewhile(_in_header, view.all(tag)), tag)
+    for child in view.root.iterchildren(etree.Element):
+        for element in child.iter(*_DISTINCT) if child.tag != f"{V3}component" else ():
+            before = element.getprevious()
+            if before is None or before.tag != element.tag:
+                continue
+            if any(_same(element, other) for other in element.itersiblings(str(element.tag), preceding=True)):
+                yield element, "it is there twice"
+
+
+@rule(
+    "CDA_S11",
+    "the templateIds of one element differ, and so do its entries",
+    hint="write each once",
+    fr="Un modèle ou une entrée est répété.",
+    source="CI-SIS Structuration minimale, data types",
+)
+def _repeated_entry(view: View) -> Iterator[Problem]:
     for tag in _DISTINCT_ANYWHERE:
-        yield from _twice(view.all(tag), tag)
-
-
-def _twice(elements: Iterable[etree._Element], tag: str) -> Iterator[Problem]:
-    alike: dict[object, list[etree._Element]] = {}
-    for element in elements:
-        # Entries that differ do so by their identifier, most of the time.
-        first = next(element.iter(_ID), element) if len(element) else element
-        key = element.getparent(), first.get("root"), first.get("extension"), element.get("value")
-        others = alike.setdefault(key, [])
-        if any(_same(element, other) for other in others):
-            yield element, f"this {tag} is there twice"
-        others.append(element)
+        alike: dict[object, list[etree._Element]] = {}
+        for element in view.all(tag):
+            # Entries that differ do so by their identifier, most of the time.
+            first = next(element.iter(_ID), element) if len(element) else element
+            others = alike.setdefault((element.getparent(), first.get("root"), first.get("extension")), [])
+            if any(_same(element, other) for other in others):
+                yield element, f"this {tag} is there twice"
+            others.append(element)
 
 
 _ID = f"{V3}id"

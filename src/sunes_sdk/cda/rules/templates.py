@@ -16,7 +16,7 @@ from lxml import etree
 from ..reader import V3
 from .engine import Problem, RuleSet, View, per_document
 
-TEMPLATE_RULES = RuleSet("CI-SIS Modèles de contenus CDA")
+TEMPLATE_RULES = RuleSet("CI-SIS Modèles de contenus CDA", held=True)
 rule = TEMPLATE_RULES.rule
 
 TEMPLATES: Final = """
