@@ -1,6 +1,19 @@
 """L2: rules of the national health identity (INS): matricule, names, dates, traits, status. Pure."""
 
+from . import datamatrix
+from .audit import IdentityAct, IdentityAudit, IdentityEvent
+from .datamatrix import ScannedIdentity
 from .dates import RecordedDate, calendar_date, folded_date, recorded_date
+from .duplicates import (
+    Candidate,
+    Clue,
+    DuplicateSearch,
+    LocalRecord,
+    MemoryIndex,
+    Reason,
+    RecordIndex,
+    compare_records,
+)
 from .matricule import check_matricule, is_valid
 from .names import check_birth_name, check_given_name, coherent, comparable, normalize_for_insi
 from .status import (
@@ -17,12 +30,27 @@ from .status import (
     validate,
 )
 from .traits import check_traits, compare_traits
+from .vigilance import Decision, Proposal, TraitLine, propose
 
 __all__ = [
+    "Candidate",
+    "Clue",
+    "Decision",
     "DocumentKind",
+    "DuplicateSearch",
     "Evidence",
     "FoundIdentity",
+    "IdentityAct",
+    "IdentityAudit",
+    "IdentityEvent",
+    "LocalRecord",
+    "MemoryIndex",
+    "Proposal",
+    "Reason",
+    "RecordIndex",
     "RecordedDate",
+    "ScannedIdentity",
+    "TraitLine",
     "calendar_date",
     "check_birth_name",
     "check_callable",
@@ -31,13 +59,16 @@ __all__ = [
     "check_traits",
     "coherent",
     "comparable",
+    "compare_records",
     "compare_traits",
+    "datamatrix",
     "edit_traits",
     "folded_date",
     "invalidate",
     "is_valid",
     "mark",
     "normalize_for_insi",
+    "propose",
     "qualify",
     "recorded_date",
     "recover",
