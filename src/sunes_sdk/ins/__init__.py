@@ -1,6 +1,6 @@
 """L2: rules of the national health identity (INS): matricule, names, dates, traits, status. Pure."""
 
-from . import datamatrix
+from . import datamatrix, matricule
 from .audit import IdentityAct, IdentityAudit, IdentityEvent
 from .datamatrix import ScannedIdentity
 from .dates import RecordedDate, calendar_date, folded_date, recorded_date
@@ -14,7 +14,7 @@ from .duplicates import (
     RecordIndex,
     compare_records,
 )
-from .matricule import check_matricule, is_valid
+from .matricule import Verdict, check_matricule, is_valid
 from .names import check_birth_name, check_given_name, coherent, comparable, normalize_for_insi
 from .status import (
     DocumentKind,
@@ -51,6 +51,7 @@ __all__ = [
     "RecordedDate",
     "ScannedIdentity",
     "TraitLine",
+    "Verdict",
     "calendar_date",
     "check_birth_name",
     "check_callable",
@@ -67,6 +68,7 @@ __all__ = [
     "invalidate",
     "is_valid",
     "mark",
+    "matricule",
     "normalize_for_insi",
     "propose",
     "qualify",

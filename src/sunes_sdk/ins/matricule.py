@@ -1,18 +1,23 @@
 """What is right and wrong with a matricule INS typed, read or received: every issue, not a bare yes or no.
 
-`model.Matricule` refuses a bad form or a wrong key; this module also looks at what the digits mean.
+`model.Matricule` refuses a bad form or a wrong key; this module also looks at what the digits mean. NIR and NIA are
+told by the OID alone: their digits have one form.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from enum import StrEnum
 
+from .._core.errors import InsError
 from .._core.findings import Finding, Report, Severity
-from ..model.identity import expected_key, key_of_number
+from ..model.identity import InsOid, expected_key
 
+_TEXT_MAX = 64
+"""Characters of a text that is looked at: 15 and generous separators. A longer one is no matricule."""
 _SEPARATORS = dict.fromkeys(code for code in range(0x3001) if chr(code).isspace() or chr(code) in ".-/")
-_DIGITS_AND_CORSICA = re.compile(r"[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{6}", re.ASCII)
+_DIGITS_AND_CORSICA = re.compile(r"[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{6}", re.ASCII).fullmatch
 # Numbers with nothing to say but perhaps about their key: sex 1-2, calendar month, a place of today, an order number.
 # Nearly all numbers end here.
 _ORDINARY = re.compile(
@@ -20,9 +25,12 @@ _ORDINARY = re.compile(
     r"(?:(?:0[1-9]|1[0-9]|2[1-9AB]|[3-8][0-9]|9[0-59])(?!000|99[09])[0-9]{3}|9(?:7[1-8]|8[4-9])(?!00)[0-9]{2})"
     r"(?!000)[0-9]{5}",
     re.ASCII,
+).fullmatch
+_OVERSEAS = frozenset(
+    {"971", "972", "973", "974", "975", "976", "977", "978", "984", "985", "986", "987", "988", "989"}
 )
-_OVERSEAS = frozenset({"971", "972", "973", "974", "975", "976", "977", "978"})
-_TERRITORIES = frozenset({"984", "985", "986", "987", "988", "989"})
+"""985 was Mayotte's before it became 976 (unverified)."""
+_OIDS = frozenset(InsOid)
 _NOTHING = Report()
 
 _SOURCE = "INSEE NIR; Référentiel INS"
@@ -55,6 +63,10 @@ _RULES: dict[str, tuple[Severity, str, str, str, str]] = {
                       "type the digits again", "La commune de naissance du matricule INS est impossible."),
     "ORDER_ZERO": (Severity.ERROR, "the order number is 000", "001-999", "type the digits again",
                    "Le numéro d'ordre du matricule INS est impossible."),
+    "OID": (Severity.ERROR, "this OID assigns no matricule INS",
+            "1.2.250.1.213.1.4.8 (NIR), .9 (NIA), .10 (test), .11 (demonstration); .2 was the INS-C",
+            "take the OID of the INSi answer; a social security number (NH) is no INS",
+            "L'OID n'est pas celui d'une autorité d'affectation de l'INS."),
     "W_SEX_PROVISIONAL": (Severity.WARNING, "this may be a temporary number", "3, 4, 7, 8: provisional (unverified)",
                           "ask INSi for the person's INS", "Ce numéro est peut-être provisoire."),
     "W_MONTH_PSEUDO": (Severity.WARNING, "the month is a pseudo-month: civil status was incomplete",
@@ -77,54 +89,118 @@ def _finding(code: str, path: str, severity: Severity) -> Finding:
 
 _FINDINGS = {code: _finding(code, "matricule", rule[0]) for code, rule in _RULES.items()}
 _AS_WARNINGS = {code: _finding(code, "matricule", Severity.WARNING) for code in _RULES}
+_BAD_OID = Report((_finding("OID", "oid", Severity.ERROR),))
 
 
-def check_matricule(text: str, *, certified: bool = False) -> Report:
+class Verdict(StrEnum):
+    """What a report comes to."""
+
+    VALID = "valid"
+    VALID_WITH_WARNINGS = "valid_with_warnings"
+    INVALID = "invalid"
+
+    @classmethod
+    def of(cls, report: Report) -> Verdict:
+        """`INVALID` with an error, `VALID_WITH_WARNINGS` with a warning, else `VALID`: remarks do not count."""
+        severities = {f.severity for f in report.findings}
+        if Severity.ERROR in severities:
+            return cls.INVALID
+        return cls.VALID_WITH_WARNINGS if Severity.WARNING in severities else cls.VALID
+
+
+def check_matricule(text: str, *, oid: str | None = None, certified: bool = False) -> Report:
     """Everything that can be said of a matricule without asking INSi. Blanks, dots, hyphens and slashes are ignored.
 
     Errors: `INS_EMPTY INS_LENGTH INS_CHARSET INS_KEY_MISSING INS_KEY_RANGE INS_KEY_MISMATCH INS_SEX_DIGIT
-    INS_MONTH_RANGE INS_DEPT_RANGE INS_COMMUNE_RANGE INS_ORDER_ZERO`; warnings: `INS_W_SEX_PROVISIONAL
+    INS_MONTH_RANGE INS_DEPT_RANGE INS_COMMUNE_RANGE INS_ORDER_ZERO INS_OID`; warnings: `INS_W_SEX_PROVISIONAL
     INS_W_MONTH_PSEUDO INS_W_DEPT_HISTORIC INS_W_PLACE_UNKNOWN`.
 
-    certified: the number is INSi's own answer: everything becomes a warning, since an official answer is never
-    refused (an official CNDA answer carries a wrong key).
+    oid: when given, it must be one of `InsOid`; whether it suits the environment is another question
+    (`Settings.check_identity`).
+    certified: the number is INSi's own answer: whatever is said of its digits is a warning, since an official answer is
+    never refused (an official CNDA answer carries a wrong key).
     """
-    if _ORDINARY.fullmatch(text):
-        corsican = text[6] in "AB"
-        if expected_key(text[:13]) == text[13:] if corsican else key_of_number(int(text[:13])) == int(text[13:]):
-            return _NOTHING
+    report = _NOTHING if _is_ordinary(text) else _report(text, certified=certified)
+    return report if oid is None or oid in _OIDS else report + _BAD_OID
+
+
+def is_valid(text: str) -> bool:
+    """True when `check_matricule` finds no error (warnings may remain)."""
+    return _is_ordinary(text) or _report(text, certified=False).ok
+
+
+def parse(text: str, *, strict: bool = False) -> str:
+    """The 15 characters of a matricule: ASCII, without separators, in upper case. Its key and its parts are not judged:
+    that is `check_matricule`'s.
+
+    strict: refuse separators, blanks and lower case too. Raises InsError `INS_EMPTY INS_LENGTH INS_CHARSET
+    INS_KEY_MISSING` (13 characters: the key may be held apart, as INSi does; see `from_parts`).
+    """
+    value = text if strict else canonical(text)
+    issue = _form_issue(value)
+    if issue:
+        raise InsError.from_report(Report((_FINDINGS[issue],)))
+    return value
+
+
+def from_parts(number: str, key: str) -> str:
+    """The 15 characters of a matricule whose number and key are held apart (INSi `NumIdentifiant` and `Cle`).
+
+    number: 13 characters; key: 2 digits, leading zero included. Raises as `parse`.
+    """
+    number, key = canonical(number), canonical(key)
+    if number and not key:
+        raise InsError.from_report(Report((_FINDINGS["KEY_MISSING"],)))
+    if len(key) != 2:
+        raise InsError.from_report(Report((_FINDINGS["LENGTH"],)))
+    return parse(number + key, strict=True)
+
+
+def canonical(text: str) -> str:
+    """The matricule without separators, in upper case. Digits of other scripts are kept, to be refused.
+
+    A text far too long to be a matricule is cut, and stays too long.
+    """
+    return text.translate(_SEPARATORS).upper() if len(text) <= _TEXT_MAX else text[: _TEXT_MAX + 1]
+
+
+def _is_ordinary(text: str) -> bool:
+    """Whether the text is a canonical matricule of which there is nothing to say: no work is done for nearly all."""
+    if _ORDINARY(text) is None:
+        return False
+    if text[6] > "9":
+        return expected_key(text[:13]) == text[13:]
+    number, key = divmod(int(text), 100)
+    return number % 97 + key == 97
+
+
+def _report(text: str, *, certified: bool) -> Report:
     value = canonical(text)
-    if _ORDINARY.fullmatch(value) and expected_key(value[:13]) == value[13:]:
+    if value != text and _is_ordinary(value):
         return _NOTHING
     findings = _AS_WARNINGS if certified else _FINDINGS
     return Report(tuple(findings[code] for code in _issues(value)))
 
 
-def is_valid(text: str) -> bool:
-    """True when `check_matricule` finds no error (warnings may remain)."""
-    return check_matricule(text).ok
-
-
-def canonical(text: str) -> str:
-    """The matricule without separators, in upper case. Digits of other scripts are kept, to be refused."""
-    return text.translate(_SEPARATORS).upper()
+def _form_issue(value: str) -> str | None:
+    """What keeps a text from being 13 characters of number and 2 of key."""
+    if not value:
+        return "EMPTY"
+    if len(value) > _TEXT_MAX:
+        return "LENGTH"
+    if not value.isascii() or not value.isalnum():
+        return "CHARSET"
+    if len(value) not in (13, 15):
+        return "LENGTH"
+    if not _DIGITS_AND_CORSICA(value[:13]) or not (value[13:].isdigit() or len(value) == 13):
+        return "CHARSET"
+    return "KEY_MISSING" if len(value) == 13 else None
 
 
 def _issues(value: str) -> Iterator[str]:
-    if not value:
-        yield "EMPTY"
-        return
-    if not value.isascii() or not value.isalnum():
-        yield "CHARSET"
-        return
-    if len(value) not in (13, 15):
-        yield "LENGTH"
-        return
-    if not _DIGITS_AND_CORSICA.fullmatch(value[:13]) or not (value[13:].isdigit() or len(value) == 13):
-        yield "CHARSET"
-        return
-    if len(value) == 13:
-        yield "KEY_MISSING"
+    issue = _form_issue(value)
+    if issue:
+        yield issue
         return
     key = value[13:]
     if not "01" <= key <= "97":
@@ -147,7 +223,7 @@ def _issues(value: str) -> Iterator[str]:
 
 def _place_issues(department: str, commune: str) -> Iterator[str]:
     if department in ("97", "98"):
-        if department + commune[0] not in _OVERSEAS | _TERRITORIES:
+        if department + commune[0] not in _OVERSEAS:
             yield "DEPT_RANGE"
         elif commune[1:] == "00":
             yield "COMMUNE_RANGE"
