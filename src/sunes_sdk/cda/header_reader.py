@@ -72,7 +72,7 @@ def header_of(document: etree._Element) -> CdaHeader:
         language=(language.get("code") or "") if language is not None else "",
         set_id=ii_of(first("setId")) or document_id,
         version_number=int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 1,
-        patient=_patient(find(first("recordTarget"), "patientRole")),
+        patient=patient_role_of(find(first("recordTarget"), "patientRole")),
         authors=tuple(party_of(a, "assignedAuthor") for a in parts.get(f"{V3}author", ())),
         data_enterer=party_of(first("dataEnterer")) if f"{V3}dataEnterer" in parts else None,
         informants=tuple(_informant(i) for i in parts.get(f"{V3}informant", ())),
@@ -191,7 +191,7 @@ def _flag(element: etree._Element | None) -> bool | None:
     return {"true": True, "false": False}.get(value_of(element))
 
 
-def _patient(role: etree._Element | None) -> HeaderPatient:
+def patient_role_of(role: etree._Element | None) -> HeaderPatient:
     if role is None:
         return HeaderPatient(ids=())
     names = {"family": "", "family BR": "", "family CL": "", "given": "", "given BR": "", "given CL": ""}

@@ -6,6 +6,7 @@ Element order is the XSD's. Rule numbers in comments (H01…) are those of `cda.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
@@ -242,7 +243,8 @@ def patient_ids(patient: Patient) -> tuple[II, ...]:
     return local
 
 
-def patient_data(patient: Patient, draft: Draft) -> HeaderPatient:
+def patient_data(patient: Patient, ts: Callable[[datetime], str]) -> HeaderPatient:
+    """ts: how an instant is written."""
     traits = patient.traits
     return HeaderPatient(
         ids=patient_ids(patient),
@@ -261,16 +263,16 @@ def patient_data(patient: Patient, draft: Draft) -> HeaderPatient:
         telecoms=patient.telecoms,
         guardians=tuple([_guardian(g) for g in patient.guardians]),
         deceased=patient.deceased,
-        deceased_time=_when(patient.deceased_at, draft),
+        deceased_time=_when(patient.deceased_at, ts),
         multiple_birth=patient.multiple_birth,
         birth_order=str(patient.birth_order) if patient.birth_order else "",
     )
 
 
-def _when(value: datetime | date | None, draft: Draft) -> str:
+def _when(value: datetime | date | None, ts: Callable[[datetime], str]) -> str:
     if value is None:
         return ""
-    return draft.ts(value) if isinstance(value, datetime) else dt.day(value)
+    return ts(value) if isinstance(value, datetime) else dt.day(value)
 
 
 def party(
@@ -483,7 +485,7 @@ def header_xml(header: CdaHeader) -> str:
             f'<languageCode code="{escape_attribute(header.language)}"></languageCode>',
             dt.identifier(header.set_id, "setId"),
             f'<versionNumber value="{header.version_number}"></versionNumber>',
-            _record_target(header.patient),
+            f"<recordTarget>{patient_role_xml(header.patient)}</recordTarget>",
             *[_author(a, signed if a is signer else "") for a in header.authors],
             f"<dataEnterer>{_entity(header.data_enterer)}</dataEnterer>" if header.data_enterer else "",
             *[_informant(i) for i in header.informants],
@@ -512,10 +514,10 @@ def _flag(tag: str, value: bool | None) -> str:
     return "" if value is None else f'<{tag} value="{"true" if value else "false"}"></{tag}>'
 
 
-def _record_target(patient: HeaderPatient) -> str:
+def patient_role_xml(patient: HeaderPatient) -> str:
     return "".join(
         (
-            '<recordTarget><patientRole classCode="PAT">',
+            '<patientRole classCode="PAT">',
             *[dt.identifier(i) for i in patient.ids],
             # UNK is the only null that CR-BIO takes here (B02), and every other volet takes it too.
             dt.addresses(patient.addresses, NullFlavor.UNKNOWN),
@@ -540,7 +542,7 @@ def _record_target(patient: HeaderPatient) -> str:
             dt.element("county", patient.birth_place),
             dt.element("city", patient.birth_city) if patient.birth_city else "",
             dt.element("country", patient.birth_country) if patient.birth_country else "",
-            "</addr></place></birthplace></patient></patientRole></recordTarget>",
+            "</addr></place></birthplace></patient></patientRole>",
         )
     )
 

@@ -264,7 +264,7 @@ class ClinicalDocument(Model, ABC):
             language="fr-FR",
             set_id=II(self.set_id or draft.oid()),
             version_number=self.version_number,
-            patient=patient_data(self.patient, draft),
+            patient=patient_data(self.patient, draft.ts),
             authors=authors,
             data_enterer=party(self.data_enterer) if self.data_enterer else None,
             informants=tuple([informant_data(i) for i in self.informants]),

@@ -5,8 +5,9 @@ What a header does not say is not made up, with the exceptions that `normalised`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from ..._core.errors import ModelError
@@ -42,6 +43,7 @@ from ..header import (
     HeaderOrganization,
     HeaderParticipant,
     HeaderParty,
+    HeaderPatient,
     HeaderRelative,
     HeaderServiceEvent,
 )
@@ -65,6 +67,7 @@ UNKNOWN_VISIT: Final = II("2.16.840.1.113883.5.1008", "UNK")
 """Number of a stay of which the header says none: the code of an unknown value, in the code system of null flavours."""
 _STAY_CLASSES: Final = {code: stay_class for stay_class, code in ENCOUNTER_CODES.items()}
 _INS_ROOTS: Final = frozenset(oid.value for oid in InsOid)
+_NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 _T = TypeVar("_T")
 
 
@@ -95,6 +98,73 @@ def practice_settings(header: CdaHeader) -> dict[str, str]:
     }
 
 
+def organization_of(data: HeaderOrganization | None, settings: Mapping[str, str] = _NO_SETTINGS) -> Organization:
+    """A structure. settings: what `practice_settings` gives. Raises ModelError when it says too little."""
+    number = data.id.extension if data and data.id else ""
+    numbered = {"1": "finess_geo", "3": "siret"}.get(number[:1])
+    return Organization(
+        name=data.name if data else "",
+        address=data.addresses[0] if data and data.addresses else None,
+        telecoms=data.telecoms if data else (),
+        practice_setting=settings.get(number, "ETABLISSEMENT"),
+        **{numbered: number[1:]} if numbered else {},
+    )
+
+
+def patient_of(data: HeaderPatient, settings: Mapping[str, str] = _NO_SETTINGS) -> Patient:
+    """The patient that a header names. An INS makes the identity qualified: a CDA bears no other.
+
+    Another number under the OID of an INS (a NIA beside the NIR) is no local identifier: it is left out.
+    Raises CdaError `CDA_NOT_TYPED`.
+    """
+    own = next((i for i in data.ids if i.root in _INS_ROOTS), None)
+    sex: Any = data.sex
+    try:
+        ins = _ins(own) if own else None
+        return Patient(
+            identity=Identity(
+                traits=Traits(
+                    birth_name=data.birth_family,
+                    birth_given_names=data.birth_givens or data.first_given,
+                    first_given_name=data.first_given or data.birth_givens.split(" ")[0],
+                    birth_date=birth_date(data.birth_time),
+                    sex=Sex(sex),
+                    birth_place=data.birth_place,
+                ),
+                status=IdentityStatus.QUALIFIEE if ins else IdentityStatus.PROVISOIRE,
+                ins=ins,
+            ),
+            identifiers=tuple(identifier(i) for i in data.ids if i.root not in _INS_ROOTS and i.extension),
+            used_name=data.used_family or None,
+            used_given_name=data.used_given or None,
+            birth_city=data.birth_city or None,
+            birth_country=data.birth_country or None,
+            birth_site=data.birth_site or None,
+            addresses=data.addresses,
+            telecoms=data.telecoms,
+            guardians=tuple(_guardian(g, settings) for g in data.guardians),
+            deceased=data.deceased,
+            deceased_at=_day_or_instant(data.deceased_time),
+            multiple_birth=data.multiple_birth,
+            birth_order=int(data.birth_order) if data.birth_order else None,
+        )
+    except ModelError as e:
+        raise not_typed(f"the patient's identity: {e.message}", e.path or "recordTarget", e) from None
+    except ValueError:  # a sex or an order out of its set
+        raise not_typed("the patient's identity holds an unknown code", "recordTarget/patientRole/patient") from None
+
+
+def _guardian(data: HeaderRelative, settings: Mapping[str, str]) -> Guardian:
+    return Guardian(
+        family=data.name.family if data.name else None,
+        given=(data.name.given or None) if data.name else None,
+        organization=organization_of(data.organization, settings) if data.organization else None,
+        relationship=data.code.code if data.code else None,
+        addresses=data.addresses,
+        telecoms=data.telecoms,
+    )
+
+
 class People:
     """Reads the parties of one header. `events`, `participants`, `authenticators` and `orders` start as all that the
     header holds: a document kind removes those that are fields of its own before `shared` takes the rest."""
@@ -107,7 +177,7 @@ class People:
         self.authenticators = list(header.authenticators)
         self.orders = list(header.orders)
         self._settings = practice_settings(header)
-        self.patient = self._patient()
+        self.patient = patient_of(header.patient, self._settings)
         self.custodian = self._needed(self.organization, header.custodian, "custodian")
         self.authors = tuple(self._all(self.author, header.authors, "author"))
         self.signer = self._one(self.author, header.legal_authenticator, "legalAuthenticator")
@@ -115,15 +185,7 @@ class People:
     # One party. -------------------------------------------------------------------------------------------------
 
     def organization(self, data: HeaderOrganization | None) -> Organization:
-        number = data.id.extension if data and data.id else ""
-        numbered = {"1": "finess_geo", "3": "siret"}.get(number[:1])
-        return Organization(
-            name=data.name if data else "",
-            address=data.addresses[0] if data and data.addresses else None,
-            telecoms=data.telecoms if data else (),
-            practice_setting=self._settings.get(number, "ETABLISSEMENT"),
-            **{numbered: number[1:]} if numbered else {},
-        )
+        return organization_of(data, self._settings)
 
     def actor(self, party: HeaderParty) -> Actor:
         """A professional. Raises ModelError when the party is not one, or says too little."""
@@ -230,57 +292,7 @@ class People:
             else None,
         )
 
-    # The patient and the stay. ----------------------------------------------------------------------------------
-
-    def _patient(self) -> Patient:
-        data = self.header.patient
-        own = next((i for i in data.ids if i.root in _INS_ROOTS), None)
-        sex: Any = data.sex
-        try:
-            ins = _ins(own) if own else None
-            return Patient(
-                identity=Identity(
-                    traits=Traits(
-                        birth_name=data.birth_family,
-                        birth_given_names=data.birth_givens or data.first_given,
-                        first_given_name=data.first_given or data.birth_givens.split(" ")[0],
-                        birth_date=birth_date(data.birth_time),
-                        sex=Sex(sex),
-                        birth_place=data.birth_place,
-                    ),
-                    status=IdentityStatus.QUALIFIEE if ins else IdentityStatus.PROVISOIRE,
-                    ins=ins,
-                ),
-                identifiers=tuple(identifier(i) for i in data.ids if i is not own and i.extension),
-                used_name=data.used_family or None,
-                used_given_name=data.used_given or None,
-                birth_city=data.birth_city or None,
-                birth_country=data.birth_country or None,
-                birth_site=data.birth_site or None,
-                addresses=data.addresses,
-                telecoms=data.telecoms,
-                guardians=tuple(self._guardian(g) for g in data.guardians),
-                deceased=data.deceased,
-                deceased_at=_day_or_instant(data.deceased_time),
-                multiple_birth=data.multiple_birth,
-                birth_order=int(data.birth_order) if data.birth_order else None,
-            )
-        except ModelError as e:
-            raise not_typed(f"the patient's identity: {e.message}", e.path or "recordTarget", e) from None
-        except ValueError:  # a sex or an order out of its set
-            raise not_typed(
-                "the patient's identity holds an unknown code", "recordTarget/patientRole/patient"
-            ) from None
-
-    def _guardian(self, data: HeaderRelative) -> Guardian:
-        return Guardian(
-            family=data.name.family if data.name else None,
-            given=(data.name.given or None) if data.name else None,
-            organization=self.organization(data.organization) if data.organization else None,
-            relationship=data.code.code if data.code else None,
-            addresses=data.addresses,
-            telecoms=data.telecoms,
-        )
+    # The stay. ----------------------------------------------------------------------------------------------------
 
     def stay(self, *, with_responsible: bool = True) -> Stay:
         """The stay. Its organisation is the custodian, with the facility type that the encounter says, and the name
