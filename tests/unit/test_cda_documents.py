@@ -34,9 +34,11 @@ from sunes_sdk.cda import (
     read,
     read_header,
 )
+from sunes_sdk.cda.documents._base import ClinicalDocument
 from sunes_sdk.cda.documents.treatments import EDQM
 from sunes_sdk.model import Code, Identifier, Identity, IdentityStatus, StayClass
 from sunes_sdk.testing import samples
+from sunes_sdk.testing.sample_reports import RECEIVED, minimal_laboratory_report
 
 NS = {"c": "urn:hl7-org:v3"}
 PDF = b"%PDF-1.4\nx\nstartxref\n0\n%%EOF\n"
@@ -433,6 +435,31 @@ def test_a_prescription_that_expires_before_it_starts_is_refused() -> None:
     with pytest.raises(ModelError) as caught:
         prescription(written_at=samples.WRITTEN, valid_until=samples.WRITTEN)
     assert caught.value.code == "PRESCRIPTION_VALIDITY"
+
+
+LATER = FixedClock(samples.WRITTEN + timedelta(days=400))
+EARLIER = FixedClock(samples.WRITTEN - timedelta(days=400))
+
+
+@pytest.mark.parametrize(
+    ("model", "clock", "path"),
+    [
+        (minimal_laboratory_report(), EARLIER, "LaboratoryReport.received_at"),
+        (minimal_laboratory_report(released_at=RECEIVED), LATER, "LaboratoryReport.released_at"),
+        (prescription(), LATER, "MedicationPrescription.valid_until"),
+    ],
+    ids=["written before the samples came", "released when they came", "written after the end of validity"],
+)
+def test_a_time_that_the_writing_contradicts_is_refused_under_its_own_name(
+    model: ClinicalDocument, clock: FixedClock, path: str
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        model.render(Issuer(oid_root=samples.DOCUMENT_ROOT, ids=SeededIds(1), clock=clock))
+    error = caught.value
+    assert (error.code, error.path) == ("CDA_INTERVAL", path)
+    assert path.rpartition(".")[2] in error.hint
+    assert error.message
+    assert error.hint_fr
 
 
 def test_a_treatment_that_ends_before_it_starts_is_refused() -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from ..._core.errors import CdaError
+from ..._core.errors import CdaError, ModelError
 from ...model import Actor, Code, Device, Guardian, Model, Organization, Patient, RelatedPerson, Stay, Telecom
 from ...model._base import invalid
 from ...model.code import Oid
@@ -213,7 +213,8 @@ class ClinicalDocument(Model, ABC):
     def render(self, issuer: Issuer) -> CdaDocument:
         """The bytes and what identifies them. Pure but for the issuer: same ids and clock, same bytes.
 
-        Raises CdaError (`CDA_PATIENT_ID` …), ModelError (`TERMINOLOGY`: a code out of its value set),
+        Raises CdaError (`CDA_PATIENT_ID` …), ModelError (`TERMINOLOGY`: a code out of its value set, `CDA_INTERVAL`:
+        what lasts until the time of writing starts after it),
         XmlSecurityError (`XML_CHARACTER`: a control character in a text).
         """
         written_at = (self.written_at or issuer.clock.now()).replace(microsecond=0)
@@ -336,6 +337,20 @@ class ClinicalDocument(Model, ABC):
     def _facility(self) -> Organization | None:
         """Where the care took place when it is not the stay's organisation."""
         return None
+
+
+def check_ends_after(
+    start: datetime, stop: datetime, *, path: str, message: str, hint: str, hint_fr: str
+) -> None:  # fmt: skip
+    """Refuse the times of a principal act when writing, under the field that the caller gave.
+
+    The model has refused what its own fields contradict; here one of the times is that of writing.
+    """
+    if stop <= start:
+        raise ModelError(
+            message, code="CDA_INTERVAL", path=path, rule="SMDS serviceEvent/effectiveTime: low before high",
+            hint=hint, hint_fr=hint_fr,
+        )  # fmt: skip
 
 
 def _place(organization: Organization) -> HeaderOrganization:

@@ -17,7 +17,7 @@ from ..header import II, HeaderOrder
 from ..header_writer import Authenticator, Participant, Performer, ServiceEvent
 from ..pdf_body import checked_pdf
 from ..sections import Draft, Narrative, SectionKind, attached_pdf, comment_section, pdf_copy_section, section
-from ._base import ClinicalDocument
+from ._base import ClinicalDocument, check_ends_after
 from .attachments import AttachedPdf
 from .laboratory_content import Chapter, Validation, validations_of
 from .laboratory_entries import CHAPTER, PERFORMER, SUB_CHAPTER, VALIDATOR, results_section
@@ -114,6 +114,12 @@ class LaboratoryReport(ClinicalDocument):
 
     def _service_events(self, written_at: datetime) -> tuple[ServiceEvent, ...]:
         released = self.released_at or written_at
+        check_ends_after(
+            self.received_at, released, path=f"LaboratoryReport.{'released' if self.released_at else 'received'}_at",
+            message="the report is released, or written, when the samples came or before",
+            hint="mend received_at or released_at (the time of writing when not given)",
+            hint_fr="La libération du compte rendu doit suivre la réception de la demande.",
+        )  # fmt: skip
         codes = dict.fromkeys(c.code for c in self.chapters)
         first, *others = codes
         principal = ServiceEvent(

@@ -26,7 +26,7 @@ from ..sections import (
     pdf_copy_section,
     section,
 )
-from ._base import ClinicalDocument
+from ._base import ClinicalDocument, check_ends_after
 from .imaging import PregnancyStatus
 from .treatments import PrescribedDevice, PrescribedTreatment, write_prescribed, write_prescribed_device
 from .vital_signs import VitalSign, pregnancy_section, vital_signs_section
@@ -179,10 +179,17 @@ class MedicationPrescription(ClinicalDocument):
         return tuple(found)
 
     def _service_events(self, written_at: datetime) -> tuple[ServiceEvent, ...]:
+        start = self.valid_from or written_at
+        check_ends_after(
+            start, self.valid_until, path="MedicationPrescription.valid_until",
+            message="the prescription expires when it is written, or before",
+            hint="give a later valid_until, or valid_from",
+            hint_fr="La prescription expire avant d'être écrite.",
+        )  # fmt: skip
         principal = ServiceEvent(
             ids=(II(EPU_ROOT, self.epu),) if self.epu else (),
             code=terminology_code("JDV_J07", self.type_code),
-            start=self.valid_from or written_at,
+            start=start,
             stop=self.valid_until,
             performer=Performer(actor=self.author),
         )
