@@ -9,8 +9,8 @@ what=${1:-test}
 packages=(python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core)
 extra=all
 if [ "$what" = test ]; then
-  # Judges that we did not write: signatures, PDF/A, mail, archives.
-  packages+=(xmlsec1 libpdfbox2-java libactivation-java libjaxb-api-java postfix libxml2-utils ripmime unzip)
+  # Judges that we did not write: signatures, PDF/A, mail, archives, datamatrix.
+  packages+=(xmlsec1 libpdfbox2-java libactivation-java libjaxb-api-java postfix libxml2-utils ripmime unzip dmtx-utils)
   command -v java >/dev/null || packages+=(default-jre-headless)
   extra=dev
 fi

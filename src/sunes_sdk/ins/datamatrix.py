@@ -109,7 +109,7 @@ class ScannedIdentity:
             self.claimed.matricule == found.ins.matricule
         )
         former = nir_given_since or self.claimed in found.history
-        return Report((_finding("FORMER_INS" if former else "OTHER_INS", "claimed"),))
+        return Report((finding("FORMER_INS" if former else "OTHER_INS", "claimed"),))
 
 
 def encode(identity: Identity, environment: Environment) -> bytes:
@@ -151,7 +151,7 @@ def _fits(block: _Field, value: str) -> bool:
 
 def _wrong(name: str, value: str) -> Finding:
     block = _FIELDS[name]
-    return _finding("LENGTH" if not block.fixed and len(value) > block.length else block.code, f"traits.{block.name}")
+    return finding("LENGTH" if not block.fixed and len(value) > block.length else block.code, f"traits.{block.name}")
 
 
 def decode(message: bytes | str) -> ScannedIdentity:
@@ -165,7 +165,7 @@ def decode(message: bytes | str) -> ScannedIdentity:
     _check_envelope(text)
     found: list[Finding] = []
     values = dict(_blocks(text, found))
-    found += [_finding("MISSING", name) for name in _FIELDS if name not in values and name not in _OPTIONAL]
+    found += [finding("MISSING", name) for name in _FIELDS if name not in values and name not in _OPTIONAL]
     report = Report(tuple(found))
     if not report.ok:
         raise InsError.from_report(report)
@@ -185,14 +185,14 @@ def _check_envelope(text: str) -> None:
     elif _GS_IN_LETTERS.search(text):
         code = "GS_TEXT"
     if code:
-        raise InsError.from_report(Report((_finding(code, "header" if code != "GS_TEXT" else "message"),)))
+        raise InsError.from_report(Report((finding(code, "header" if code != "GS_TEXT" else "message"),)))
 
 
 def _blocks(text: str, found: list[Finding]) -> Iterator[tuple[str, str]]:
     """(identifier, value) of each block. A wrong value goes to `found`; where the structure breaks, all ends here."""
 
     def broken(code: str, path: str) -> InsError:
-        return InsError.from_report(Report((*found, _finding(code, path))))
+        return InsError.from_report(Report((*found, finding(code, path))))
 
     seen: set[str] = set()
     at = len(HEADER)
@@ -216,14 +216,14 @@ def _blocks(text: str, found: list[Finding]) -> Iterator[tuple[str, str]]:
                 raise broken("GS_MISSING", name)
             if block.fixed and len(value) < block.length:
                 raise broken("TRUNCATED", name)
-            found.append(_finding(block.code, name))
+            found.append(finding(block.code, name))
         yield name, value
         at += len(value) + ended
         if not ended and text[at : at + 1] == GS:
             at += 1
-            found.append(_finding("GS_EXTRA", name))
+            found.append(finding("GS_EXTRA", name))
         elif ended and at == len(text):
-            found.append(_finding("GS_EXTRA", name))
+            found.append(finding("GS_EXTRA", name))
 
 
 def _scanned(values: Mapping[str, str], report: Report) -> ScannedIdentity:
@@ -296,6 +296,14 @@ _RULES: dict[str, tuple[Severity, str, str, str, str]] = {
             "Le sexe doit être M ou F dans un datamatrix INS."),
     "BIRTH_DATE": (Severity.ERROR, "not a birth date", "JJ-MM-AAAA", _PRINT_AGAIN, _BAD_LABEL),
     "BIRTH_PLACE": (Severity.ERROR, "not a COG code", "5 characters", _PRINT_AGAIN, _BAD_LABEL),
+    "PICTURE_SIZE": (Severity.ERROR, "the picture is too large", "at most 20 MB and 40 million pixels",
+                     "crop the picture around the symbol", "L'image est trop grande : recadrez-la autour du code."),
+    "PICTURE": (Severity.ERROR, "this is not a picture that can be opened", "PNG, JPEG, TIFF or BMP",
+                "give the picture file as the scanner wrote it", "L'image ne peut pas être ouverte."),
+    "NOT_FOUND": (Severity.ERROR, "there is no datamatrix INS in the picture", "a whole symbol with its white margin",
+                  "take the picture again, flat and sharp", "Aucun datamatrix INS trouvé : reprenez l'image."),
+    "SEVERAL": (Severity.ERROR, "the picture holds datamatrix INS that differ", "one person at a time",
+                "crop the picture around one symbol", "Plusieurs datamatrix INS différents : recadrez l'image."),
     "FORMER_INS": (Severity.WARNING, "the label bears a former INS of this person", "INSi gives the active INS",
                    "print a new label", "L'étiquette porte un ancien INS de cette personne : réimprimez-la."),
     "OTHER_INS": (Severity.ERROR, "the label bears another INS than the person INSi found", "one person, one INS",
@@ -304,7 +312,7 @@ _RULES: dict[str, tuple[Severity, str, str, str, str]] = {
 }  # fmt: skip
 
 
-def _finding(code: str, path: str) -> Finding:
+def finding(code: str, path: str) -> Finding:
     severity, message, rule, hint, french = _RULES[code]
     return Finding(
         code=f"INS_DM_{code}", message=message, path=path, severity=severity, rule=rule, source=_SOURCE, hint=hint,
