@@ -35,7 +35,7 @@ from ..sections import (
 )
 from ._base import ClinicalDocument
 from .coded import in_set
-from .measures import shown_day, shown_time
+from .measures import shown_date, shown_day, shown_time
 
 PartialDate = Annotated[str, Field(pattern=r"^[0-9]{4}(-(0[1-9]|1[0-2]))?$")]
 When = date | PartialDate
@@ -45,13 +45,6 @@ When = date | PartialDate
 def written_date(value: When) -> str:
     """As CDA writes it: `19980302`, `199803`, `1998`."""
     return value.replace("-", "") if isinstance(value, str) else dt.day(value)
-
-
-def shown_date(value: When | None) -> str:
-    """As a French reader writes it: `14/01/2026`, `03/1998`, `1998`."""
-    if value is None:
-        return ""
-    return "/".join(reversed(value.split("-"))) if isinstance(value, str) else value.strftime("%d/%m/%Y")
 
 
 def _check_order(start: When | None, end: When | None, path: str = "end") -> None:

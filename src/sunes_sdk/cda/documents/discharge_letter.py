@@ -24,10 +24,9 @@ from .clinical import (
     allergies_section,
     care_plan_section,
     devices_section,
-    shown_date,
     written_date,
 )
-from .measures import shown_time
+from .measures import shown_date, shown_time
 from .treatments import Treatment, write_treatments
 
 

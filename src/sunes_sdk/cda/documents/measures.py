@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from decimal import Decimal
 
 from pydantic import field_validator, model_validator
@@ -56,6 +57,16 @@ def shown_unit(unit: str) -> str:
 def shown_number(value: Decimal) -> str:
     """With a decimal comma, digits as given."""
     return dt.number(value).replace(".", ",")
+
+
+def shown_date(value: date | str | None) -> str:
+    """A day, or what is known of it, as a French reader writes it: `14/01/2026`, `03/1998`, `1998`; nothing for None.
+
+    A text is `1998` or `1998-03`.
+    """
+    if value is None:
+        return ""
+    return "/".join(reversed(value.split("-"))) if isinstance(value, str) else value.strftime("%d/%m/%Y")
 
 
 def shown_day(written: str) -> str:

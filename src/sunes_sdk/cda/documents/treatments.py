@@ -27,6 +27,7 @@ from .dosing import (
     frequency_xml,
     period_xml,
 )
+from .measures import shown_date
 
 CIS = "1.2.250.1.213.2.3.1"
 CIP = "1.2.250.1.213.2.3.2"
@@ -246,10 +247,6 @@ class Treatment(Medicine, Dosage):
         return xml
 
 
-def _french(value: date | None) -> str:
-    return value.strftime("%d/%m/%Y") if value else ""
-
-
 _DRUG = dt.coded("code", "DRUG", "Médicament", dt.ACT_CODE, "HL7:ActCode")
 _TREATMENT = '<substanceAdministration classCode="SBADM" moodCode="EVN">' + dt.templates(
     "1.2.250.1.213.1.1.3.42",
@@ -292,8 +289,8 @@ def write_treatments(
             "Posologie": t.posology or "",
             **t.product_texts,
             **t.dosage_texts,
-            "Début": _french(t.start),
-            "Fin": _french(t.end),
+            "Début": shown_date(t.start),
+            "Fin": shown_date(t.end),
             "Commentaire": t.comment or "",
         }
         for t in treatments
@@ -347,7 +344,7 @@ class DoseStep(Dosage):
     def shown(self) -> str:
         if self.text:
             return self.text
-        when = [f"à partir du {_french(self.start)}"] if self.start else []
+        when = [f"à partir du {shown_date(self.start)}"] if self.start else []
         if self.lasting:
             when.append(f"pendant {self.lasting.text}")
         product = [self.product.name] if self.product else []
@@ -514,7 +511,7 @@ def _flags(draft: Draft, narrative: Narrative, *values: tuple[ObservationKind, b
 
 
 def _dates_text(start: date | None, end: date | None) -> str:
-    parts = (f"du {_french(start)}" if start else "", f"au {_french(end)}" if end else "")
+    parts = (f"du {shown_date(start)}" if start else "", f"au {shown_date(end)}" if end else "")
     return " ".join(filter(None, parts))
 
 
@@ -542,7 +539,7 @@ def _step(draft: Draft, narrative: Narrative, step: DoseStep, number: int) -> st
 
 def _renewal(narrative: Narrative, line: PrescribedTreatment) -> str:
     if until := line.renewal_until:
-        narrative.item(f"jusqu'au {_french(until)}", "Période de renouvellement")
+        narrative.item(f"jusqu'au {shown_date(until)}", "Période de renouvellement")
         time = dt.ts("high", dt.day(until))
     elif period := line.renewal_period:
         narrative.item(period.text, "Période de renouvellement")
