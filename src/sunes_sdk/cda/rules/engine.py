@@ -44,7 +44,7 @@ def _decoded(element: etree._Element) -> bytes | None:
         return None
 
 
-class EmbeddedFile:
+class CheckedFile:
     """A file in the document; data is None when it is not base64."""
 
     def __init__(self, element: etree._Element, data: bytes | None) -> None:
@@ -130,11 +130,15 @@ class View:
         return [n for n in self.all("name") if (p := n.getparent()) is not None and p.tag in _PERSONS]
 
     @cached_property
-    def files(self) -> list[EmbeddedFile]:
+    def files(self) -> list[CheckedFile]:
         """The file of the body and those of the entries, decoded once."""
         holders = [find(body, "text") for body in self.all("nonXMLBody")]
         holders += [find(media, "value") for media in self.all("observationMedia")]
-        return [EmbeddedFile(e, _decoded(e)) for e in holders if e is not None]
+        return [CheckedFile(e, _decoded(e)) for e in holders if e is not None]
+
+    def entries(self, template: str, *, of: str) -> list[etree._Element]:
+        """Elements that carry a templateId, in a document of this model (templateId of the header)."""
+        return self.templates.get(template, []) if of in self.header_templates else []
 
     def sections(self, template: str) -> list[etree._Element]:
         """Sections that carry a templateId."""

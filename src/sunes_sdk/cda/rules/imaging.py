@@ -202,10 +202,6 @@ def _one_series(view: View) -> Iterator[Problem]:
                     yield act, f"{len(inner)} found where 1 belongs"
 
 
-def _entries(view: View, template: str) -> list[etree._Element]:
-    return view.templates.get(template, []) if _applies(view) else []
-
-
 def _is_coded(element: etree._Element | None, code: str, system: str) -> bool:
     return element is not None and (element.get("code"), element.get("codeSystem")) == (code, system)
 
@@ -293,7 +289,7 @@ def _clinical(view: View) -> Iterator[Problem]:
     fr="Contre-indication hors du jeu de valeurs.",
 )
 def _contraindication(view: View) -> Iterator[Problem]:
-    for observation in _entries(view, _OBSERVATION):
+    for observation in view.entries(_OBSERVATION, of=_TEMPLATE):
         value = find(observation, "value")
         told = _is_coded(find(observation, "code"), "64100-1", LOINC)
         if told and value is not None and value.get("code") and not _coded_in("JDV_CONTRE_INDICATIONS", value):
@@ -340,7 +336,7 @@ def _exposure(view: View) -> Iterator[Problem]:
     hint="use RadiationQuantity",
 )
 def _quantity(view: View) -> Iterator[Problem]:
-    for quantity in _entries(view, _QUANTITY):
+    for quantity in view.entries(_QUANTITY, of=_TEMPLATE):
         code, values = find(quantity, "code"), findall(quantity, "value")
         if code is None or not _coded_in("JDV_QUANTITE_EXPOSITION", code):
             yield quantity, "the code is not in JDV_QUANTITE_EXPOSITION"
@@ -357,7 +353,7 @@ def _quantity(view: View) -> Iterator[Problem]:
     hint="use ImagingFinding",
 )
 def _observation(view: View) -> Iterator[Problem]:
-    for observation in _entries(view, _OBSERVATION):
+    for observation in view.entries(_OBSERVATION, of=_TEMPLATE):
         if len(findall(observation, "templateId")) != 2:
             yield observation, "not exactly two templateIds"
         for name in ("id", "code", "statusCode", "value", "targetSiteCode"):
@@ -371,7 +367,7 @@ def _observation(view: View) -> Iterator[Problem]:
     hint="use Series",
 )
 def _study(view: View) -> Iterator[Problem]:
-    for study in _entries(view, _STUDY):
+    for study in view.entries(_STUDY, of=_TEMPLATE):
         if not _is_coded(find(study, "code"), "113014", _DCM):
             yield study, "the code is not 113014"
         if find(study, "id") is None or find(study, "effectiveTime") is None:
@@ -384,7 +380,7 @@ def _study(view: View) -> Iterator[Problem]:
     hint="use Series",
 )
 def _series(view: View) -> Iterator[Problem]:
-    for series in _entries(view, _SERIES):
+    for series in view.entries(_SERIES, of=_TEMPLATE):
         code = find(series, "code")
         if find(series, "id") is None or not _is_coded(code, "113015", _DCM):
             yield series, "no id, or the code is not 113015"
@@ -403,7 +399,7 @@ def _series(view: View) -> Iterator[Problem]:
     hint="use Instance",
 )
 def _instance(view: View) -> Iterator[Problem]:
-    for instance in _entries(view, _INSTANCE):
+    for instance in view.entries(_INSTANCE, of=_TEMPLATE):
         code, link = find(instance, "code"), find(instance, "text")
         if instance.get("classCode") != "DGIMG" or find(instance, "id") is None:
             yield instance, "not a DGIMG, or no id"
@@ -430,7 +426,7 @@ def _instance(view: View) -> Iterator[Problem]:
 )
 def _product(view: View) -> Iterator[Problem]:
     for template in ("1.2.250.1.213.1.1.3.151", "1.2.250.1.213.1.1.3.173"):
-        for product in _entries(view, template):
+        for product in view.entries(template, of=_TEMPLATE):
             material = find(product, "consumable", "manufacturedProduct", "manufacturedMaterial")
             if material is None or len(findall(material, "code")) != 1:
                 yield product, "not exactly one material with one code"
@@ -479,7 +475,7 @@ def _information(view: View) -> Iterator[Problem]:
 )
 def _one_pregnancy(view: View) -> Iterator[Problem]:
     said: dict[str, etree._Element] = {}
-    for observation in _entries(view, _OBSERVATION):
+    for observation in view.entries(_OBSERVATION, of=_TEMPLATE):
         value, code = find(observation, "value"), find(observation, "code")
         if value is None or code is None or code.get("code") not in ("364320009", "64100-1"):
             continue

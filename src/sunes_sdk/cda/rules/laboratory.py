@@ -47,12 +47,8 @@ def _applies(view: View) -> bool:
     return _TEMPLATE in view.header_templates
 
 
-def _entries(view: View, template: str) -> list[etree._Element]:
-    return view.templates.get(template, []) if _applies(view) else []
-
-
 def _results(view: View) -> list[etree._Element]:
-    return _entries(view, _RESULT)
+    return view.entries(_RESULT, of=_TEMPLATE)
 
 
 @per_document
@@ -322,7 +318,7 @@ def _specimen(view: View) -> Iterator[Problem]:
     hint="give received_at",
 )
 def _received(view: View) -> Iterator[Problem]:
-    for act in _entries(view, _RECEIVED):
+    for act in view.entries(_RECEIVED, of=_TEMPLATE):
         code, time = find(act, "code"), find(act, "effectiveTime")
         if code is None or (code.get("code"), code.get("codeSystem")) != ("SPRECEIVE", _IHE_ACT_CODE):
             yield act, "not the fixed code"
@@ -336,7 +332,7 @@ def _received(view: View) -> Iterator[Problem]:
     hint="use Battery",
 )
 def _battery(view: View) -> Iterator[Problem]:
-    for battery in _entries(view, _BATTERY):
+    for battery in view.entries(_BATTERY, of=_TEMPLATE):
         if battery.get("classCode") != "BATTERY" or battery.get("moodCode") != "EVN":
             yield battery, "not a BATTERY in EVN"
         if len(findall(battery, "id")) > 1:
@@ -352,7 +348,7 @@ def _battery(view: View) -> Iterator[Problem]:
     hint="use Isolate",
 )
 def _isolate(view: View) -> Iterator[Problem]:
-    for isolate in _entries(view, _ISOLATE):
+    for isolate in view.entries(_ISOLATE, of=_TEMPLATE):
         if isolate.get("classCode") != "CLUSTER" or isolate.get("moodCode") != "EVN":
             yield isolate, "not a CLUSTER in EVN"
         if _state(isolate) not in _STATES:
@@ -378,7 +374,7 @@ def _isolate(view: View) -> Iterator[Problem]:
     hint="give comment",
 )
 def _comment(view: View) -> Iterator[Problem]:
-    for act in _entries(view, _COMMENT):
+    for act in view.entries(_COMMENT, of=_TEMPLATE):
         code = find(act, "code")
         if code is None or (code.get("code"), code.get("codeSystem")) != ("48767-8", LOINC):
             yield act, "not the fixed code"
@@ -393,7 +389,7 @@ def _comment(view: View) -> Iterator[Problem]:
     fr="Le laboratoire exécutant est incomplet.",
 )
 def _performing(view: View) -> Iterator[Problem]:
-    for performer in _entries(view, _PERFORMER):
+    for performer in view.entries(_PERFORMER, of=_TEMPLATE):
         parent = performer.getparent()
         if performer.tag != f"{V3}performer":
             yield performer, "not a performer"
