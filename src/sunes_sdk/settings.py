@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,17 +15,9 @@ from pydantic import PrivateAttr, SecretStr
 
 from ._core.errors import ConfigurationError
 from ._core.redaction import MASK
-from .model import Ins, Model, Organization
+from .model import Environment as Environment  # part of this module's face
+from .model import Ins, Model, Organization, check_environment
 from .model.code import Oid, Text
-
-
-class Environment(StrEnum):
-    """Where documents go. `FAKE` and `INTEGRATION` take test identities (and, for INSi, the published test people);
-    `PRODUCTION` takes real ones only."""
-
-    FAKE = "FAKE"
-    INTEGRATION = "INTEGRATION"
-    PRODUCTION = "PRODUCTION"
 
 
 class SoftwareId(Model):
@@ -245,21 +236,11 @@ class Settings(Model):
         return self.insi
 
     def check_identity(self, ins: Ins) -> None:
-        """Refuse a test identity towards production, and a real one anywhere else (`test_people` excepted).
+        """Refuse an INS received or asked about that is not of this environment (`model.check_environment`).
 
-        Raises ConfigurationError `ENVIRONMENT_IDENTITY`.
+        To write one, pass the gate: `Identity.for_transmission`. Raises InsError `ENVIRONMENT_IDENTITY`.
         """
-        production = self.environment is Environment.PRODUCTION
-        if ins.oid.is_test == production and not (not production and ins.value in self.test_people):
-            kind = "test" if ins.oid.is_test else "production"
-            raise ConfigurationError(
-                f"an INS with a {kind} OID cannot be used in {self.environment.value}",
-                code="ENVIRONMENT_IDENTITY",
-                path="patient.identity.ins.oid",
-                rule="test identities never reach production, nor the reverse",
-                hint="use an identity of this environment; published test people go in test_people",
-                hint_fr="Cette identité n'appartient pas à l'environnement choisi : envoi refusé.",
-            )
+        check_environment(ins, self.environment, test_people=self.test_people)
 
 
 _SECRET_NAMES = frozenset({"password", "test_people"})

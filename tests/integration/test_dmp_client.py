@@ -69,7 +69,7 @@ def test_existence_of_an_open_closed_and_unknown_dmp(client: DmpClient, dmp: Fak
 
 
 def test_existence_refuses_an_identity_of_another_environment(client: DmpClient, dmp: FakeDmp) -> None:
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(InsError) as caught:
         client.existence(Ins(matricule="279035121518989", oid=InsOid.NIR))
     assert caught.value.code == "ENVIRONMENT_IDENTITY"
     assert dmp.requests == []
@@ -140,7 +140,7 @@ def test_an_identity_that_is_not_qualified_stays_home(status: IdentityStatus, cl
 
 def test_a_test_identity_never_reaches_production(settings: Settings) -> None:
     production = settings.model_copy(update={"environment": Environment.PRODUCTION})
-    with DmpClient(production, actor=ACTOR) as client, pytest.raises(ConfigurationError) as caught:
+    with DmpClient(production, actor=ACTOR) as client, pytest.raises(InsError) as caught:
         client.prepare(letter(), Dmp())
     assert caught.value.code == "ENVIRONMENT_IDENTITY"
 

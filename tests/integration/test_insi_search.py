@@ -279,7 +279,7 @@ def test_slow_answer_times_out(fake: FakeInsi, pki: TestPki) -> None:
 
 def test_production_oids_need_the_allow_list(fake: FakeInsi, pki: TestPki) -> None:
     with InsiClient(settings(fake, pki, test_people=frozenset())) as c:
-        with pytest.raises(ConfigurationError) as caught:
+        with pytest.raises(InsError) as caught:
             c.search(Identity(traits=PUBLISHED[0].traits))
         assert caught.value.code == "ENVIRONMENT_IDENTITY"
         assert PUBLISHED[0].matricule not in str(caught.value)

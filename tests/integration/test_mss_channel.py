@@ -245,7 +245,7 @@ def test_a_test_identity_never_reaches_production(fake: FakeMss) -> None:
     settings = samples.settings(mss=fake.settings(), environment=Environment.PRODUCTION)
     with MssClient(settings, pdf=lambda _: PDF) as mss:
         for destination in (DOCTOR, MssPatient()):
-            with pytest.raises(ConfigurationError) as e:
+            with pytest.raises(InsError) as e:
                 mss.prepare(note(), destination)
             assert e.value.code == "ENVIRONMENT_IDENTITY"
 

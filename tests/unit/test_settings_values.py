@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sunes_sdk.errors import ConfigurationError
-from sunes_sdk.model import Ins, InsOid
+from sunes_sdk.errors import ConfigurationError, InsError
+from sunes_sdk.model import Ins, InsOid, expected_key
 from sunes_sdk.settings import Environment, Settings
 from sunes_sdk.testing import samples
 
@@ -99,7 +99,8 @@ def test_the_file_may_be_named_by_a_variable(toml: Path) -> None:
     assert Settings.load(env={"SUNES_CONFIG": str(toml)}).environment is Environment.FAKE
 
 
-REAL = Ins(matricule="277076322082910", oid=InsOid.NIR)  # type: ignore[arg-type]
+REAL = Ins.of(f"1800175056123{expected_key('1800175056123')}", InsOid.NIR)
+PUBLISHED = Ins.of("277076322082910", InsOid.NIR)  # a test person with the OID of real ones
 TEST = samples.ins()
 
 
@@ -108,6 +109,7 @@ TEST = samples.ins()
     [
         (Environment.PRODUCTION, REAL, True),
         (Environment.PRODUCTION, TEST, False),
+        (Environment.PRODUCTION, PUBLISHED, False),
         (Environment.INTEGRATION, TEST, True),
         (Environment.INTEGRATION, REAL, False),
         (Environment.FAKE, TEST, True),
@@ -119,14 +121,16 @@ def test_test_identities_and_production_never_meet(environment: Environment, ins
     if allowed:
         s.check_identity(ins)
     else:
-        with pytest.raises(ConfigurationError) as caught:
+        with pytest.raises(InsError) as caught:
             s.check_identity(ins)
         assert caught.value.code == "ENVIRONMENT_IDENTITY"
         assert ins.value not in str(caught.value)
 
 
-def test_published_test_people_with_production_oids_pass_outside_production() -> None:
-    samples.settings(test_people=frozenset({REAL.value})).check_identity(REAL)
-    production = samples.settings(environment=Environment.PRODUCTION, test_people=frozenset({TEST.value}))
-    with pytest.raises(ConfigurationError):
-        production.check_identity(TEST)
+def test_test_people_with_production_oids_pass_outside_production() -> None:
+    mine = frozenset({REAL.value})
+    for environment in (Environment.FAKE, Environment.INTEGRATION):
+        samples.settings(environment=environment, test_people=mine).check_identity(REAL)
+    for ins in (REAL, TEST):  # allowed elsewhere, so never in production
+        with pytest.raises(InsError, match="ENVIRONMENT_IDENTITY"):
+            samples.settings(environment=Environment.PRODUCTION, test_people=mine).check_identity(ins)

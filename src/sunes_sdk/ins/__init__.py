@@ -1,7 +1,8 @@
 """L2: rules of the national health identity (INS): matricule, names, dates, traits, status. Pure."""
 
-from . import datamatrix, matricule
+from . import cog, datamatrix, matricule
 from .audit import IdentityAct, IdentityAudit, IdentityEvent
+from .cog import check_birth_place
 from .datamatrix import ScannedIdentity
 from .dates import RecordedDate, calendar_date, folded_date, recorded_date
 from .duplicates import (
@@ -15,7 +16,16 @@ from .duplicates import (
     compare_records,
 )
 from .matricule import Verdict, check_matricule, is_valid
-from .names import check_birth_name, check_given_name, coherent, comparable, normalize_for_insi
+from .names import (
+    check_birth_name,
+    check_first_given_name,
+    check_given_name,
+    check_given_names,
+    coherent,
+    comparable,
+    normalize_for_insi,
+    split_given_names,
+)
 from .status import (
     DocumentKind,
     Evidence,
@@ -25,6 +35,7 @@ from .status import (
     invalidate,
     mark,
     qualify,
+    qualify_by_vitale_app,
     recover,
     unmark,
     validate,
@@ -54,10 +65,14 @@ __all__ = [
     "Verdict",
     "calendar_date",
     "check_birth_name",
+    "check_birth_place",
     "check_callable",
+    "check_first_given_name",
     "check_given_name",
+    "check_given_names",
     "check_matricule",
     "check_traits",
+    "cog",
     "coherent",
     "comparable",
     "compare_records",
@@ -72,8 +87,10 @@ __all__ = [
     "normalize_for_insi",
     "propose",
     "qualify",
+    "qualify_by_vitale_app",
     "recorded_date",
     "recover",
+    "split_given_names",
     "unmark",
     "validate",
 ]

@@ -1,7 +1,7 @@
-"""How an identity passes from one status to another (RNIV; EXI SI 07, 09; EXI ID 19, 26).
+"""An INSi answer, or what the application carte Vitale shows, applied to an identity.
 
-Two independent axes: *recovered* from INSi, and *checked* against an identity document of high confidence.
-Every function returns a new `Identity`; the former one, which the caller still holds, is the history.
+The states and the transitions between them are methods of `Identity` (`recovered`, `validated`, `invalidated`,
+`edited`, `marked`, `unmarked`); here the traits that come from outside are compared before anything changes.
 """
 
 from __future__ import annotations
@@ -9,51 +9,21 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date
-from enum import StrEnum
 from typing import Any
 
 from .._core.errors import InsError
-from ..model import Identity, IdentityAttribute, IdentityStatus, Ins, Traits
+from ..model import DocumentKind as DocumentKind  # under the name it had here
+from ..model import Evidence as Evidence
+from ..model import Identity, IdentityAttribute, Ins, Traits
 from .traits import compare_traits
 
 _BLOCKING = frozenset({IdentityAttribute.DOUTEUSE, IdentityAttribute.FICTIVE})
 
-
-class DocumentKind(StrEnum):
-    """Documents of high confidence, by their FR Core codes (`fr-core-cs-mode-validation-identity`). Which ones an
-    establishment accepts is its own policy: give `accepted` where it differs."""
-
-    IDENTITY_CARD = "CN"
-    PASSPORT = "PA"
-    RESIDENCE_PERMIT = "CS"
-    ELECTRONIC_IDENTITY_CARD = "eCN"
-    NATIONAL_INTEROPERABILITY = "IN"
-    VITALE_APPLICATION = "AV"
-    FAMILY_BOOK_WITH_VITALE_CARD = "LECV"
-    BIRTH_CERTIFICATE = "AN"
-    FAMILY_BOOK = "LEP"
-    CIRCULATION_CARD = "CC"
-    BIRTH_CERTIFICATE_WITH_VITALE_CARD = "ANCV"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """That somebody compared the traits with an identity document, the person being present.
-
-    There is no default: which document was seen is a choice that a human makes and answers for (EXI ID 19).
-    checked_by: local identifier of the person who checked.
-    """
-
-    document: DocumentKind
-    checked_by: str = field(repr=False)
-    checked_on: date
-
-    def __post_init__(self) -> None:
-        if not self.checked_by.strip():
-            raise InsError(
-                "nobody answers for this check", code="INS_EVIDENCE", path="evidence.checked_by", rule="EXI ID 19",
-                hint="give the local identifier of who saw the document",
-            )  # fmt: skip
+validate = Identity.validated
+invalidate = Identity.invalidated
+edit_traits = Identity.edited
+mark = Identity.marked
+unmark = Identity.unmarked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,52 +77,14 @@ def recover(
     accepted_differences: Collection[str] = (),
     first_given_name: str | None = None,
 ) -> Identity:
-    """INSi's answer recorded: `PROV` → `RECUP`, `VALI` → `QUAL`; the strict traits become INSi's.
+    """INSi's answer recorded: `PROV` → `RECUP`, `VALI` → `QUAL`; the strict traits become INSi's, its history joins
+    `former_ins`.
 
     accepted_differences: codes of `compare_traits` that a human has seen and accepted. Raises InsError
-    `INS_TRAITS_DIFFER` when another difference remains, `INS_CALL_FORBIDDEN` for a doubtful or fictitious identity.
+    `INS_CALL_FORBIDDEN` for a doubtful or fictitious identity, and what `Identity.recovered` raises.
     """
     check_callable(identity)
-    traits = found.traits(identity.traits, first_given_name=first_given_name)
-    differences = compare_traits(identity.traits, traits)
-    refused = [f for f in differences.warnings if f.code not in accepted_differences]
-    if refused:
-        raise InsError(
-            f"INSi's traits differ: {', '.join(f.code for f in refused)}",
-            code="INS_TRAITS_DIFFER",
-            path=refused[0].path,
-            rule="a human compares the traits before the status changes",
-            hint="show both, then call again with the accepted codes, or refuse the answer",
-            hint_fr="Les traits renvoyés par INSi diffèrent : comparez-les avec une pièce d'identité.",
-            report=differences,
-        )
-    checked = identity.status in (IdentityStatus.VALIDEE, IdentityStatus.QUALIFIEE)
-    status = IdentityStatus.QUALIFIEE if checked else IdentityStatus.RECUPEREE
-    return Identity(traits=traits, status=status, ins=found.ins, attributes=identity.attributes)
-
-
-def validate(
-    identity: Identity, evidence: Evidence, *, accepted: Collection[DocumentKind] = frozenset(DocumentKind)
-) -> Identity:
-    """An identity document seen: `PROV` → `VALI`, `RECUP` → `QUAL`.
-
-    accepted: documents that the establishment takes. Raises InsError `INS_EVIDENCE`, `INS_DOUBTFUL`.
-    """
-    if evidence.document not in accepted:
-        raise InsError(
-            f"document {evidence.document.value} is not accepted here", code="INS_EVIDENCE", path="evidence.document",
-            rule="EXI ID 19; the establishment's policy", hint="check another document",
-            hint_fr="Cette pièce d'identité n'est pas admise par l'établissement.",
-        )  # fmt: skip
-    if identity.attributes & _BLOCKING:
-        raise InsError(
-            "a doubtful or fictitious identity cannot be validated", code="INS_DOUBTFUL", path="identity.attributes",
-            rule="EXI ID 26, EXI SI 09", hint="remove the attribute first",
-            hint_fr="Identité douteuse ou fictive : elle ne peut pas être validée.",
-        )  # fmt: skip
-    recovered = identity.ins is not None
-    status = IdentityStatus.QUALIFIEE if recovered else IdentityStatus.VALIDEE
-    return Identity(traits=identity.traits, status=status, ins=identity.ins, attributes=identity.attributes)
+    return _recorded(identity, found, accepted_differences, first_given_name)
 
 
 def qualify(
@@ -167,44 +99,38 @@ def qualify(
     """Both axes at once: INSi's answer recorded and the document seen, so `QUAL`.
 
     evidence has no default: None says that no document was seen now, and leaves a `PROV` identity `RECUP` (a `VALI` one
-    becomes `QUAL`). Raises what `recover` and `validate` raise.
+    becomes `QUAL`). Raises what `recover` and `Identity.validated` raise.
     """
     recovered = recover(
         identity, found, accepted_differences=accepted_differences, first_given_name=first_given_name
     )  # fmt: skip
-    return recovered if evidence is None else validate(recovered, evidence, accepted=accepted)
+    return recovered if evidence is None else recovered.validated(evidence, accepted=accepted)
 
 
-def invalidate(identity: Identity, *, still_checked: bool) -> Identity:
-    """The INS dropped, after a failed verification or a removal by the partner that gave it: `VALI` when the document
-    check still holds (`still_checked`), else `PROV`. Keep the former identity: its INS belongs to the history."""
-    checked = still_checked and identity.status in (IdentityStatus.VALIDEE, IdentityStatus.QUALIFIEE)
-    status = IdentityStatus.VALIDEE if checked else IdentityStatus.PROVISOIRE
-    return Identity(traits=identity.traits, status=status, attributes=identity.attributes)
+def qualify_by_vitale_app(
+    identity: Identity,
+    shown: FoundIdentity,
+    *,
+    checked_by: str,
+    checked_on: date,
+    accepted_differences: Collection[str] = (),
+    first_given_name: str | None = None,
+) -> Identity:
+    """The application carte Vitale read (QR code or NFC): `PROV`, `RECUP`, `VALI` → `QUAL`, without any call to INSi
+    (RNIV §4.3.4, as reported; the reading of the application itself is not part of this library).
+
+    shown: the INS and the traits that the application gave; checked_by: who read it, the person being present.
+    Raises what `Identity.recovered` and `Evidence` raise: a doubt is removed first here too.
+    """
+    evidence = Evidence(document=DocumentKind.VITALE_APPLICATION, checked_by=checked_by, checked_on=checked_on)
+    return _recorded(identity, shown, accepted_differences, first_given_name).validated(evidence)
 
 
-def edit_traits(identity: Identity, traits: Traits, *, evidence: Evidence | None) -> Identity:
-    """Strict traits changed by hand: the INS falls, the status is `PROV`, or `VALI` with a document for the new traits.
-    Unchanged traits leave the identity as it is (with `evidence`, checked)."""
-    edited = identity
-    if traits != identity.traits:
-        edited = Identity(traits=traits, attributes=identity.attributes)
-    return edited if evidence is None else validate(edited, evidence)
-
-
-def mark(identity: Identity, attribute: IdentityAttribute) -> Identity:
-    """An attribute set. `DOUT` and `FICT` make the identity `PROV` and drop its INS; `FICT` stands alone."""
-    if attribute not in _BLOCKING:
-        return Identity(
-            traits=identity.traits, status=identity.status, ins=identity.ins,
-            attributes=identity.attributes | {attribute},
-        )  # fmt: skip
-    kept = frozenset() if attribute is IdentityAttribute.FICTIVE else identity.attributes
-    return Identity(traits=identity.traits, attributes=(kept - {IdentityAttribute.FICTIVE}) | {attribute})
-
-
-def unmark(identity: Identity, attribute: IdentityAttribute) -> Identity:
-    """An attribute removed. The status stays: an identity that was doubtful starts again from `PROV`."""
-    return Identity(
-        traits=identity.traits, status=identity.status, ins=identity.ins, attributes=identity.attributes - {attribute}
-    )
+def _recorded(
+    identity: Identity, found: FoundIdentity, accepted_differences: Collection[str], first_given_name: str | None
+) -> Identity:
+    traits = found.traits(identity.traits, first_given_name=first_given_name)
+    return identity.recovered(
+        found.ins, traits, differences=compare_traits(identity.traits, traits),
+        accepted_differences=accepted_differences, history=found.history,
+    )  # fmt: skip

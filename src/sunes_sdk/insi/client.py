@@ -105,7 +105,7 @@ class InsiClient:
         given_names: other given names of the document to try, instead of the identity's.
         Refused without any call: InsError `INS_CALL_FORBIDDEN` (doubtful, fictitious), `INS_SEX`, `INS_NAME_…`.
         Raises InsiError (`INSI_UNAVAILABLE`, `INSI_IDAM`, `INSI_ACCESS`, `INSI_SEX`, `INSI_FAULT`, `INSI_ANSWER`,
-        `INSI_RESULT_CODE`), TransportError (may be retried: a search changes nothing), ConfigurationError
+        `INSI_RESULT_CODE`), TransportError (may be retried: a search changes nothing), InsError
         `ENVIRONMENT_IDENTITY` when the INS found is not of this environment.
         """
         queries = list(_queries(identity, given_names))

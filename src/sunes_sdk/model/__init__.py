@@ -16,7 +16,9 @@ from .delivery import (
     Receipt,
 )
 from .document import Document
+from .environment import PUBLISHED_TEST_PEOPLE, Environment
 from .event import Event, EventType
+from .evidence import DocumentKind, Evidence
 from .identity import (
     Identity,
     IdentityAttribute,
@@ -25,13 +27,16 @@ from .identity import (
     InsOid,
     Matricule,
     Sex,
+    Target,
     Traits,
+    check_environment,
     expected_key,
 )
 from .people import Actor, Device, Guardian, Organization, Patient, Professional, RelatedPerson
 from .stay import Stay, StayClass
 
 __all__ = [
+    "PUBLISHED_TEST_PEOPLE",
     "Actor",
     "Address",
     "Channel",
@@ -41,8 +46,11 @@ __all__ = [
     "Device",
     "Dmp",
     "Document",
+    "DocumentKind",
+    "Environment",
     "Event",
     "EventType",
+    "Evidence",
     "Guardian",
     "Identifier",
     "Identity",
@@ -66,7 +74,9 @@ __all__ = [
     "Sex",
     "Stay",
     "StayClass",
+    "Target",
     "Telecom",
     "Traits",
+    "check_environment",
     "expected_key",
 ]

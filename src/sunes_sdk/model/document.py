@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
 from .code import Code, Identifier
-from .identity import IdentityStatus, Ins
+from .environment import Environment
+from .identity import IdentityStatus, Ins, Target, transmissible
 from .people import Organization
 
 
@@ -37,6 +39,12 @@ class Document:
     replaces: str | None = None
     stay: Identifier | None = None
     unit: str | None = None
+
+    def for_transmission(
+        self, target: Target, environment: Environment, *, test_people: Collection[str] = frozenset()
+    ) -> Ins:
+        """The gate (`Identity.for_transmission`) for the identity as it was when the document was produced."""
+        return transmissible(self.ins_status, self.ins, target, environment, test_people)
 
     @cached_property
     def sha1(self) -> bytes:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from datetime import date
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, Self
 
 from pydantic import field_validator, model_validator
 
+from .._core.errors import InsError
+from .._core.findings import Report
 from ._base import Model, invalid
 from .code import Text
+from .environment import PUBLISHED_TEST_PEOPLE, Environment
+from .evidence import DocumentKind, Evidence
 
 _FORMAT = re.compile(r"[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{6}[0-9]{2}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -105,6 +110,14 @@ class Ins(Model):
 
     matricule: Matricule
     oid: InsOid
+
+    @classmethod
+    def of(cls, matricule: str, oid: InsOid, *, certified: bool = False) -> Self:
+        """From the text of a matricule. certified: it is INSi's own answer, never refused for its key.
+
+        Raises ModelError (`INS_FORMAT`, `INS_KEY`, `INS_KEY_MISSING`).
+        """
+        return cls(matricule=Matricule(value=matricule, certified=certified), oid=oid)
 
     @field_validator("matricule", mode="before")
     @classmethod
@@ -205,16 +218,39 @@ class IdentityAttribute(StrEnum):
     FICTIVE = "FICT"
 
 
+_BLOCKING: Final = frozenset({IdentityAttribute.DOUTEUSE, IdentityAttribute.FICTIVE})
+_CHECKED: Final = frozenset({IdentityStatus.VALIDEE, IdentityStatus.QUALIFIEE})
+
+
+class Target(StrEnum):
+    """Where an INS is about to be written."""
+
+    CDA = "CDA"
+    DMP = "DMP"
+    MSS_PATIENT = "MSS_PATIENT"
+    MSS_PROFESSIONAL = "MSS_PROFESSIONAL"
+    HL7V2 = "HL7V2"
+    LABEL = "LABEL"
+    """Anything printed: label, wristband, datamatrix, first page of a document."""
+
+
 class Identity(Model):
     """Traits, status and INS held together by the RNIV rules.
 
+    Two axes make the status (EXI SI 07): *recovered* from INSi, *checked* against a document of high confidence.
     `QUAL` and `RECUP` hold an INS, `PROV` and `VALI` do not; `DOUT` and `FICT` force `PROV`.
+    former_ins 0..*: numbers that this identity bore, or that INSi lists as former; never transmitted.
+
+    Each transition returns a new identity or raises. `recovered` is the bare transition: `sunes_sdk.ins.recover`
+    compares an INSi answer first. Raises ModelError (`INS_MISSING`, `INS_UNEXPECTED`, `INS_DOUBTFUL`,
+    `INS_ATTRIBUTES`, `INS_FORMER`) for a state that the rules forbid.
     """
 
     traits: Traits
     status: IdentityStatus = IdentityStatus.PROVISOIRE
     ins: Ins | None = None
     attributes: frozenset[IdentityAttribute] = frozenset()
+    former_ins: tuple[Ins, ...] = ()
 
     @model_validator(mode="after")
     def _coherent(self) -> Identity:
@@ -226,14 +262,226 @@ class Identity(Model):
             raise invalid("INS_UNEXPECTED", f"an identity {self.status.value} holds no INS", rule="RNIV, EXI SI 08",
                           path="ins", hint="qualify the identity first, or leave the INS out",
                           hint_fr="Seule une identité récupérée ou qualifiée porte un INS.")  # fmt: skip
-        blocking = self.attributes & {IdentityAttribute.DOUTEUSE, IdentityAttribute.FICTIVE}
-        if blocking and self.status is not IdentityStatus.PROVISOIRE:
+        if self.attributes & _BLOCKING and self.status is not IdentityStatus.PROVISOIRE:
             raise invalid("INS_DOUBTFUL", "a doubtful or fictitious identity is PROV", rule="EXI ID 26, EXI SI 09",
                           path="status", hint="set the status to PROV and drop the INS")  # fmt: skip
         if IdentityAttribute.FICTIVE in self.attributes and len(self.attributes) > 1:
             raise invalid("INS_ATTRIBUTES", "FICT combines with no other attribute", rule="RNIV", path="attributes")
+        if self.former_ins and self.ins in self.former_ins:
+            raise invalid("INS_FORMER", "the INS held is not a former one", rule="RNIV", path="former_ins",
+                          hint="leave the active INS out of former_ins")  # fmt: skip
         return self
 
     @property
     def is_qualified(self) -> bool:
         return self.status is IdentityStatus.QUALIFIEE
+
+    # --- the gate -------------------------------------------------------------------------------------------------
+
+    def for_transmission(
+        self, target: Target, environment: Environment, *, test_people: Collection[str] = frozenset()
+    ) -> Ins:
+        """The one way to an INS in a CDA, a DMP call, a mail, an HL7 message or on a label.
+
+        test_people: matricules of test people with production OIDs that may be used outside `PRODUCTION`
+        (`Settings.test_people`).
+        Raises InsError: `INS_NOT_QUALIFIED` unless the status is `QUAL` (EXI ID 29, EXI SI 08, EXI DIF 02);
+        `ENVIRONMENT_IDENTITY` when the INS is not of this environment.
+        """
+        return transmissible(self.status, self.ins, target, environment, test_people)
+
+    # --- transitions ----------------------------------------------------------------------------------------------
+
+    def recovered(
+        self,
+        ins: Ins,
+        traits: Traits,
+        *,
+        differences: Report,
+        accepted_differences: Collection[str] = (),
+        history: Iterable[Ins] = (),
+    ) -> Identity:
+        """INSi's answer recorded: `PROV` → `RECUP`, `VALI` → `QUAL`; `RECUP` and `QUAL` stay, refreshed.
+
+        traits: those of the answer; differences: what `sunes_sdk.ins.compare_traits` found between them and the local
+        ones; accepted_differences: codes that a human has seen and accepted; history: former INS listed by INSi.
+        Raises InsError: `INS_DOUBTFUL`; `INS_TRAITS_DIFFER` when a difference remains that nobody accepted;
+        `INS_OTHER_MATRICULE` when another INS is held that INSi does not link to this one.
+        """
+        self._refuse_doubt()
+        refused = [f for f in (*differences.errors, *differences.warnings) if f.code not in accepted_differences]
+        if refused:
+            raise InsError(
+                f"INSi's traits differ: {', '.join(f.code for f in refused)}",
+                code="INS_TRAITS_DIFFER",
+                path=refused[0].path,
+                rule="a human compares the traits before the status changes",
+                hint="show both, then call again with the accepted codes, or refuse the answer",
+                hint_fr="Les traits renvoyés par INSi diffèrent : comparez-les avec une pièce d'identité.",
+                report=differences,
+            )
+        listed = tuple(history)
+        if self.ins not in (None, ins, *listed) and not _became_nir(self.ins, ins):
+            raise InsError(
+                "another INS is held, which INSi does not link to this one", code="INS_OTHER_MATRICULE",
+                path="identity.ins", rule="a changed matricule stays in the history that INSi returns",
+                hint="check whether the record mixes two people; invalidate the INS held before another is recorded",
+                hint_fr="Le dossier porte un autre INS, qu'INSi ne rattache pas à celui-ci : risque de collision.",
+            )  # fmt: skip
+        status = IdentityStatus.QUALIFIEE if self.status in _CHECKED else IdentityStatus.RECUPEREE
+        former = dict.fromkeys((*self._all_former(), *listed))
+        former.pop(ins, None)
+        return Identity(traits=traits, status=status, ins=ins, attributes=self.attributes, former_ins=tuple(former))
+
+    def validated(
+        self, evidence: Evidence, *, accepted: Collection[DocumentKind] = frozenset(DocumentKind)
+    ) -> Identity:
+        """An identity document seen: `PROV` → `VALI`, `RECUP` → `QUAL`; `VALI` and `QUAL` stay.
+
+        accepted: documents that the establishment takes. Raises InsError `INS_EVIDENCE`, `INS_DOUBTFUL`.
+        """
+        if evidence.document not in accepted:
+            raise InsError(
+                f"document {evidence.document.value} is not accepted here", code="INS_EVIDENCE",
+                path="evidence.document", rule="EXI ID 19; the establishment's policy", hint="check another document",
+                hint_fr="Cette pièce d'identité n'est pas admise par l'établissement.",
+            )  # fmt: skip
+        self._refuse_doubt()
+        status = IdentityStatus.VALIDEE if self.ins is None else IdentityStatus.QUALIFIEE
+        return self._with(status=status)
+
+    def invalidated(self, *, still_checked: bool) -> Identity:
+        """The INS dropped after a failed verification at INSi, or a removal by the partner that gave it:
+        `QUAL` → `VALI` when the document check still holds (`still_checked`), else `PROV`; `RECUP` → `PROV`. The INS
+        becomes a former one. Raises InsError `INS_NONE` when there is none."""
+        if self.ins is None:
+            raise InsError(
+                f"an identity {self.status.value} holds no INS", code="INS_NONE", path="identity.ins",
+                rule="RNIV: an INS is invalidated from QUAL or RECUP", hint="nothing to do",
+                hint_fr="Cette identité ne porte pas d'INS.",
+            )  # fmt: skip
+        checked = still_checked and self.is_qualified
+        status = IdentityStatus.VALIDEE if checked else IdentityStatus.PROVISOIRE
+        return self._with(status=status, ins=None, former_ins=self._all_former())
+
+    def edited(self, traits: Traits, *, evidence: Evidence | None) -> Identity:
+        """Strict traits changed by hand: the INS becomes a former one, the status `PROV`, or `VALI` with a document for
+        the new traits. Unchanged traits leave the identity as it is (with `evidence`, validated).
+        Raises what `validated` raises."""
+        edited = self
+        if traits != self.traits:
+            edited = self._with(
+                traits=traits, status=IdentityStatus.PROVISOIRE, ins=None, former_ins=self._all_former()
+            )  # fmt: skip
+        return edited if evidence is None else edited.validated(evidence)
+
+    def marked(self, attribute: IdentityAttribute) -> Identity:
+        """An attribute set (EXI ID 24, 26; EXI SI 09). `DOUT` and `FICT` make the identity `PROV`, its INS a former
+        one. `FICT` stands alone: it replaces the others, `DOUT` replaces it. Raises InsError `INS_ATTRIBUTES` for
+        `HOMA` on a fictitious identity."""
+        if attribute in _BLOCKING:
+            kept = {attribute} if attribute is IdentityAttribute.FICTIVE else {attribute, *self.attributes}
+            if attribute is IdentityAttribute.DOUTEUSE:
+                kept.discard(IdentityAttribute.FICTIVE)
+            return self._with(
+                status=IdentityStatus.PROVISOIRE, ins=None, attributes=frozenset(kept), former_ins=self._all_former()
+            )  # fmt: skip
+        if IdentityAttribute.FICTIVE in self.attributes:
+            raise InsError(
+                "a fictitious identity takes no other attribute", code="INS_ATTRIBUTES", path="identity.attributes",
+                rule="RNIV: only DOUT and HOMA combine", hint="remove FICT first",
+                hint_fr="Une identité fictive ne porte pas d'autre attribut.",
+            )  # fmt: skip
+        return self._with(attributes=self.attributes | {attribute})
+
+    def unmarked(self, attribute: IdentityAttribute) -> Identity:
+        """An attribute removed. The status stays: an identity that was doubtful starts again from `PROV`."""
+        return self._with(attributes=self.attributes - {attribute})
+
+    def _with(self, **changes: Any) -> Identity:
+        return Identity(**dict(self) | changes)
+
+    def _all_former(self) -> tuple[Ins, ...]:
+        """The former INS once the one held is dropped."""
+        return self.former_ins if self.ins is None else (*self.former_ins, self.ins)
+
+    def _refuse_doubt(self) -> None:
+        if self.attributes & _BLOCKING:
+            raise InsError(
+                "a doubtful or fictitious identity is neither recovered nor validated", code="INS_DOUBTFUL",
+                path="identity.attributes", rule="EXI ID 26, EXI SI 09", hint="remove the attribute first",
+                hint_fr="Identité douteuse ou fictive : elle ne peut être ni récupérée ni validée.",
+            )  # fmt: skip
+
+
+def _became_nir(held: Ins | None, found: Ins) -> bool:
+    """A waiting number (NIA) keeps its digits when it becomes a NIR: only the OID changes."""
+    return (
+        held is not None
+        and held.matricule == found.matricule
+        and (held.oid, found.oid) == (InsOid.NIA, InsOid.NIR)
+    )  # fmt: skip
+
+
+_QUALIFY: Final = "qualify the identity (INSi, then a document of high confidence)"
+_QUALIFY_FR: Final = "Vérifiez l'identité et interrogez l'INSi."
+_REFUSALS: Final[dict[Target, tuple[str, str, str]]] = {
+    Target.CDA: ("an INS is written in a CDA", f"{_QUALIFY}; unqualified, the document names the patient by the IPP",
+                 f"Identité non qualifiée : l'INS ne peut pas figurer dans le document. {_QUALIFY_FR}"),
+    Target.DMP: ("a document goes to the DMP", f"{_QUALIFY}, then render the document again",
+                 f"Identité non qualifiée : le document ne peut pas être versé au DMP. {_QUALIFY_FR}"),
+    Target.MSS_PATIENT: ("a patient is written to", f"{_QUALIFY}, then render the document again",
+                         f"Identité non qualifiée : pas d'envoi vers Mon espace santé. {_QUALIFY_FR}"),
+    Target.MSS_PROFESSIONAL: (
+        "a document goes to a professional",
+        f"{_QUALIFY}, then render the document again; or send it without INS by the derogation: "
+        "Mss(address=…, without_ins=True)",
+        "Identité non qualifiée : qualifiez-la, ou choisissez explicitement l'envoi sans INS (dérogation)."),
+    Target.HL7V2: ("an INS is sent in an HL7 message", f"{_QUALIFY}; unqualified, PID-3 holds the IPP alone",
+                   f"Identité non qualifiée : l'INS ne peut pas être transmis. {_QUALIFY_FR}"),
+    Target.LABEL: ("an INS is printed", _QUALIFY,
+                   f"Identité non qualifiée : l'INS ne peut pas être imprimé. {_QUALIFY_FR}"),
+}  # fmt: skip
+"""What is refused, what to do, what to tell a secretary."""
+
+
+def transmissible(
+    status: IdentityStatus,
+    ins: Ins | None,
+    target: Target,
+    environment: Environment,
+    test_people: Collection[str] = frozenset(),
+) -> Ins:
+    """The rule of the gate, for `Identity.for_transmission` and `Document.for_transmission`."""
+    if ins is None or status is not IdentityStatus.QUALIFIEE:
+        what, hint, hint_fr = _REFUSALS[target]
+        raise InsError(
+            f"the identity is {status.value}: {what} with a qualified INS only", code="INS_NOT_QUALIFIED",
+            path="identity.status", rule="RNIV; EXI ID 29, EXI SI 08, EXI DIF 02", hint=hint, hint_fr=hint_fr,
+        )  # fmt: skip
+    check_environment(ins, environment, test_people=test_people)
+    return ins
+
+
+def check_environment(ins: Ins, environment: Environment, *, test_people: Collection[str] = frozenset()) -> None:
+    """Refuse a test identity in production, and a real one anywhere else.
+
+    A test identity: a test OID, a published test person or one of `test_people`, whatever its OID. Outside production
+    only a test OID or one of `test_people` passes. Raises InsError `ENVIRONMENT_IDENTITY`.
+    """
+    if environment is Environment.PRODUCTION:
+        is_test = ins.oid.is_test or ins.value in PUBLISHED_TEST_PEOPLE or ins.value in test_people
+        if not is_test:
+            return
+    elif ins.oid.is_test or ins.value in test_people:
+        return
+    kind = "test" if environment is Environment.PRODUCTION else "production"
+    raise InsError(
+        f"an INS of a {kind} identity cannot be used in {environment.value}",
+        code="ENVIRONMENT_IDENTITY",
+        path="identity.ins.oid",
+        rule="test identities never reach production, nor the reverse",
+        hint="use an identity of this environment, or the environment of this identity; test people with production "
+        "OIDs go in Settings.test_people",
+        hint_fr="Cette identité n'appartient pas à l'environnement choisi : envoi refusé.",
+    )
