@@ -164,6 +164,11 @@ def canonical(text: str) -> str:
     return text.translate(_SEPARATORS).upper() if len(text) <= _TEXT_MAX else text[: _TEXT_MAX + 1]
 
 
+def is_number(text: str) -> bool:
+    """Whether a canonical text has the form of the 13 characters of number."""
+    return _DIGITS_AND_CORSICA(text) is not None
+
+
 def _is_ordinary(text: str) -> bool:
     """Whether the text is a canonical matricule of which there is nothing to say: no work is done for nearly all."""
     if _ORDINARY(text) is None:
@@ -192,7 +197,7 @@ def _form_issue(value: str) -> str | None:
         return "CHARSET"
     if len(value) not in (13, 15):
         return "LENGTH"
-    if not _DIGITS_AND_CORSICA(value[:13]) or not (value[13:].isdigit() or len(value) == 13):
+    if not is_number(value[:13]) or not (value[13:].isdigit() or len(value) == 13):
         return "CHARSET"
     return "KEY_MISSING" if len(value) == 13 else None
 

@@ -9,78 +9,104 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from .._core.findings import Finding, Report, Severity
-from ..model import Matricule, Sex, Traits
-from .matricule import canonical
+from ..model import Matricule, Traits
+from .cog import is_unknown, same_place
+from .matricule import canonical, is_number
 from .names import comparable
 
 UNKNOWN_PLACE = "99999"
 _SOURCE = "RNIV; Référentiel INS"
-_NORTH_AFRICA = {"91": "99352", "92": "99352", "93": "99352", "94": "99352", "95": "99350", "96": "99351"}
-"""Departments of North Africa before independence, and the country's code today (unverified)."""
+_NORTH_AFRICA = {
+    "91": ("99352", "1962"), "92": ("99352", "1962"), "93": ("99352", "1962"), "94": ("99352", "1962"),
+    "95": ("99350", "1956"), "96": ("99351", "1956"),
+}  # fmt: skip
+"""Departments of North Africa, with the country's code today and the last year before its independence was complete
+(unverified)."""
 _OLD_PARIS_REGION = frozenset({"75", "78"})
 _PARIS_REGION = frozenset({"75", "77", "78", "91", "92", "93", "94", "95"})
-_PARIS_REGION_SPLIT = 1968
+_PARIS_REGION_SPLIT = "1968"
 """Seine and Seine-et-Oise were split in 1968; communes kept their three digits (unverified)."""
+_EQUIVALENCES = {
+    "CORSICA": ("Corsica was department 20 before it was 2A and 2B", "La Corse était le département 20."),
+    "NORTH_AFRICA": ("a department of North Africa before independence, now a country",
+                     "Ancien département d'Afrique du Nord, aujourd'hui un pays."),
+    "PARIS_REGION": ("Seine and Seine-et-Oise were split in 1968",
+                     "La Seine et la Seine-et-Oise ont été divisées en 1968."),
+    "SAME": ("one of the codes became, or is part of, the other",
+             "L'un des codes de commune est devenu l'autre, ou en fait partie (fusion, arrondissement)."),
+    "GIVEN": ("a commune that was merged into the place of birth", "Commune fusionnée dans le lieu de naissance."),
+}  # fmt: skip
 
 
 def check_traits(traits: Traits, matricule: Matricule | str, *, former_places: Collection[str] = ()) -> Report:
     """Sex, year, month and place of birth against the matricule: warnings and remarks, never errors.
 
     Codes: `INS_SEX_MISMATCH INS_YEAR_MISMATCH INS_MONTH_MISMATCH INS_PLACE_MISMATCH` (warnings),
-    `INS_PLACE_EQUIVALENT INS_PLACE_UNKNOWN` (remarks).
+    `INS_PLACE_EQUIVALENT INS_PLACE_UNKNOWN` (remarks). The century is not in a matricule. A text that is no matricule
+    is compared with nothing: `check_matricule` says what is wrong with it.
 
-    former_places: COG codes of the communes that were merged into the birth place (from INSEE's open data; the library
-    ships none).
+    former_places: COG codes of communes that became the birth place, beyond those that the library's table knows.
     """
     value = matricule.value if isinstance(matricule, Matricule) else canonical(matricule)
-    return Report.of(_agreement(traits, value, former_places)) if len(value) >= 13 else Report()
+    return agreement(value, traits.sex.value, traits.birth_date, traits.birth_place, former_places)
 
 
-def _agreement(traits: Traits, value: str, former_places: Collection[str]) -> Iterator[Finding]:
-    year, month = traits.birth_date[2:4], traits.birth_date[5:7]
-    if traits.sex is not Sex.UNKNOWN and (value[0] in "1357") != (traits.sex is Sex.MALE):
-        yield _warning("SEX_MISMATCH", "sex", "the sex differs from the matricule's", "Le sexe")
-    if value[1:3] != year:
-        yield _warning("YEAR_MISMATCH", "birth_date", "the year of birth differs", "L'année de naissance")
-    coded = int(value[3:5])
-    coded = coded - 30 if 31 <= coded <= 42 else coded
-    if 1 <= coded <= 12 and 1 <= int(month) <= 12 and coded != int(month):
-        yield _warning("MONTH_MISMATCH", "birth_date", "the month of birth differs", "Le mois de naissance")
+def agreement(
+    matricule: str, sex: str, birth_date: str, birth_place: str, former_places: Collection[str] = ()
+) -> Report:
+    """`check_traits` of single traits, of which the empty ones are not compared.
+
+    matricule: canonical; sex: `M`, `F`; birth_date: `AAAA-MM-JJ`; birth_place: COG.
+    """
+    if not is_number(matricule[:13]):
+        return Report()
+    return Report.of(_disagreements(matricule, sex, birth_date, birth_place, former_places))
+
+
+def _disagreements(
+    value: str, sex: str, birth_date: str, birth_place: str, former_places: Collection[str]
+) -> Iterator[Finding]:
+    if sex in ("M", "F") and (value[0] in "13579") != (sex == "M"):
+        yield _MISMATCHES["SEX"]
+    if birth_date:
+        year, month = birth_date[2:4], int(birth_date[5:7])
+        if value[1:3] != year:
+            yield _MISMATCHES["YEAR"]
+        coded = int(value[3:5])
+        coded = coded - 30 if 31 <= coded <= 42 else coded
+        if 1 <= coded <= 12 and 1 <= month <= 12 and coded != month:
+            yield _MISMATCHES["MONTH"]
     place = value[5:10]
-    if place == traits.birth_place:
+    if not birth_place or place == birth_place:
         return
-    if _same_place(place, traits, former_places):
-        yield _remark("PLACE_EQUIVALENT", "the place of birth has another code today")
-    elif traits.birth_place == UNKNOWN_PLACE or place[2:] in ("990", "999"):
-        yield _remark("PLACE_UNKNOWN", "the place of birth is unknown on one side")
+    equivalence = "GIVEN" if place in former_places else _equivalence(place, birth_place, birth_date)
+    if equivalence:
+        yield _EQUIVALENT[equivalence]
+    elif is_unknown(birth_place) or is_unknown(place):
+        yield _UNKNOWN
     else:
-        yield _warning("PLACE_MISMATCH", "birth_place", "the place of birth differs", "Le lieu de naissance")
+        yield _MISMATCHES["PLACE"]
 
 
-def _same_place(place: str, traits: Traits, former_places: Collection[str]) -> bool:
-    today = traits.birth_place
-    department, commune = place[:2], place[2:]
-    return (
-        place in former_places
-        or (department == "20" and today in (f"2A{commune}", f"2B{commune}"))
-        or (department in _NORTH_AFRICA and _NORTH_AFRICA[department] == today)
-        or (
-            department in _OLD_PARIS_REGION
-            and traits.birth_date[:4] < str(_PARIS_REGION_SPLIT)
-            and today[:2] in _PARIS_REGION
-            and today[2:] == commune
-        )
-        or _city(place) == _city(today)
-    )
+def _equivalence(old: str, new: str, birth_date: str) -> str:
+    """Why an older code and one of today may be the same place for a person born on that day, empty when they are not.
 
-
-def _city(cog: str) -> str:
-    """The city of an arrondissement of Paris, Marseille or Lyon; the code itself otherwise."""
-    if "75101" <= cog <= "75120":
-        return "75056"
-    if "13201" <= cog <= "13216":
-        return "13055"
-    return "69123" if "69381" <= cog <= "69389" else cog
+    Rules on digits come before the table, which is then not read for nothing.
+    """
+    department, commune, born = old[:2], old[2:], birth_date[:4]
+    if department == "20" and new in (f"2A{commune}", f"2B{commune}"):
+        return "CORSICA"
+    country, last_year = _NORTH_AFRICA.get(department, ("", ""))
+    if country == new and born <= last_year:
+        return "NORTH_AFRICA"
+    if (
+        department in _OLD_PARIS_REGION
+        and born < _PARIS_REGION_SPLIT
+        and new[:2] in _PARIS_REGION
+        and new[2:] == commune
+    ):
+        return "PARIS_REGION"
+    return "SAME" if same_place(old, new) else ""
 
 
 def compare_traits(local: Traits, found: Traits) -> Report:
@@ -97,13 +123,15 @@ def _differences(local: Traits, found: Traits) -> Iterator[Finding]:
     if comparable(local.birth_name) != comparable(found.birth_name):
         yield _difference("BIRTH_NAME", "birth_name", "the birth name differs", "Le nom de naissance")
     elif local.birth_name != found.birth_name:
-        yield _remark("DIFF_SPELLING", "the birth name is spelled otherwise", "birth_name")
+        yield _spelling("the birth name is spelled otherwise", "birth_name")
     here, there = comparable(local.birth_given_names).split(), comparable(found.birth_given_names).split()
     if here == there:
         if local.birth_given_names != found.birth_given_names:
-            yield _remark("DIFF_SPELLING", "the given names are spelled otherwise", "birth_given_names")
+            yield _spelling("the given names are spelled otherwise", "birth_given_names")
     elif there[: len(here)] == here:
-        yield _remark("DIFF_SHORT_LIST", "INSi knows more given names", "birth_given_names")
+        yield _remark(
+            "DIFF_SHORT_LIST", "INSi knows more given names", "INSi connaît d'autres prénoms.", "birth_given_names"
+        )
     else:
         yield _difference("GIVEN_NAMES", "birth_given_names", "the given names differ", "Les prénoms de naissance")
     if local.sex is not found.sex:
@@ -111,17 +139,24 @@ def _differences(local: Traits, found: Traits) -> Iterator[Finding]:
     if local.birth_date != found.birth_date:
         yield _difference("BIRTH_DATE", "birth_date", "the birth date differs", "La date de naissance")
     if local.birth_place != found.birth_place:
-        if UNKNOWN_PLACE in (local.birth_place, found.birth_place):
-            yield _remark("PLACE_UNKNOWN", "the place of birth is unknown on one side")
-        elif _city(local.birth_place) == _city(found.birth_place):
-            yield _remark("PLACE_EQUIVALENT", "the place of birth has another code today")
+        ours, theirs, born = local.birth_place, found.birth_place, found.birth_date
+        equivalence = _equivalence(ours, theirs, born) or _equivalence(theirs, ours, born)
+        if equivalence:
+            yield _EQUIVALENT[equivalence]
+        elif is_unknown(ours) or is_unknown(theirs):
+            yield _UNKNOWN
         else:
             yield _difference("BIRTH_PLACE", "birth_place", "the place of birth differs", "Le lieu de naissance")
 
 
-def _warning(code: str, path: str, message: str, subject_fr: str) -> Finding:
+def _spelling(message: str, path: str) -> Finding:
+    message_fr = "Seuls la casse, les accents, les tirets ou les apostrophes diffèrent."
+    return _remark("DIFF_SPELLING", message, message_fr, path)
+
+
+def _mismatch(code: str, path: str, message: str, subject_fr: str) -> Finding:
     return Finding(
-        code=f"INS_{code}", message=message, path=f"traits.{path}", severity=Severity.WARNING, source=_SOURCE,
+        code=f"INS_{code}_MISMATCH", message=message, path=f"traits.{path}", severity=Severity.WARNING, source=_SOURCE,
         rule="the matricule tells sex, year, month and place of birth as known when it was made",
         hint="check the traits on an identity document, then ask INSi",
         message_fr=f"{subject_fr} ne correspond pas au matricule INS : à vérifier.",
@@ -137,8 +172,20 @@ def _difference(code: str, path: str, message: str, subject_fr: str) -> Finding:
     )  # fmt: skip
 
 
-def _remark(code: str, message: str, path: str = "birth_place") -> Finding:
+def _remark(code: str, message: str, message_fr: str, path: str = "birth_place") -> Finding:
     return Finding(
         code=f"INS_{code}", message=message, path=f"traits.{path}", severity=Severity.INFO, source=_SOURCE,
-        hint="nothing to do, if the rest agrees",
+        hint="nothing to do, if the rest agrees", message_fr=message_fr,
     )  # fmt: skip
+
+
+_MISMATCHES = {
+    "SEX": _mismatch("SEX", "sex", "the sex differs from the matricule's", "Le sexe"),
+    "YEAR": _mismatch("YEAR", "birth_date", "the year of birth differs", "L'année de naissance"),
+    "MONTH": _mismatch("MONTH", "birth_date", "the month of birth differs", "Le mois de naissance"),
+    "PLACE": _mismatch("PLACE", "birth_place", "the place of birth differs", "Le lieu de naissance"),
+}
+_EQUIVALENT = {why: _remark("PLACE_EQUIVALENT", *messages) for why, messages in _EQUIVALENCES.items()}
+_UNKNOWN = _remark(
+    "PLACE_UNKNOWN", "the place of birth is unknown on one side", "Le lieu de naissance est inconnu d'un côté."
+)
