@@ -15,7 +15,9 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 
+from .._core.errors import CdaError
 from .._core.hl7time import format_date
+from .._core.ids import is_oid
 from .._core.xml import escape_attribute, escape_text
 from ..model import Address, Code, Telecom
 from .header import II
@@ -113,6 +115,15 @@ def templates(*roots: str | II) -> str:
     return "".join(ii(r, tag="templateId") if isinstance(r, str) else identifier(r, "templateId") for r in roots)
 
 
+@lru_cache(maxsize=256)
+def _system(system: str) -> str:
+    if not is_oid(system):
+        raise CdaError(f"the code system {system!r} is not an OID", code="CDA_CODE_SYSTEM", path="code.system",
+                       rule="CI-SIS Structuration minimale, codeSystem",
+                       hint="give the OID of the code system, such as 2.16.840.1.113883.6.1 for LOINC")  # fmt: skip
+    return system
+
+
 def coded(
     tag: str,
     code: str,
@@ -123,11 +134,14 @@ def coded(
     xsi_type: str = "",
     content: str = "",
 ) -> str:
-    """CE, CD or CV from plain values; `content` is ready XML (originalText, qualifier, translation, in this order)."""
+    """CE, CD or CV from plain values; `content` is ready XML (originalText, qualifier, translation, in this order).
+
+    Raises CdaError (`CDA_CODE_SYSTEM`): CDA takes OIDs only, where a `Code` also holds the names that XDS uses.
+    """
     kind = f' xsi:type="{xsi_type}"' if xsi_type else ""
     shown = f' displayName="{escape_attribute(display)}"' if display else ""
     named = f' codeSystemName="{escape_attribute(system_name)}"' if system_name else ""
-    head = f'<{tag} code="{escape_attribute(code)}" codeSystem="{escape_attribute(system)}"{named}{shown}{kind}'
+    head = f'<{tag} code="{escape_attribute(code)}" codeSystem="{_system(system)}"{named}{shown}{kind}'
     return f"{head}>{content}</{tag}>"
 
 
@@ -267,6 +281,12 @@ def addresses(values: Iterable[Address], missing: NullFlavor | None = None) -> s
 
 
 def telecom(value: Telecom) -> str:
+    """Raises CdaError (`CDA_TELECOM`)."""
+    if value.value.startswith("https:"):
+        raise CdaError("a CDA document takes no https: telecom", code="CDA_TELECOM", path="telecom.value",
+                       rule="CI-SIS Telecom: tel, fax, mailto, http, ftp, mllp (CDA_H38)",
+                       hint="give a telephone or a mailbox, or leave it out",
+                       hint_fr="Une adresse https n'est pas admise dans un document CDA.")  # fmt: skip
     use = f' use="{value.use}"' if value.use else ""
     return f'<telecom{use} value="{escape_attribute(value.value)}"></telecom>'
 

@@ -88,7 +88,10 @@ def code_of(element: etree._Element | None) -> Code | None:
     code, system = element.get("code"), element.get("codeSystem")
     if not (code and code.strip() and system and system.strip()):
         return None
-    return _code(code, system, element.get("displayName") or "", element.get("codeSystemName") or "")
+    try:
+        return _code(code, system, element.get("displayName") or "", element.get("codeSystemName") or "")
+    except ModelError:
+        return None
 
 
 @lru_cache(maxsize=1024)  # codes come from tables: the same few hundred again and again

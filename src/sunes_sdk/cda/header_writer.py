@@ -21,6 +21,7 @@ from ..model import (
     Device,
     Guardian,
     Identifier,
+    Ins,
     Model,
     Organization,
     Patient,
@@ -103,13 +104,13 @@ class ServiceEvent:
     """documentationOf/serviceEvent. The first one is the principal act: it needs `start` and `performer`.
 
     lab_status: `lab:statusCode` of CR-BIO (`completed`, `active`); class_code: e.g. `INFO` for prescription flags.
-    Raises ModelError (`CDA_INTERVAL`).
+    Raises ModelError (`CDA_INTERVAL`, `CDA_LAB_STATUS`).
     """
 
     ids: tuple[II, ...] = ()
     code: Code | None = None
     translations: tuple[Translation, ...] = ()
-    lab_status: str = ""
+    lab_status: Literal["", "active", "completed"] = ""
     class_code: str = ""
     start: datetime | None = None
     stop: datetime | None = None
@@ -117,6 +118,9 @@ class ServiceEvent:
 
     def __post_init__(self) -> None:
         _ordered(self.start, self.stop, "ServiceEvent.stop")
+        if self.lab_status not in ("", "active", "completed"):
+            raise ModelError("not a status of an act of biology", code="CDA_LAB_STATUS", path="ServiceEvent.lab_status",
+                             rule="CI-SIS volet CR-BIO, lab:statusCode", hint="give completed or active")  # fmt: skip
 
 
 class Participant(Model):
@@ -223,14 +227,14 @@ def birth_time(birth_date: str) -> str:
     return year + month + day
 
 
-def patient_ids(patient: Patient) -> tuple[II, ...]:
-    """The INS first, only when the identity is qualified (RNIV); then the local identifiers.
+def patient_ids(patient: Patient, ins: Ins | None) -> tuple[II, ...]:
+    """The INS first, when the gate gave one (`Issuer.ins_of`); then the local identifiers.
 
     Raises CdaError `CDA_PATIENT_ID` when nothing is left.
     """
     local = tuple(II(i.root, i.value) for i in patient.identifiers)
-    if patient.identity.is_qualified and patient.ins is not None:
-        return (II(patient.ins.oid.value, patient.ins.value), *local)
+    if ins is not None:
+        return (II(ins.oid.value, ins.value), *local)
     if not local:
         raise CdaError(
             "the patient has neither a qualified INS nor a local identifier",
@@ -243,11 +247,11 @@ def patient_ids(patient: Patient) -> tuple[II, ...]:
     return local
 
 
-def patient_data(patient: Patient, ts: Callable[[datetime], str]) -> HeaderPatient:
-    """ts: how an instant is written."""
+def patient_data(patient: Patient, ins: Ins | None, ts: Callable[[datetime], str]) -> HeaderPatient:
+    """ins: from the gate; ts: how an instant is written."""
     traits = patient.traits
     return HeaderPatient(
-        ids=patient_ids(patient),
+        ids=patient_ids(patient, ins),
         birth_family=traits.birth_name,
         birth_givens=traits.birth_given_names,
         first_given=traits.first_given_name,
@@ -283,9 +287,10 @@ def party(
     with_function: bool = False,
     template_id: str = "",
     setting: Code | None = None,
+    ins: Ins | None = None,
 ) -> HeaderParty:
     """Someone of the header. as_author: in an assignedAuthor, which alone holds a device and a second identifier;
-    setting: of the structure, when it is said."""
+    setting: of the structure, when it is said; ins: of a patient, from the gate."""
     if isinstance(who, Actor):
         person = who.professional
         ids: tuple[II, ...] = (II(PS_ROOT, person.national_id),)
@@ -316,7 +321,7 @@ def party(
     traits = who.traits
     return HeaderParty(
         time=time,
-        ids=patient_ids(who)[:1],
+        ids=patient_ids(who, ins)[:1],
         name=HeaderName(
             family=who.used_name or traits.birth_name, given=who.used_given_name or traits.first_given_name
         ),
@@ -372,9 +377,9 @@ def _guardian(guardian: Guardian) -> HeaderRelative:
     )
 
 
-def informant_data(who: Actor | Patient | RelatedPerson) -> HeaderParty | HeaderRelative:
+def informant_data(who: Actor | Patient | RelatedPerson, ins: Ins | None = None) -> HeaderParty | HeaderRelative:
     if not isinstance(who, RelatedPerson):
-        return party(who)
+        return party(who, ins=ins)
     return HeaderRelative(
         name=HeaderName(family=who.family, given=who.given or ""),
         class_code=who.relation,

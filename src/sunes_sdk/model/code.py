@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, StringConstraints
@@ -31,6 +32,16 @@ def _without_blank(text: str) -> str:
     return text
 
 
+_UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))*|[A-Za-z][A-Za-z0-9-]*|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def _uid(text: str) -> str:
+    if not _UID.fullmatch(text):
+        raise invalid("CODE_SYSTEM", "a code system is not an identifier", rule="HL7 v3 data type UID",
+                      hint="give the OID of the code system")  # fmt: skip
+    return text
+
+
 Oid = Annotated[str, AfterValidator(_oid)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 
@@ -43,7 +54,7 @@ class Code(Model):
     """
 
     code: Annotated[Text, AfterValidator(_without_blank)]
-    system: Text
+    system: Annotated[Text, AfterValidator(_uid)]
     display: str = ""
     system_name: str = ""
 

@@ -111,7 +111,7 @@ class LaboratoryResult(Model):
     `aborted` or the interpretation says it all; interpretation 0..1: HL7 ObservationInterpretation (`N`, `H`, `L`,
     `S`, `R` …); reference 0..1; observed_at 0..1: time of the result, the report's when not given; method 0..1; comment
     0..1; previous 0..*; performer 0..1: another laboratory; validations 0..*: of this result alone.
-    Raises ModelError (`BIO_RESULT_CODE`, `BIO_VALUE`, `BIO_REFERENCE`, `TERMINOLOGY`).
+    Raises ModelError (`BIO_RESULT_CODE`, `BIO_VALUE`, `BIO_REFERENCE`, `BIO_PREVIOUS`, `TERMINOLOGY`).
     """
 
     masked: ClassVar[frozenset[str]] = frozenset({"value", "comment"})
@@ -142,6 +142,14 @@ class LaboratoryResult(Model):
             raise invalid("BIO_REFERENCE", "the bounds of a reference range need a measured value", rule=_VOLET,
                           path="reference", hint="give the value as a Measure, or the range as its text")  # fmt: skip
         return self
+
+    @field_validator("previous")
+    @classmethod
+    def _each_once(cls, previous: tuple[PreviousResult, ...]) -> tuple[PreviousResult, ...]:
+        if any(earlier in previous[:place] for place, earlier in enumerate(previous)):
+            raise invalid("BIO_PREVIOUS", "the same earlier result is there twice", rule=f"{_VOLET}; CDA_S11",
+                          hint="give each earlier result once")  # fmt: skip
+        return previous
 
     @property
     def shown_label(self) -> str:

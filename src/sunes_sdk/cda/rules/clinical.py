@@ -237,6 +237,7 @@ _DOSING_MODES = frozenset(f"{_MEDICATION}.{n}" for n in ("7.1", "8", "9", "10", 
     fr="Un code CIS ou CIP de médicament n'a pas la bonne longueur.",
     source="BDPM; the code itself is not looked up",
     kit_is_silent=True,
+    held=False,
 )
 def _medicine_code(view: View) -> Iterator[Problem]:
     for tag in ("code", "translation"):

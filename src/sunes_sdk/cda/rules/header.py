@@ -1016,7 +1016,6 @@ def _of_header(view: View) -> tuple[list[etree._Element], list[etree._Element]]:
     fr="L'identifiant d'un professionnel n'a pas la forme nationale.",
     source="SMDS PS_IdNat; annexe Sources des données personnes et structures (its other prefixes are unverified)",
     kit_is_silent=True,
-    held=True,
 )
 def _professional_ids(view: View) -> Iterator[Problem]:
     patient = {_pair(i) for role in _roles(view) for i in findall(role, "id")}
