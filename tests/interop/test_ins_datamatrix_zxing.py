@@ -17,9 +17,8 @@ from PIL import Image, ImageFilter
 
 from sunes_sdk.errors import InsError
 from sunes_sdk.ins import datamatrix, datamatrix_image
-from sunes_sdk.ins.datamatrix_image import MAX_FILE_BYTES, QUIET_ZONE, draw, symbol_of
-from sunes_sdk.model import Identity, IdentityStatus, Ins, InsOid, Matricule
-from sunes_sdk.settings import Environment
+from sunes_sdk.ins.datamatrix_image import MAX_FILE_BYTES, QUIET_ZONE, Symbol, draw, symbol_of
+from sunes_sdk.model import PUBLISHED_TEST_PEOPLE, Environment, Identity, IdentityStatus, Ins, InsOid
 from sunes_sdk.testing import samples
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -27,7 +26,7 @@ IDENTITY = samples.patient().identity
 
 
 def qualified(oid: InsOid = InsOid.NIR_TEST, **traits: Any) -> Identity:
-    ins = Ins(matricule=Matricule(value="279035121518989"), oid=oid)
+    ins = Ins.of("279035121518989", oid)
     return Identity(traits=samples.traits().model_copy(update=traits), status=IdentityStatus.QUALIFIEE, ins=ins)
 
 
@@ -44,9 +43,12 @@ IDENTITIES = [
 ]
 
 
-def environment(identity: Identity) -> Environment:
-    assert identity.ins is not None
-    return Environment.FAKE if identity.ins.oid.is_test else Environment.PRODUCTION
+def drawn(identity: Identity) -> Symbol:
+    return draw(identity, Environment.FAKE, test_people=PUBLISHED_TEST_PEOPLE)
+
+
+def text_of(identity: Identity) -> bytes:
+    return datamatrix.encode(identity, Environment.FAKE, test_people=PUBLISHED_TEST_PEOPLE)
 
 
 def opened(png: bytes) -> Image.Image:
@@ -61,8 +63,8 @@ def saved(image: Image.Image, kind: str = "PNG") -> bytes:
 
 @pytest.mark.parametrize("identity", IDENTITIES)
 def test_zxing_reads_the_very_bytes(identity: Identity) -> None:
-    message = datamatrix.encode(identity, environment(identity))
-    png = draw(identity, environment(identity)).png(module_pixels=3)
+    message = text_of(identity)
+    png = drawn(identity).png(module_pixels=3)
     (symbol,) = zxingcpp.read_barcodes(opened(png))
     assert symbol.format == zxingcpp.BarcodeFormat.DataMatrix
     assert symbol.symbology_identifier == "]d1"  # ECC 200, neither GS1 nor ECI
@@ -83,7 +85,7 @@ def test_every_published_text_that_is_right_goes_through_a_picture(vectors: Path
 
 @pytest.mark.parametrize("identity", IDENTITIES)
 def test_the_symbol_is_square_with_a_white_margin(identity: Identity) -> None:
-    symbol = draw(identity, environment(identity))
+    symbol = drawn(identity)
     assert {len(row) for row in symbol.modules} == {len(symbol.modules)}
     assert set(symbol.modules[-1]) == {row[0] for row in symbol.modules} == {"1"}  # the solid L of the finder
     picture = opened(symbol.png(module_pixels=5))
@@ -105,16 +107,16 @@ def test_the_symbol_is_square_with_a_white_margin(identity: Identity) -> None:
 @pytest.mark.parametrize("identity", IDENTITIES)
 def test_libdmtx_reads_the_very_bytes(identity: Identity, tmp_path: Path) -> None:
     file = tmp_path / "symbol.png"
-    file.write_bytes(draw(identity, environment(identity)).png())
+    file.write_bytes(drawn(identity).png())
     done = subprocess.run(["dmtxread", "-N1", "-m5000", file], capture_output=True, check=True, timeout=30)
     # Debian's 0.7.6 writes the page number before the message, asked or not.
-    assert done.stdout.removeprefix(b"01\n") == datamatrix.encode(identity, environment(identity))
+    assert done.stdout.removeprefix(b"01\n") == text_of(identity)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_a_browser_shows_the_svg_as_a_symbol_that_reads(tmp_path: Path) -> None:
     page, shot = tmp_path / "label.html", tmp_path / "label.png"
-    page.write_text(f"<meta charset=utf-8><body style='margin:20px'>{draw(IDENTITY, Environment.FAKE).svg()}")
+    page.write_text(f"<meta charset=utf-8><body style='margin:20px'>{drawn(IDENTITY).svg()}")
     subprocess.run(
         [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=400,400",
          "--force-device-scale-factor=2", f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={shot}",
@@ -129,12 +131,12 @@ def test_a_browser_shows_the_svg_as_a_symbol_that_reads(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
 def test_kinds_of_files(kind: str) -> None:
-    picture = opened(draw(IDENTITY, Environment.FAKE).png())
+    picture = opened(drawn(IDENTITY).png())
     assert datamatrix_image.read(saved(picture, kind)).claimed == samples.ins()
 
 
 def test_turned_blurred_small_on_a_page_inverted_and_transparent() -> None:
-    symbol = opened(draw(IDENTITY, Environment.FAKE).png())
+    symbol = opened(drawn(IDENTITY).png())
     page = Image.new("L", (1600, 2200), 255)
     page.paste(symbol, (900, 1500))
     transparent = Image.new("RGBA", symbol.size)
@@ -161,8 +163,8 @@ def beside(*messages: bytes) -> bytes:
 
 
 def test_one_identity_at_a_time() -> None:
-    ours = datamatrix.encode(IDENTITY, Environment.FAKE)
-    other = datamatrix.encode(qualified(birth_name="NESSI"), Environment.FAKE)
+    ours = text_of(IDENTITY)
+    other = text_of(qualified(birth_name="NESSI"))
     medicine = b"010340093000000017270101"
     assert datamatrix_image.read(beside(ours, medicine)).claimed == samples.ins()
     assert datamatrix_image.read(beside(ours, ours)).claimed == samples.ins()
@@ -205,7 +207,7 @@ def test_what_is_no_picture_of_a_symbol_is_refused(picture: bytes, code: str) ->
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's remarks on spoiled files
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
 def test_a_spoiled_file_is_refused_or_read_never_a_crash(kind: str) -> None:
-    whole = saved(opened(draw(IDENTITY, Environment.FAKE).png(module_pixels=2)), kind)
+    whole = saved(opened(drawn(IDENTITY).png(module_pixels=2)), kind)
     for at in range(0, len(whole), max(1, len(whole) // 60)):
         for spoiled in (whole[:at], whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :]):
             with suppress(InsError):

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from sunes_sdk.errors import InsError
 from sunes_sdk.ins.datamatrix import HEADER, MAX_LENGTH, decode, encode
-from sunes_sdk.model import Identity, IdentityStatus, Ins, InsOid, Matricule, Sex, Traits, expected_key
-from sunes_sdk.settings import Environment
+from sunes_sdk.model import Environment, Identity, IdentityStatus, Ins, InsOid, Sex, Traits, expected_key
 
 LENGTHS = st.sampled_from([1, 2, 18, 19, 20, 21, 98, 99, 100]) | st.integers(1, 100)
 
@@ -39,13 +38,13 @@ def identities(draw: Any) -> Identity:
         sex=draw(st.sampled_from([Sex.MALE, Sex.FEMALE])),
         birth_place=draw(st.sampled_from(["99999", "63220", "2A020", "99109", "97411"])),
     )
-    ins = Ins(matricule=Matricule(value=first13 + expected_key(first13)), oid=draw(st.sampled_from(list(InsOid))))
+    ins = Ins.of(first13 + expected_key(first13), draw(st.sampled_from(list(InsOid))))
     return Identity(traits=traits, status=IdentityStatus.QUALIFIEE, ins=ins)
 
 
 def written(identity: Identity) -> bytes:
     assert identity.ins is not None
-    return encode(identity, Environment.FAKE if identity.ins.oid.is_test else Environment.PRODUCTION)
+    return encode(identity, Environment.FAKE, test_people={identity.ins.value})
 
 
 @given(identities())

@@ -11,8 +11,7 @@ import pytest
 from sunes_sdk.errors import InsError, ModelError, Severity
 from sunes_sdk.ins import FoundIdentity, ScannedIdentity
 from sunes_sdk.ins.datamatrix import HEADER, MAX_LENGTH, decode, encode
-from sunes_sdk.model import Identity, IdentityStatus, Ins, InsOid, Matricule, Sex, Traits
-from sunes_sdk.settings import Environment
+from sunes_sdk.model import PUBLISHED_TEST_PEOPLE, Environment, Identity, IdentityStatus, Ins, InsOid, Sex, Traits
 from sunes_sdk.testing import samples
 
 GS = b"\x1d"
@@ -27,7 +26,7 @@ def qualified(*, oid: InsOid = InsOid.NIR_TEST, matricule: str = "27903512151898
     return Identity(
         traits=samples.traits().model_copy(update=traits),
         status=IdentityStatus.QUALIFIEE,
-        ins=Ins(matricule=Matricule(value=matricule, certified=True), oid=oid),
+        ins=Ins.of(matricule, oid, certified=True),
     )
 
 
@@ -54,13 +53,12 @@ def test_what_is_written_is_the_published_text() -> None:
         oid=InsOid.NIR, matricule="236066322083656", birth_name="TCHITCHI", birth_given_names="CATARINA BELLA",
         first_given_name="CATARINA", birth_date="1936-06-21", birth_place="63220",
     )  # fmt: skip
-    assert encode(real, Environment.PRODUCTION) == RIGHT
+    assert encode(real, Environment.FAKE, test_people=PUBLISHED_TEST_PEOPLE) == RIGHT
 
 
 @pytest.mark.parametrize(("oid", "separated"), [(o, len(o) == 19) for o in InsOid])
 def test_gs_follows_an_oid_of_19_characters_and_not_one_of_20(oid: InsOid, separated: bool) -> None:
-    environment = Environment.FAKE if oid.is_test else Environment.PRODUCTION
-    message = encode(qualified(oid=oid), environment)
+    message = encode(qualified(oid=oid), Environment.FAKE, test_people=PUBLISHED_TEST_PEOPLE)
     after = message[message.index(oid.encode()) + len(oid) :]
     assert after.startswith(GS + b"S3" if separated else b"S3")
     assert decode(message).claimed.oid is oid
@@ -107,9 +105,17 @@ def test_only_a_qualified_identity_is_printed(status: IdentityStatus) -> None:
         encode(identity, Environment.FAKE)
 
 
-def test_a_test_identity_is_not_printed_in_production() -> None:
+@pytest.mark.parametrize(
+    ("oid", "environment"),
+    [
+        (InsOid.NIR_TEST, Environment.PRODUCTION),
+        (InsOid.NIR, Environment.PRODUCTION),  # a published test person, whatever the OID
+        (InsOid.NIR, Environment.INTEGRATION),
+    ],
+)
+def test_an_identity_of_another_environment_is_not_printed(oid: InsOid, environment: Environment) -> None:
     with pytest.raises(InsError, match="ENVIRONMENT_IDENTITY"):
-        encode(qualified(), Environment.PRODUCTION)
+        encode(qualified(oid=oid), environment)
 
 
 # -- read
@@ -235,7 +241,7 @@ def test_a_human_says_where_the_first_given_name_ends(scanned: ScannedIdentity) 
 
 def test_insi_answers_whether_the_printed_ins_is_the_persons(scanned: ScannedIdentity) -> None:
     def found(matricule: str, oid: InsOid = InsOid.NIR, *history: Ins) -> list[str]:
-        person = FoundIdentity(ins=Ins(matricule=Matricule(value=matricule), oid=oid), history=history)
+        person = FoundIdentity(ins=Ins.of(matricule, oid), history=history)
         return [f.code for f in scanned.confirmation(person)]
 
     other = "279035121518989"
@@ -244,7 +250,7 @@ def test_insi_answers_whether_the_printed_ins_is_the_persons(scanned: ScannedIde
     assert found(other, InsOid.NIR, scanned.claimed) == ["INS_DM_FORMER_INS"]
     assert found("236066322083656", InsOid.NIR_TEST) == ["INS_DM_OTHER_INS"]
     waiting = decode(RIGHT.replace(b".4.8", b".4.9"))
-    person = FoundIdentity(ins=Ins(matricule=Matricule(value="236066322083656"), oid=InsOid.NIR))
+    person = FoundIdentity(ins=Ins.of("236066322083656", InsOid.NIR))
     assert [f.code for f in waiting.confirmation(person)] == ["INS_DM_FORMER_INS"]
 
 

@@ -8,14 +8,13 @@ proves nothing. The picture is `ins.datamatrix_image`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from .._core.errors import InsError
 from .._core.findings import Finding, Report, Severity
-from ..model import Identity, Ins, InsOid, Matricule, Sex, Traits
-from ..settings import Environment
+from ..model import Environment, Identity, Ins, InsOid, Sex, Target, Traits
 from .matricule import check_matricule
 from .names import normalize_for_insi
 from .status import FoundIdentity
@@ -112,14 +111,15 @@ class ScannedIdentity:
         return Report((finding("FORMER_INS" if former else "OTHER_INS", "claimed"),))
 
 
-def encode(identity: Identity, environment: Environment) -> bytes:
+def encode(identity: Identity, environment: Environment, *, test_people: Collection[str] = frozenset()) -> bytes:
     """The message to draw for a qualified identity. Names are folded as INSi takes them (`CŒUR` → `COEUR`); an unknown
     birth place (`99999`) is left out.
 
-    Raises InsError: `INS_NOT_QUALIFIED`, `ENVIRONMENT_IDENTITY`, `INS_NAME_CHARSET` (nothing is dropped from a name),
-    `INS_DM_LENGTH` (a name of more than 100 characters is never cut), `INS_DM_SEX` (neither M nor F).
+    test_people: see `Identity.for_transmission`, which is asked first. Raises InsError: `INS_NOT_QUALIFIED`,
+    `ENVIRONMENT_IDENTITY`, `INS_NAME_CHARSET` (nothing is dropped from a name), `INS_DM_LENGTH` (a name of more than 100
+    characters is never cut), `INS_DM_SEX` (neither M nor F).
     """
-    ins = _transmissible(identity, environment)
+    ins = identity.for_transmission(Target.LABEL, environment, test_people=test_people)
     traits = identity.traits
     year, month, day = traits.birth_date.split("-")
     values = {
@@ -229,7 +229,7 @@ def _blocks(text: str, found: list[Finding]) -> Iterator[tuple[str, str]]:
 def _scanned(values: Mapping[str, str], report: Report) -> ScannedIdentity:
     day, month, year = values["S6"].split("-")
     # `certified`: like an answer of INSi, a printed number is not refused for its key; INSi decides.
-    claimed = Ins(matricule=Matricule(value=values["S1"], certified=True), oid=InsOid(values["S2"]))
+    claimed = Ins.of(values["S1"], InsOid(values["S2"]), certified=True)
     traits = Traits(
         birth_name=values["S4"], birth_given_names=values["S3"], first_given_name=values["S3"],
         birth_date=f"{year}-{month}-{day}", sex=Sex(values["S5"]), birth_place=values.get("S7", UNKNOWN_PLACE),
@@ -239,23 +239,6 @@ def _scanned(values: Mapping[str, str], report: Report) -> ScannedIdentity:
         birth_date=traits.birth_date, birth_place=values.get("S7"),
         report=report + check_matricule(claimed.value, certified=True) + check_traits(traits, claimed.matricule),
     )  # fmt: skip
-
-
-def _transmissible(identity: Identity, environment: Environment) -> Ins:
-    """The INS that may be printed: on paper only when the identity is qualified (EXI DIF 02)."""
-    if not identity.is_qualified or identity.ins is None:
-        raise InsError(
-            "the identity is not qualified", code="INS_NOT_QUALIFIED", path="identity.status",
-            rule="EXI ID 29, EXI SI 08, EXI DIF 02", hint="qualify the identity with INSi and an identity document",
-            hint_fr="Identité non qualifiée : le datamatrix INS ne peut pas être imprimé.",
-        )  # fmt: skip
-    if identity.ins.oid.is_test and environment is Environment.PRODUCTION:
-        raise InsError(
-            "a test INS cannot be printed in PRODUCTION", code="ENVIRONMENT_IDENTITY", path="identity.ins.oid",
-            rule="test identities never reach production, nor the reverse", hint="use an identity of this environment",
-            hint_fr="Cette identité n'appartient pas à l'environnement choisi.",
-        )  # fmt: skip
-    return identity.ins
 
 
 _SOURCE = "ANS, INS – Format datamatrix v2.2 (as reported)"

@@ -9,14 +9,14 @@ from __future__ import annotations
 import io
 import re
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._core import xml
 from .._core.errors import ConfigurationError, InsError
 from .._core.findings import Report
-from ..model import Identity
-from ..settings import Environment
+from ..model import Environment, Identity
 from .datamatrix import HEADER, ScannedIdentity, decode, encode, finding
 
 if TYPE_CHECKING:
@@ -81,10 +81,10 @@ class Symbol:
         return out.getvalue()
 
 
-def draw(identity: Identity, environment: Environment) -> Symbol:
+def draw(identity: Identity, environment: Environment, *, test_people: Collection[str] = frozenset()) -> Symbol:
     """The symbol of a qualified identity. Raises what `datamatrix.encode` raises, and ConfigurationError
     `EXTRA_MISSING`."""
-    return symbol_of(encode(identity, environment))
+    return symbol_of(encode(identity, environment, test_people=test_people))
 
 
 def symbol_of(message: bytes) -> Symbol:
