@@ -8,15 +8,15 @@ and is never one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from .._core.errors import Hl7Error, ModelError
 from .._core.findings import Finding, Report, Severity
-from .._core.hl7time import Precision, parse_ts
+from .._core.hl7time import Precision, format_date, format_ts, parse_ts
 from .._core.ids import is_oid
 from ..ins import check_traits
 from ..ins.traits import UNKNOWN_PLACE
@@ -31,11 +31,13 @@ from ..model import (
     Matricule,
     Patient,
     Sex,
+    Target,
     Telecom,
     Traits,
 )
-from ..settings import OidSettings
-from .er7 import Message, Repetition, Segment
+from ..settings import Environment, OidSettings
+from . import er7
+from .er7 import Message, Raw, Repetition, Segment
 
 PAM: Final = "IHE PAM France 2.11"
 DELETED: Final = '""'
@@ -47,10 +49,16 @@ _FORBIDDEN: Final = (2, 4, 9, 10, 12, 17, 19, 20, 22, 28)
 _STATUS = {s.value: s for s in IdentityStatus}
 _ATTRIBUTES = {a.value: a for a in IdentityAttribute}
 _BLOCKING = frozenset({IdentityAttribute.DOUTEUSE, IdentityAttribute.FICTIVE})
+_CHECKED = frozenset({IdentityStatus.VALIDEE, IdentityStatus.QUALIFIEE})
 _USES_READ: Final = {"H": "H", "O": "WP", "B": "WP", "C": "TMP"}
+_USES_WRITTEN: Final = {"H": "H", "HP": "H", "WP": "O", "TMP": "C", "HV": "C"}
+"""XAD-7 of an address; a holiday address has no code of its own that was seen: written as temporary (`C`)."""
+_NAMESPACES: Final = {InsOid.NIA: "ASIP-SANTE-INS-NIA"}
+"""CX-4.1; the others are `ASIP-SANTE-INS-NIR`. A reader looks at the OID, not at this name."""
 _DATE = re.compile(r"[0-9]{8}", re.ASCII)
 _LUNAR = re.compile(r"([0-9]{1,2})\^([0-9]{1,2})\^([0-9]{4})", re.ASCII)
 _PHONE = re.compile(r"0[1-9][0-9]{8}|\+[1-9][0-9]{5,14}", re.ASCII)
+_COUNTRY = re.compile(r"[A-Z]{3}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 Rule = tuple[str, str, str, str, str]
@@ -124,6 +132,14 @@ class IdentityTrace:
     insi_on: date | None = None
     document: str = ""
     document_until: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitySegments:
+    """`PID` and `ZFD`, each for its own place in the message; zfd is empty when it has nothing to say."""
+
+    pid: str = field(repr=False)
+    zfd: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -471,3 +487,230 @@ def _telecoms_of(found: Sequence[Repetition]) -> Iterator[Telecom]:
             yield Telecom(value=f"{scheme}:{phone if phone.startswith('+') else f'+33{phone[1:]}'}")
         elif "@" in mail and not re.search(r"\s", mail):
             yield Telecom(value=f"mailto:{mail}")
+
+
+# --- Writing --------------------------------------------------------------------------------------------------------
+
+
+def write_identity(
+    patient: Patient,
+    *,
+    environment: Environment,
+    test_people: Collection[str] = frozenset(),
+    account: Identifier | None = None,
+    others: Sequence[Identifier] = (),
+    trace: IdentityTrace | None = None,
+) -> IdentitySegments:
+    """`PID`, and `ZFD` when there is something to say in it (a lunar birth date, a trace).
+
+    environment, test_people: where the message goes, as in `Settings`; a qualified identity goes with its INS, or not
+    at all when that is of another environment; any other identity goes without. account: PID-18 (`AN`); others: further
+    repetitions of PID-3 (`NH`, `RI` …), never an INS.
+    What PID cannot carry is left out: see `carried`.
+    Raises InsError (what `Identity.for_transmission` refuses), Hl7Error: `PID_IPP` (no local identifier),
+    `PID_AUTHORITY` (an identifier without the name of its authority), `PID_INS_IDENTIFIER` (an INS among other
+    identifiers), `PID_TEXT` (control character, or `""`), `PID_CORRECTED_DATE` (an INS with a corrected date).
+    """
+    identity, traits = patient.identity, patient.traits
+    trace = trace or IdentityTrace()
+    ins = None
+    if identity.is_qualified:
+        ins = identity.for_transmission(Target.HL7V2, environment, test_people=test_people)
+    if ins and trace.corrected_birth_date:
+        raise adt_error("PID_CORRECTED_DATE", "ZFD-4", "an identity with a corrected birth date has no INS",
+                        "a corrected birth date forbids sending the INS", "record the date that INSi gave",
+                        "La date de naissance a été corrigée : l'INS ne peut pas être transmis.")  # fmt: skip
+    day = traits.calendar_birth_date
+    fields: dict[int, str] = {
+        1: "1",
+        3: er7.repetitions(*_cx_all(patient, ins, others)),
+        5: er7.repetitions(*_names(patient)),
+        7: format_date(day) if day else "",
+        8: "U" if traits.sex is Sex.UNKNOWN else traits.sex.value,
+        11: er7.repetitions(*map(_xad, patient.addresses), _xad_of_birth(patient)),
+        13: er7.repetitions(*filter(None, map(_xtn, patient.telecoms))),
+        18: _cx(account, "AN", "account") if account else "",
+        24: _yes_no(patient.multiple_birth),
+        25: str(patient.birth_order or ""),
+        29: _instant(patient.deceased_at),
+        30: _yes_no(patient.deceased),
+        32: er7.repetitions("VALI" if identity.status in _CHECKED else "PROV", *sorted(identity.attributes)),
+    }
+    complement: dict[int, str] = {
+        1: "" if day else er7.components(*reversed(traits.birth_date.split("-"))),
+        4: _yes_no(trace.corrected_birth_date),
+        5: trace.channel.value if trace.channel else "",
+        6: format_date(trace.insi_on) if trace.insi_on else "",
+        7: _text(trace.document, "trace.document"),
+        8: format_date(trace.document_until) if trace.document_until else "",
+    }
+    return IdentitySegments(
+        pid=er7.segment("PID", fields), zfd=er7.segment("ZFD", complement) if any(complement.values()) else ""
+    )
+
+
+def _yes_no(value: bool | None) -> str:
+    return "" if value is None else "Y" if value else "N"
+
+
+def _instant(value: date | datetime | None) -> str:
+    if value is None:
+        return ""
+    return format_ts(value) if isinstance(value, datetime) else format_date(value)
+
+
+def _text(value: str | None, path: str) -> str:
+    """A text as it can be read back. Raises Hl7Error `PID_TEXT`."""
+    text = (value or "").strip()
+    if text == DELETED or _CONTROL.search(text):
+        raise adt_error("PID_TEXT", path, "a text that HL7 cannot carry as it is",
+                        'no control character, and not the two quotes that mean "deleted"', "mend the patient's data",
+                        "Un texte du patient contient un caractère interdit.")  # fmt: skip
+    return text
+
+
+def _cx_all(patient: Patient, ins: Ins | None, others: Sequence[Identifier]) -> Iterator[Raw]:
+    if not any(i.type_code in (IPP, "") for i in patient.identifiers):
+        raise adt_error("PID_IPP", "patient.identifiers", "there is no local identifier (IPP)",
+                        "PID-3 has a PI repetition", "give the IPP", "L'identifiant local (IPP) manque.")  # fmt: skip
+    for number, identifier in enumerate(patient.identifiers):
+        yield _cx(identifier, IPP, f"patient.identifiers[{number}]")
+    if ins:
+        yield _ins_cx(ins)
+    for number, identifier in enumerate(others):
+        yield _cx(identifier, "", f"others[{number}]")
+
+
+def _ins_cx(ins: Ins) -> Raw:
+    namespace = _NAMESPACES.get(ins.oid, "ASIP-SANTE-INS-NIR")
+    return er7.components(ins.value, "", "", er7.subcomponents(namespace, ins.oid.value, "ISO"), INS)
+
+
+def _cx(identifier: Identifier, type_code: str, path: str) -> Raw:
+    kind = identifier.type_code or type_code
+    if kind == INS or (identifier.root in _INS_ROOTS and kind != "NH"):
+        raise adt_error("PID_INS_IDENTIFIER", path, "an INS among other identifiers",
+                        "an INS goes by Identity.for_transmission only", "put it in the identity of the patient",
+                        "Un INS ne s'écrit pas comme un identifiant local.")  # fmt: skip
+    authority = _text(identifier.authority, f"{path}.authority")
+    if not authority or not kind:
+        raise adt_error("PID_AUTHORITY", path, "an identifier without type or name of its authority",
+                        "CX-4.1 names the authority, CX-5 the type", "give authority and type_code")  # fmt: skip
+    return er7.components(
+        _text(identifier.value, path), "", "", er7.subcomponents(authority, identifier.root, "ISO"), kind
+    )
+
+
+def _names(patient: Patient) -> Iterator[Raw]:
+    traits = patient.traits
+    yield er7.components(
+        _text(traits.birth_name, "traits.birth_name"),
+        _text(traits.first_given_name, "traits.first_given_name"),
+        _text(traits.birth_given_names, "traits.birth_given_names"),
+        "", "", "", "L",
+    )  # fmt: skip
+    used = _text(patient.used_name, "patient.used_name"), _text(patient.used_given_name, "patient.used_given_name")
+    if any(used):
+        yield er7.components(*used, "", "", "", "", "D")
+
+
+def _xad(address: Address) -> Raw:
+    street, more = _street(address)
+    return er7.components(
+        _text(street, "address"), _text(more, "address"), _text(address.city, "address"), "",
+        _text(address.postal_code, "address"), _country(address.country), _USES_WRITTEN.get(address.use or "", ""),
+    )  # fmt: skip
+
+
+def _street(address: Address) -> tuple[str, str]:
+    """XAD-1, and XAD-2 where further lines are joined with `\\S\\` (ITI Appendix N, France)."""
+    if address.lines:
+        return address.lines[0], "^".join(address.lines[1:])
+    street = " ".join(filter(None, (address.house_number, address.street_name)))
+    return street, "^".join(filter(None, (address.additional_locator, address.unit, address.post_box)))
+
+
+def _country(text: str | None) -> str:
+    """XAD-6 is a code of three letters: a name of a country has no place in it."""
+    return text if text and _COUNTRY.fullmatch(text) else ""
+
+
+def _xad_of_birth(patient: Patient) -> Raw:
+    city = _text(patient.birth_city, "patient.birth_city")
+    return er7.components(
+        "", "", city, "", "", _country(patient.birth_country), "BDL", "", patient.traits.birth_place
+    )  # fmt: skip
+
+
+def _xtn(telecom: Telecom) -> str:
+    use = "WPN" if telecom.use == "WP" else "PRN"
+    scheme, _, rest = telecom.value.partition(":")
+    if scheme == "mailto" and "@" in rest:
+        return er7.components("", "NET", "Internet", rest)
+    number = _number(rest)
+    if scheme not in ("tel", "fax") or not number:
+        return ""
+    equipment = "FX" if scheme == "fax" else "CP" if number[:2] in ("06", "07") else "PH"
+    return er7.components("", use, equipment, *[""] * 8, number)
+
+
+def _number(text: str) -> str:
+    """XTN-12: the ten digits of a French number, `+` and digits of another; empty when it is neither."""
+    digits = re.sub(r"[-.()]", "", text)
+    if digits.startswith("+33"):
+        digits = f"0{digits[3:]}"
+    return digits if _PHONE.fullmatch(digits) else ""
+
+
+def carried(patient: Patient) -> Patient:
+    """The patient as PID carries it: what `read_identity` gives from what `write_identity` wrote.
+
+    Left out: the status `RECUP` and its INS (table 0445 has no code for it: `PROV`), former INS, identifiers of other
+    types than `PI` (they are in `ReadIdentity.others`), birth_site, guardians, countries that are no alpha-3 code,
+    telecoms that are neither a phone number, a fax nor a mail, and their use. An address keeps a street (number and
+    name in one), one locator, town, postal code, country; its use is `H`, `WP` or `TMP`.
+    """
+    identity = patient.identity
+    recovered = identity.status is IdentityStatus.RECUPEREE
+    return Patient(
+        identity=Identity(
+            traits=identity.traits,
+            status=IdentityStatus.PROVISOIRE if recovered else identity.status,
+            ins=None if recovered else identity.ins,
+            attributes=identity.attributes,
+        ),
+        identifiers=tuple(
+            i.model_copy(update={"type_code": IPP}) for i in patient.identifiers if i.type_code in (IPP, "")
+        ),
+        used_name=patient.used_name or None,
+        used_given_name=patient.used_given_name or None,
+        birth_city=patient.birth_city or None,
+        birth_country=_country(patient.birth_country) or None,
+        addresses=tuple(filter(None, map(_carried_address, patient.addresses))),
+        telecoms=tuple(filter(None, map(_carried_telecom, patient.telecoms))),
+        deceased=patient.deceased,
+        deceased_at=patient.deceased_at.replace(microsecond=0)
+        if isinstance(patient.deceased_at, datetime)
+        else patient.deceased_at,
+        multiple_birth=patient.multiple_birth,
+        birth_order=patient.birth_order,
+    )
+
+
+def _carried_address(address: Address) -> Address | None:
+    street, more = _street(address)
+    use: Any = _USES_READ.get(_USES_WRITTEN.get(address.use or "", ""))
+    values: dict[str, str | None] = {
+        "street_name": street.strip() or None, "additional_locator": more.replace("^", ", ").strip() or None,
+        "city": address.city or None, "postal_code": address.postal_code or None,
+        "country": _country(address.country) or None,
+    }  # fmt: skip
+    return Address(use=use, **values) if any(values.values()) else None  # type: ignore[arg-type]  # texts
+
+
+def _carried_telecom(telecom: Telecom) -> Telecom | None:
+    scheme, _, rest = telecom.value.partition(":")
+    if scheme == "mailto" and "@" in rest:
+        return Telecom(value=telecom.value)
+    number = _number(rest) if scheme in ("tel", "fax") else ""
+    return Telecom(value=f"{scheme}:{number if number[0] == '+' else f'+33{number[1:]}'}") if number else None
