@@ -4,7 +4,7 @@ from . import cog, datamatrix, matricule
 from .audit import IdentityAct, IdentityAudit, IdentityEvent
 from .cog import check_birth_place
 from .datamatrix import ScannedIdentity
-from .dates import RecordedDate, calendar_date, folded_date, recorded_date
+from .dates import RecordedDate, calendar_date, check_birth_date, folded_date, recorded_date, recorded_lunar_date
 from .duplicates import (
     Candidate,
     Clue,
@@ -64,6 +64,7 @@ __all__ = [
     "TraitLine",
     "Verdict",
     "calendar_date",
+    "check_birth_date",
     "check_birth_name",
     "check_birth_place",
     "check_callable",
@@ -89,6 +90,7 @@ __all__ = [
     "qualify",
     "qualify_by_vitale_app",
     "recorded_date",
+    "recorded_lunar_date",
     "recover",
     "split_given_names",
     "unmark",

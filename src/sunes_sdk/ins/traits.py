@@ -58,7 +58,7 @@ def agreement(
 
     matricule: canonical; sex: `M`, `F`; birth_date: `AAAA-MM-JJ`; birth_place: COG.
     """
-    if not is_number(matricule[:13]):
+    if len(matricule) not in (13, 15) or not is_number(matricule[:13]):
         return Report()
     return Report.of(_disagreements(matricule, sex, birth_date, birth_place, former_places))
 
