@@ -197,14 +197,17 @@ def test_numbers_of_the_history_are_recognised() -> None:
     held = recover(PROV, replace(FOUND, ins=nia))
     became = proposed(held, replace(FOUND, ins=nir))
     assert [f.code for f in became.remarks] == ["INS_NIA_TO_NIR"]
-    assert (became.former, became.accept(decision(), current=held).ins) == ((nia,), nir)
+    after = became.accept(decision(), current=held)
+    assert (after.ins, after.former_ins) == (nir, (nia,))
     former = recover(PROV, replace(FOUND, ins=OTHER))
     changed = proposed(former, replace(FOUND, history=(OTHER, made.ins())))
     assert [f.code for f in changed.remarks] == ["INS_MATRICULE_CHANGED"]
-    assert changed.former == (OTHER,)  # INSi may repeat the active number
-    assert changed.accept(decision(), current=former).ins == made.ins()
-    known = proposed(PROV, replace(FOUND, history=(OTHER,)), former=[OTHER])
+    after = changed.accept(decision(), current=former)
+    assert (after.ins, after.former_ins) == (made.ins(), (OTHER,))  # INSi may repeat the active number
+    dropped = former.invalidated(still_checked=False)
+    known = proposed(dropped, replace(FOUND, history=(OTHER,)))
     assert [f.code for f in known.remarks] == ["INS_KNOWN_FROM_HISTORY"]
+    assert compare_records(record("A", dropped), record("B", former)) is not None
 
 
 # --- duplicates and collisions --------------------------------------------------------------------------------------

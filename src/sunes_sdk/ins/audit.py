@@ -16,9 +16,8 @@ from enum import StrEnum
 
 from .._core.clock import Clock, SystemClock
 from .._core.errors import ConfigurationError, InsError
-from ..model import Identity, IdentityStatus, Ins
+from ..model import DocumentKind, Identity, IdentityStatus, Ins
 from .duplicates import number_key
-from .status import DocumentKind
 from .vigilance import Decision, Proposal
 
 MIN_SECRET_BYTES = 32

@@ -78,9 +78,10 @@ class LocalRecord:
     def of(
         cls, record_id: str, identity: Identity, *, used_name: str | None = None, former: Iterable[Ins] = ()
     ) -> LocalRecord:
-        """former: the INS that this record bore, or that INSi gave as its history."""
+        """former: numbers of the record's history beside `identity.former_ins`."""
         traits = identity.traits
         active = number_key(identity.ins) if identity.ins else ""
+        earlier = dict.fromkeys(map(number_key, (*identity.former_ins, *former)))
         return cls(
             record_id=record_id,
             status=identity.status,
@@ -91,7 +92,9 @@ class LocalRecord:
             birth_date=traits.birth_date,
             sex=traits.sex,
             ins=active,
-            former=tuple(dict.fromkeys(key for key in map(number_key, former) if key != active)),
+            former=tuple(
+                dict.fromkeys(key for key in map(number_key, (*identity.former_ins, *former)) if key != active)
+            ),
             is_homonym=IdentityAttribute.HOMONYME in identity.attributes,
         )
 

@@ -12,10 +12,10 @@ from datetime import datetime
 
 from .._core.errors import InsError, ModelError
 from .._core.findings import Finding, Report, Severity
-from ..model import Identity, IdentityAttribute, IdentityStatus, Ins, InsOid, Traits
+from ..model import DocumentKind, Evidence, Identity, IdentityAttribute, IdentityStatus, InsOid, Traits
 from .duplicates import Candidate, LocalRecord, compare_records
 from .names import coherent
-from .status import DocumentKind, Evidence, FoundIdentity, qualify
+from .status import FoundIdentity, qualify
 from .traits import compare_traits
 
 _BLOCKING = frozenset({IdentityAttribute.DOUTEUSE, IdentityAttribute.FICTIVE})
@@ -84,8 +84,8 @@ class Proposal:
 
     lines: the six traits side by side; refusals: why it cannot be applied, whoever accepts (`INS_CALL_FORBIDDEN`,
     `INS_ANSWER_OTHER_TRAITS`, `INS_ANSWER_UNUSABLE`, `INS_OTHER_MATRICULE`, `INS_DPOT INS_DOUA INS_COLP INS_COLV`);
-    remarks: what to know (`INS_NIA_TO_NIR`, `INS_MATRICULE_CHANGED`); candidates: the other records that bear the
-    number; former: INS to keep as the record's history.
+    remarks: what to know (`INS_NIA_TO_NIR`, `INS_MATRICULE_CHANGED`, `INS_KNOWN_FROM_HISTORY`); candidates: the other
+    records that bear the number.
     """
 
     identity: Identity = field(repr=False)
@@ -94,7 +94,6 @@ class Proposal:
     refusals: Report
     remarks: Report
     candidates: tuple[Candidate, ...]
-    former: tuple[Ins, ...] = field(repr=False)
     needs_first_given_name: bool
 
     @property
@@ -118,7 +117,7 @@ class Proposal:
         current: Identity,
         accepted_documents: Collection[DocumentKind] = frozenset(DocumentKind),
     ) -> Identity:
-        """The identity that results from the decision. The former one, and `former`, are for the history.
+        """The identity that results from the decision. Its `former_ins` keep the numbers that are no longer its own.
 
         current: the identity as it is recorded now: when somebody changed it since the proposal, nothing is applied.
         Raises InsError: the first of `refusals`; `INS_PROPOSAL_STALE`; `INS_TRAITS_DIFFER` (a difference was not
@@ -153,13 +152,12 @@ def propose(
     *,
     asked: Traits,
     borne_by: Iterable[LocalRecord],
-    former: Iterable[Ins] = (),
 ) -> Proposal:
     """Compare an INSi answer with the identity of a record. Pure: refusals are in the result, nothing is raised.
 
     asked: the traits that INSi was asked with, kept with the answer: an answer for other traits is refused;
     borne_by: the other records that bear or bore the number (`DuplicateSearch.bearers`, or a query of the patient
-    base); former: INS already in the record's history.
+    base).
     """
     refusals: list[Finding] = []
     if identity.attributes & _BLOCKING:
@@ -169,8 +167,9 @@ def propose(
     traits, needs_first = _traits_of(found, identity.traits)
     if traits is None:
         refusals.append(_refusal("INS_ANSWER_UNUSABLE"))
-    remarks, kept = _history(identity, found, tuple(former))
-    refusals += [f for f in remarks if f.severity is Severity.ERROR]
+    said = _numbers(identity, found)
+    if said and said.severity is Severity.ERROR:
+        refusals.append(said)
     proposed = LocalRecord.of(
         record_id, Identity(traits=traits or identity.traits, status=IdentityStatus.RECUPEREE, ins=found.ins),
         former=found.history,
@@ -182,9 +181,8 @@ def propose(
         found=found,
         lines=_lines(identity.traits, found, traits),
         refusals=Report.of(refusals),
-        remarks=Report.of(f for f in remarks if f.severity is not Severity.ERROR),
+        remarks=Report((said,)) if said and said.severity is Severity.INFO else Report(),
         candidates=candidates,
-        former=kept,
         needs_first_given_name=needs_first,
     )
 
@@ -212,25 +210,17 @@ def _lines(local: Traits, found: FoundIdentity, traits: Traits | None) -> tuple[
     )  # fmt: skip
 
 
-def _history(
-    identity: Identity, found: FoundIdentity, former: tuple[Ins, ...]
-) -> tuple[list[Finding], tuple[Ins, ...]]:
-    """What the numbers say of the person, and the INS that become history."""
-    kept = dict.fromkeys([*former, *found.history])
-    findings = []
-    held = identity.ins
-    if held is not None and held != found.ins:
-        kept[held] = None
-        if held.value == found.ins.value and (held.oid, found.ins.oid) == (InsOid.NIA, InsOid.NIR):
-            findings.append(_remark("INS_NIA_TO_NIR"))
-        elif any(i.value == held.value for i in found.history):
-            findings.append(_remark("INS_MATRICULE_CHANGED"))
-        else:
-            findings.append(_refusal("INS_OTHER_MATRICULE"))
-    elif held is None and {i.value for i in former} & {i.value for i in (found.ins, *found.history)}:
-        findings.append(_remark("INS_KNOWN_FROM_HISTORY"))
-    kept.pop(found.ins, None)
-    return findings, tuple(kept)
+def _numbers(identity: Identity, found: FoundIdentity) -> Finding | None:
+    """What the number held, and those held before, say of the one that was found."""
+    held, listed = identity.ins, {i.matricule for i in found.history}
+    if held is None:
+        known = {i.matricule for i in identity.former_ins} & {found.ins.matricule, *listed}
+        return _remark("INS_KNOWN_FROM_HISTORY") if known else None
+    if held == found.ins:
+        return None
+    if held.matricule == found.ins.matricule and (held.oid, found.ins.oid) == (InsOid.NIA, InsOid.NIR):
+        return _remark("INS_NIA_TO_NIR")
+    return _remark("INS_MATRICULE_CHANGED") if held in found.history else _refusal("INS_OTHER_MATRICULE")
 
 
 _SAID = {
