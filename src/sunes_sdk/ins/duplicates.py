@@ -92,9 +92,7 @@ class LocalRecord:
             birth_date=traits.birth_date,
             sex=traits.sex,
             ins=active,
-            former=tuple(
-                dict.fromkeys(key for key in map(number_key, (*identity.former_ins, *former)) if key != active)
-            ),
+            former=tuple([key for key in earlier if key != active]),
             is_homonym=IdentityAttribute.HOMONYME in identity.attributes,
         )
 
