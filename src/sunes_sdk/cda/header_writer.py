@@ -465,12 +465,20 @@ _FIRST = (
 _SIGNED = '<signatureCode code="S"></signatureCode>'
 
 
-def document_xml(header: str, body: str) -> str:
+def document_xml(header: str, body: str, prefixes: tuple[str, ...]) -> str:
     """The whole document, canonical between `DECLARATION` and the last line end. Only the namespaces that are used
-    are declared: each one costs its readers."""
-    inside = f"{header}<component>{body}</component>"
-    declared = "".join([f' xmlns:{p}="{uri}"' for p, uri in _EXTENSIONS.items() if f"<{p}:" in inside])
-    return f"{DECLARATION}<ClinicalDocument {_V3}{declared} {_XSI}>{inside}</ClinicalDocument>\n"
+    are declared: each one costs its readers. prefixes: those that this kind of body may use."""
+    declared = "".join(
+        [
+            f' xmlns:{p}="{uri}"'
+            for p, uri in _EXTENSIONS.items()
+            if f"<{p}:" in header or (p in prefixes and f"<{p}:" in body)
+        ]
+    )
+    return (
+        f"{DECLARATION}<ClinicalDocument {_V3}{declared} {_XSI}>{header}<component>{body}</component>"
+        "</ClinicalDocument>\n"
+    )
 
 
 def header_xml(header: CdaHeader) -> str:

@@ -81,6 +81,8 @@ class ClinicalDocument(Model, ABC):
     template_ids: ClassVar[tuple[II, ...]]
     """templateIds of the model, after those of HL7 France and CI-SIS."""
     default_title: ClassVar[str]
+    body_prefixes: ClassVar[tuple[str, ...]] = ()
+    """Namespace prefixes that the body may use, beside those of CDA."""
 
     patient: Patient
     author: Actor
@@ -201,7 +203,8 @@ class ClinicalDocument(Model, ABC):
                 "the document to replace is of another type", code="CDA_REVISE_TYPE", path="of.type_code",
                 rule="SMDS 3.5.5: the versions of a set are one document", hint="replace it by one of its own type",
             )  # fmt: skip
-        if not set(patient_ids(revised.patient)) & set(of.header.patient.ids):
+        known = revised.patient.ins if revised.patient.identity.is_qualified else None
+        if not set(patient_ids(revised.patient, known)) & set(of.header.patient.ids):
             raise CdaError(
                 "the document to replace is of another patient", code="CDA_REVISE_PATIENT", path="of.header.patient",
                 rule="SMDS 3.5.5: the versions of a set are one document",
@@ -213,14 +216,15 @@ class ClinicalDocument(Model, ABC):
     def render(self, issuer: Issuer) -> CdaDocument:
         """The bytes and what identifies them. Pure but for the issuer: same ids and clock, same bytes.
 
-        Raises CdaError (`CDA_PATIENT_ID` …), ModelError (`TERMINOLOGY`: a code out of its value set, `CDA_INTERVAL`:
+        Raises CdaError (`CDA_PATIENT_ID` …), InsError (`ENVIRONMENT_IDENTITY`: the INS is not of the issuer's
+        environment), ModelError (`TERMINOLOGY`: a code out of its value set, `CDA_INTERVAL`:
         what lasts until the time of writing starts after it),
         XmlSecurityError (`XML_CHARACTER`: a control character in a text).
         """
         written_at = (self.written_at or issuer.clock.now()).replace(microsecond=0)
         draft = Draft(issuer, written_at)
-        header = self._header(draft, written_at)
-        written = draft.assemble(document_xml(header_xml(header), self._body(draft)))
+        header = self._header(draft, written_at, issuer)
+        written = draft.assemble(document_xml(header_xml(header), self._body(draft), self.body_prefixes))
         patient = self.patient
         return CdaDocument(
             content=written,
@@ -231,7 +235,7 @@ class ClinicalDocument(Model, ABC):
             title=header.title,
             created_at=written_at,
             organization=self.custodian,
-            ins=patient.ins if patient.identity.is_qualified else None,
+            ins=issuer.ins_of(patient),
             ins_status=patient.status,
             format_code=format_code(tuple(t.root for t in header.template_ids[2:]), header.body_media_type),
             cda_level=1 if header.body_media_type else 3,
@@ -242,12 +246,15 @@ class ClinicalDocument(Model, ABC):
             written=written,
         )
 
-    def _header(self, draft: Draft, written_at: datetime) -> CdaHeader:
+    def _header(self, draft: Draft, written_at: datetime, issuer: Issuer) -> CdaHeader:
         """The header as data: equal to what `read_header` finds in the bytes."""
         stay = self.stay
-        now = draft.written_at
+        now, ins_of = draft.written_at, issuer.ins_of
         authors = tuple(
-            [party(a, now, as_author=True, with_function=True) for a in self.authors or (self.author, *self.co_authors)]
+            [
+                party(a, now, as_author=True, with_function=True, ins=ins_of(a))
+                for a in self.authors or (self.author, *self.co_authors)
+            ]
         )
         signer = self.legal_authenticator or self.author
         # The usual case, and the same data: an author without function nor second identifier who signs.
@@ -265,13 +272,13 @@ class ClinicalDocument(Model, ABC):
             language="fr-FR",
             set_id=II(self.set_id or draft.oid()),
             version_number=self.version_number,
-            patient=patient_data(self.patient, draft.ts),
+            patient=patient_data(self.patient, ins_of(self.patient), draft.ts),
             authors=authors,
             data_enterer=party(self.data_enterer) if self.data_enterer else None,
-            informants=tuple([informant_data(i) for i in self.informants]),
+            informants=tuple([informant_data(i, ins_of(i)) for i in self.informants]),
             custodian=DMP_CUSTODIAN if self.kept_by_dmp else custodian_data(self.custodian),
             recipients=tuple([recipient_data(r) for r in self.recipients]),
-            legal_authenticator=authors[0] if same else party(signer, now),
+            legal_authenticator=authors[0] if same else party(signer, now, ins=ins_of(signer)),
             authenticators=tuple(
                 [authenticator_data(a, draft) for a in (*self._authenticators(), *self.authenticators)]
             ),

@@ -51,6 +51,7 @@ class LaboratoryReport(ClinicalDocument):
 
     type_code = "11502-2"
     default_title = _TITLE
+    body_prefixes = ("lab",)
 
     masked: ClassVar[frozenset[str]] = frozenset({"chapters", "comment", "second_intention", "pdf_copy"})
 

