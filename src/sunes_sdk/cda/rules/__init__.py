@@ -18,13 +18,14 @@ from .engine import Rule, View
 from .header import HEADER
 from .imaging import IMAGING
 from .laboratory import LABORATORY
+from .parties import PARTIES
 from .prescription import PRESCRIPTION
 from .structure import STRUCTURE
 from .templates import TEMPLATE_RULES
 from .unstructured import UNSTRUCTURED
 
 RULES: tuple[Rule, ...] = (
-    *HEADER.rules, *BODY.rules, *CLINICAL.rules, *DISCHARGE_LETTER.rules,
+    *HEADER.rules, *PARTIES.rules, *BODY.rules, *CLINICAL.rules, *DISCHARGE_LETTER.rules,
     *ADMISSION_LETTER.rules, *PRESCRIPTION.rules, *LABORATORY.rules, *IMAGING.rules, *UNSTRUCTURED.rules,
     *STRUCTURE.rules, *TEMPLATE_RULES.rules,
 )  # fmt: skip

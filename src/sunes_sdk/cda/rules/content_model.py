@@ -1,7 +1,7 @@
 """What CDA R2 allows where: for each type of its model, the order and number of children, and the attributes.
 
 Facts of HL7 CDA R2 (POCD_MT000040, data types R1, narrative block) with the French extensions that CI-SIS documents use
-(`lab`, `sdtc`, `ps3-20`, `pharm`). What is inside an extension is not looked at.
+(`lab`, `sdtc`, `ps3-20`, `pharm`). What has no type here (most of `sdtc` and `pharm`) is not looked at.
 
 A line is `Type = @attribute… child:Type…`. `?`, `*`, `+` as in a grammar; `(a|b)` a choice; `@a!` a required attribute;
 `@a=X,Y` its values, `@a:Name` a set or a pattern of `VALUES`. `R`, `ACT`, `STATEMENT`… are the abbreviations below.
@@ -209,7 +209,7 @@ Observation = @classCode!:ActClass @moodCode!:ActMoodDocumentObservation @negati
 ObservationMedia = @ID @classCode!:ActClass @moodCode!:ActMood R id:II* languageCode:CS? value:ED PARTICIPATIONS
   RELATIONSHIPS
 ObservationRange = @classCode:ActClass @moodCode=EVN.CRT R code:CD? text:ED? value:ANY? interpretationCode:CE?
-  sdtc:precondition1* lab:precondition*
+  sdtc:precondition1* lab:precondition:LabPrecondition*
 Order = @classCode:ActClass @moodCode=RQO R id:II+ code:CE? priorityCode:CE? ps3-20:accessionNumber:II*
 Organization = @classCode=ORG @determinerCode=INSTANCE R id:II* name:ON* telecom:TEL* addr:AD*
   standardIndustryClassCode:CE? asOrganizationPartOf:OrganizationPartOf?
@@ -225,9 +225,10 @@ Participant2 = @typeCode!:ParticipationType @contextControlCode=OP R time:IVL_TS
 ParticipantRole = @classCode:RoleClass R functionCode? id:II* code:CE? addr:AD* telecom:TEL*
   (playingDevice:Device|playingEntity:PlayingEntity)? scopingEntity:Entity?
 Patient = @classCode=PSN @determinerCode=INSTANCE R id:II? name:PN* sdtc:desc? administrativeGenderCode:CE?
-  birthTime:TS? sdtc:deceasedInd? sdtc:deceasedTime? sdtc:multipleBirthInd? sdtc:multipleBirthOrderNumber?
-  maritalStatusCode:CE? religiousAffiliationCode:CE? raceCode:CE? sdtc:raceCode* ethnicGroupCode:CE?
-  sdtc:ethnicGroupCode* guardian:Guardian* birthplace:Birthplace? languageCommunication:LanguageCommunication*
+  birthTime:TS? sdtc:deceasedInd:BL? sdtc:deceasedTime:TS? sdtc:multipleBirthInd:BL?
+  sdtc:multipleBirthOrderNumber:INT? maritalStatusCode:CE? religiousAffiliationCode:CE? raceCode:CE?
+  sdtc:raceCode* ethnicGroupCode:CE? sdtc:ethnicGroupCode* guardian:Guardian* birthplace:Birthplace?
+  languageCommunication:LanguageCommunication*
 PatientRole = @classCode=PAT R id:II+ addr:AD* telecom:TEL* patient:Patient? providerOrganization:Organization?
 Performer1 = @typeCode!=PRF,SPRF R functionCode:CE? time:IVL_TS? assignedEntity:AssignedEntity
 Performer2 = @typeCode=PRF R sdtc:functionCode? time:IVL_TS? modeCode:CE? assignedEntity:AssignedEntity
@@ -260,8 +261,8 @@ SpecimenRole = @classCode=SPEC R id:II* specimenPlayingEntity:PlayingEntity?
 StructuredBody = @classCode=DOCBODY @moodCode=EVN R confidentialityCode:CE? languageCode:CS? component:Component3+
 Subject = @typeCode=SBJ @contextControlCode=OP R awarenessCode:CE? relatedSubject:RelatedSubject
 SubjectPerson = @classCode=PSN @determinerCode=INSTANCE R sdtc:id* name:PN* sdtc:desc?
-  administrativeGenderCode:CE? birthTime:TS? sdtc:deceasedInd? sdtc:deceasedTime? sdtc:multipleBirthInd?
-  sdtc:multipleBirthOrderNumber? sdtc:raceCode* sdtc:ethnicGroupCode*
+  administrativeGenderCode:CE? birthTime:TS? sdtc:deceasedInd:BL? sdtc:deceasedTime:TS?
+  sdtc:multipleBirthInd:BL? sdtc:multipleBirthOrderNumber:INT? sdtc:raceCode* sdtc:ethnicGroupCode*
 SubstanceAdministration = @classCode!=SBADM @moodCode!:DocumentSubstanceMood @negationInd:bl R ACT statusCode:CS?
   effectiveTime:SXCM_TS* priorityCode:CE? repeatNumber:IVL_INT? routeCode:CE? approachSiteCode:CD*
   doseQuantity:IVL_PQ? rateQuantity:IVL_PQ? maxDoseQuantity:RTO_PQ_PQ? administrationUnitCode:CE? subject:Subject?
@@ -276,7 +277,6 @@ ANY =
 TypeId = @root!=2.16.840.1.113883.1.3 @extension!
 II = @root:uid @extension @assigningAuthorityName @displayable:bl
 CS = @code:cs
-LabStatus = @code!=active,completed
 CD = @code:cs @codeSystem:oid @codeSystemName @codeSystemVersion @displayName originalText:ED? qualifier:CR*
   translation:CD*
 CE = @code:cs @codeSystem:oid @codeSystemName @codeSystemVersion @displayName originalText:ED? translation:CD*
@@ -341,6 +341,14 @@ Rows = @ID @language @styleCode @align @char @charoff @valign tr:Row+
 Row = @ID @language @styleCode @align @char @charoff @valign (th:Head|td:Cell)+
 Head = @ID @language @styleCode CELL (LINE)*
 Cell = @ID @language @styleCode CELL (LINE|BLOCK)*
+"""
+
+_LABORATORY: Final = """
+LabStatus = @code!=active,completed
+LabPrecondition = @typeCode=PRCN lab:criterion:LabCriterion
+LabCriterion = @classCode=COND @moodCode=EVN lab:code:LabCode? lab:value:LabValue?
+LabCode = @code
+LabValue = @value=F,I,M
 """
 
 _PREFIXES: Final = {
@@ -409,7 +417,9 @@ def _child(text: str) -> tuple[str, str]:
     return V3 + first, second
 
 
-TYPES: Final = _types(
-    _MODEL, {"nullFlavor": VALUES["NullFlavor"], f"{XSI}type": None, f"{XSI}schemaLocation": None}
-) | _types(_NARRATIVE, {f"{XSI}type": None})
+TYPES: Final = (
+    _types(_MODEL, {"nullFlavor": VALUES["NullFlavor"], f"{XSI}type": None, f"{XSI}schemaLocation": None})
+    | _types(_NARRATIVE, {f"{XSI}type": None})
+    | _types(_LABORATORY, {})
+)
 """Every type, by its name."""

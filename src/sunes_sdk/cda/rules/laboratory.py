@@ -389,11 +389,11 @@ def _comment(view: View) -> Iterator[Problem]:
     fr="Le laboratoire exécutant est incomplet.",
 )
 def _performing(view: View) -> Iterator[Problem]:
-    for performer in view.entries(_PERFORMER, of=_TEMPLATE):
+    for performer in view.templates.get(_PERFORMER, ()):  # a report that is a file has one too
         parent = performer.getparent()
         if performer.tag != f"{V3}performer":
             yield performer, "not a performer"
-        elif parent is not None and parent.tag != f"{V3}serviceEvent":  # that of the header is CDA_B05's
+        elif not (_applies(view) and parent is not None and parent.tag == f"{V3}serviceEvent"):  # CDA_B05
             for what in _missing(performer, "time", "assignedEntity/id", *_PERFORMER_PARTS[3:]):
                 yield performer, f"{what} is missing"
 

@@ -334,13 +334,15 @@ _NEVER_NULL = (
     ("encompassingEncounter", ("code", "id")),
     ("assignedAuthor", ("code",)),
     ("associatedEntity", ("code", "id")),
+    ("relatedEntity", ("code",)),
     ("code", ("translation",)),
 )
 
 
 @rule(
     "CDA_S10",
-    "no nullFlavor on the code and id of the encounter and of participants, on the author's code, on a translation",
+    "no nullFlavor on the code and id of the encounter and of participants, on the code of an author or of someone "
+    "related, on a translation, on the id of the structure of who is responsible for the encounter",
     hint="write the value, or leave the element out where the model allows it",
     fr="Une donnée obligatoire de l'en-tête est déclarée inconnue.",
     source="CI-SIS Structuration minimale",
@@ -355,6 +357,10 @@ def _null(view: View) -> Iterator[Problem]:
         for bound in participant.iterfind(f"{V3}time/{V3}high"):
             if bound.get("nullFlavor") is not None:
                 yield bound, "a nullFlavor is not allowed here"
+    for responsible in view.all("responsibleParty"):
+        for child in responsible.iterfind(f"{V3}assignedEntity/{V3}representedOrganization/{V3}id"):
+            if child.get("nullFlavor") is not None:
+                yield child, "a nullFlavor is not allowed here"
     for translation in view.all("translation"):
         if len(list(translation.iterchildren(f"{V3}qualifier"))) > 1 and _in_header(translation):
             yield translation, "more than one qualifier"
