@@ -11,9 +11,10 @@ from pydantic import AwareDatetime, Field, field_validator, model_validator
 from ._base import Model, invalid
 from .code import Code, Identifier, Text
 from .contact import Address, Telecom
-from .identity import Identity, IdentityStatus, Ins, Traits
+from .identity import Identity, IdentityStatus, Ins, InsOid, Traits
 
 _FINESS = re.compile(r"[0-9](?:[0-9]|[AB])[0-9]{7}|[0-9A-Z]{2}[0-9A-Z][0-9]{6}", re.ASCII)
+_INS_ROOTS = frozenset(oid.value for oid in InsOid)
 
 
 class Organization(Model):
@@ -105,8 +106,8 @@ class Patient(Model):
 
     birth_city, birth_country, birth_site (name of the place, a maternity hospital) 0..1: beside the COG of the
     traits; guardians 0..*: legal representatives; deceased 0..1, with deceased_at 0..1 (a day or an instant);
-    multiple_birth 0..1, with birth_order 0..1 (1 for the first born).
-    Raises ModelError (`PATIENT_DECEASED`, `PATIENT_BIRTH_ORDER`).
+    multiple_birth 0..1, with birth_order 0..1 (1 for the first born). An INS is in `identity`, never in `identifiers`.
+    Raises ModelError (`PATIENT_DECEASED`, `PATIENT_BIRTH_ORDER`, `PATIENT_INS_IDENTIFIER`).
     """
 
     masked: ClassVar[frozenset[str]] = frozenset(
@@ -137,6 +138,11 @@ class Patient(Model):
             raise invalid("PATIENT_BIRTH_ORDER", "a birth order without multiple_birth",
                           rule="SMDS sdtc:multipleBirthInd", path="multiple_birth",
                           hint="give multiple_birth=True with it")  # fmt: skip
+        if any(i.root in _INS_ROOTS or i.type_code == "INS" for i in self.identifiers):
+            # Written as a local identifier, it would pass by the gate.
+            raise invalid("PATIENT_INS_IDENTIFIER", "an INS among the local identifiers", rule="RNIV, EXI ID 29",
+                          path="identifiers", hint="put it in the identity: Identity(ins=…), or leave it out",
+                          hint_fr="Un INS ne s'enregistre pas comme un identifiant local.")  # fmt: skip
         return self
 
     @property
