@@ -70,7 +70,7 @@ def test_invalid_matricule(hospital: Hospital) -> None:
     with pytest.raises(SunesError) as caught:
         hospital.send(patient=samples.patient(identity=Identity(
             traits=samples.traits(), status=IdentityStatus.QUALIFIEE,
-            ins=Ins(matricule="279035121518988", oid=samples.ins().oid),  # type: ignore[arg-type]
+            ins=Ins(matricule="279035121518988", oid=samples.ins().oid),  # type: ignore[arg-type]  # a text, as a caller writes it: pydantic makes the Matricule
         )))  # fmt: skip
     refused(caught.value, "INS_KEY", "matricule", french=True)
 

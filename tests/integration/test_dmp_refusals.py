@@ -821,7 +821,7 @@ def test_a_search_framed_as_soap_1_1(scene: Scene) -> None:
 def test_a_search_finds_documents_of_its_patient_only(scene: Scene) -> None:
     document = samples.discharge_letter().render(samples.issuer())
     scene.client.submit(document)
-    other = Ins(matricule="207058575627097", oid=InsOid.NIR_TEST)  # type: ignore[arg-type]
+    other = Ins(matricule="207058575627097", oid=InsOid.NIR_TEST)  # type: ignore[arg-type]  # a text, as a caller writes it: pydantic makes the Matricule
     assert scene.client.find(document.unique_id, other) is None
     assert scene.client.find(document.unique_id, samples.ins())
 

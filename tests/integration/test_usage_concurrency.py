@@ -17,7 +17,7 @@ AT = datetime(2026, 1, 20, 12, tzinfo=UTC)
 
 def events(start: int, stop: int) -> list[Event]:
     return [
-        Event(event_id=f"e{n}", type="DMP_ACCEPTED", occurred_at=AT, document_id=f"1.2.{n}")  # type: ignore[arg-type]
+        Event(event_id=f"e{n}", type="DMP_ACCEPTED", occurred_at=AT, document_id=f"1.2.{n}")  # type: ignore[arg-type]  # a text, as the store reads it
         for n in range(start, stop)
     ]
 

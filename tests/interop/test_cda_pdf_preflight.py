@@ -23,7 +23,7 @@ from sunes_sdk.cda.reader import read
 from sunes_sdk.testing import demo, samples
 
 pypdf = pytest.importorskip("pypdf")
-pytest.importorskip("weasyprint", exc_type=(ImportError, OSError))  # type: ignore[arg-type]
+pytest.importorskip("weasyprint", exc_type=(ImportError, OSError))  # type: ignore[arg-type]  # pytest takes a tuple too; its annotation says one class
 
 JARS = ("preflight", "pdfbox2", "fontbox2", "xmpbox", "commons-logging", "javax.activation", "jaxb-api")
 V3 = "{urn:hl7-org:v3}"

@@ -63,7 +63,7 @@ def measured(folder: Path, page: str, width: int) -> dict[str, object]:
     shown = chromium(folder, f"--window-size={width},1000", "--dump-dom", file.as_uri())
     found = re.search(r"<title>(\{.*?\})</title>", shown)
     assert found, shown[:500]
-    return json.loads(found[1])  # type: ignore[no-any-return]
+    return json.loads(found[1])  # type: ignore[no-any-return]  # what the page wrote
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -74,14 +74,14 @@ def test_each_kind_is_readable(kind: str, documents: dict[str, CdaDocument], tmp
         assert seen["scroll"] == seen["width"], f"{width}: it scrolls sideways"
         assert seen["wide"] == [], f"{width}: {seen['wide']} leave the page"
         for what in ("title", "patient", "who"):
-            left, top, wide, high = seen[what]  # type: ignore[misc]
+            left, top, wide, high = seen[what]  # type: ignore[misc]  # four numbers, or None when not on the page
             assert left >= 0, what
             assert wide > 100 or what == "who", what
             assert 10 < high < 900, what
             assert top < 900, f"{width}: {what} is not seen without scrolling"
         if kind in ("prescription", "biology", "operative"):
             assert seen["copy"], "the PDF is offered"
-            assert seen["copy"][1] < 1000  # type: ignore[index]
+            assert seen["copy"][1] < 1000  # type: ignore[index]  # seen just above
 
 
 @pytest.mark.parametrize("kind", KINDS)

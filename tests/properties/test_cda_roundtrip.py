@@ -82,7 +82,7 @@ def patients(draw: st.DrawFn) -> object:
         birth_place=draw(st.from_regex(r"[0-9][0-9AB][0-9]{3}", fullmatch=True).filter(str.isascii)),
     )
     number = draw(st.from_regex(r"[12][0-9]{12}", fullmatch=True).filter(str.isascii))
-    ins = InsModel(matricule=number + expected_key(number), oid=draw(st.sampled_from(Oid)))  # type: ignore[arg-type]
+    ins = InsModel(matricule=number + expected_key(number), oid=draw(st.sampled_from(Oid)))  # type: ignore[arg-type]  # a text: pydantic makes the Matricule
     qualified = draw(st.booleans())
     status = IdentityStatus.QUALIFIEE if qualified else IdentityStatus.PROVISOIRE
     return samples.patient(

@@ -148,7 +148,7 @@ def told_as_events(number: int, told: dict[str, Any]) -> list[Event]:
     serial = itertools.count()
 
     def ev(kind: str, when: datetime, **fields: Any) -> Event:
-        return Event(event_id=f"{number}-{next(serial)}", type=kind, occurred_at=when, **fields)  # type: ignore[arg-type]
+        return Event(event_id=f"{number}-{next(serial)}", type=kind, occurred_at=when, **fields)  # type: ignore[arg-type]  # kind and fields drawn
 
     events = [ev("STAY_CLOSED", out, stay=stay, stay_class="I", activity="MCO", admitted_at=START, discharged_at=out)]
     if told["cancelled"]:

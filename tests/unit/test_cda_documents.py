@@ -608,7 +608,7 @@ def test_public_names_are_there() -> None:
     assert all(getattr(cda, name) is not None for name in cda.__all__)
     assert set(cda.__all__) <= set(dir(cda))
     with pytest.raises(AttributeError):
-        _ = cda.Nothing  # type: ignore[attr-defined]
+        _ = cda.Nothing  # type: ignore[attr-defined]  # it does not exist: that is the test
 
 
 def test_bytes_that_render_did_not_write_are_looked_at_whole() -> None:

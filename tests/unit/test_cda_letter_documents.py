@@ -48,7 +48,7 @@ NS = {"c": "urn:hl7-org:v3"}
 
 def render(letter: object) -> CdaDocument:
     issuer = Issuer(oid_root=samples.DOCUMENT_ROOT, ids=SeededIds(3), clock=FixedClock(samples.WRITTEN))
-    return letter.render(issuer)  # type: ignore[attr-defined,no-any-return]
+    return letter.render(issuer)  # type: ignore[attr-defined,no-any-return]  # one of the two letters
 
 
 def tree(letter: object) -> etree._Element:
@@ -56,7 +56,7 @@ def tree(letter: object) -> etree._Element:
 
 
 def find(root: etree._Element, path: str) -> list[etree._Element]:
-    return root.xpath(path, namespaces=NS)  # type: ignore[no-any-return]
+    return root.xpath(path, namespaces=NS)  # type: ignore[no-any-return]  # elements, as every path here asks
 
 
 def section(root: etree._Element, title: str) -> etree._Element:
@@ -80,7 +80,7 @@ def section(root: etree._Element, title: str) -> etree._Element:
     ],
 )
 def test_an_enumeration_is_the_whole_value_set(enum: type, name: str) -> None:
-    assert {m.value for m in enum} == {c.code for c in value_set(name).concepts}  # type: ignore[attr-defined]
+    assert {m.value for m in enum} == {c.code for c in value_set(name).concepts}  # type: ignore[attr-defined]  # an enum, parametrized as object
 
 
 def test_enumerations_that_leave_codes_out_say_which() -> None:
@@ -203,7 +203,7 @@ def test_the_header_of_the_admission_letter() -> None:
 )
 def test_what_is_refused_says_where(make: object, code: str, path: str) -> None:
     with pytest.raises(ModelError) as caught:
-        make()  # type: ignore[operator]
+        make()  # type: ignore[operator]  # a constructor, parametrized as object
     assert (caught.value.code, caught.value.path) == (code, path)
     if code == "CDA_DATES":
         assert caught.value.rule

@@ -93,9 +93,9 @@ def test_the_body_of_a_file_document() -> None:
 def test_nothing_can_be_changed_nor_shown_by_repr(letter: bytes) -> None:
     document = read(letter)
     with pytest.raises(TypeError):
-        document.root.attributes["x"] = "y"  # type: ignore[index]
+        document.root.attributes["x"] = "y"  # type: ignore[index]  # read-only: that is the test
     with pytest.raises((AttributeError, TypeError)):
-        document.root.name = "x"  # type: ignore[misc]
+        document.root.name = "x"  # type: ignore[misc]  # read-only: that is the test
     for shown in (repr(document), repr(document.root), repr(document.sections[0])):
         assert "PAT-TROIS" not in shown
         assert "279035121518989" not in shown

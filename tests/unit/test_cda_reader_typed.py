@@ -83,7 +83,7 @@ def test_each_document_has_its_model(data: bytes, kind: type[ClinicalDocument]) 
 
 @pytest.mark.parametrize("report", [reports.laboratory_report, reports.imaging_report])
 def test_the_full_reports_come_back(report: object) -> None:
-    model = report()  # type: ignore[operator]
+    model = report()  # type: ignore[operator]  # a constructor, parametrized as object
     document = model.render(samples.issuer())
     assert read(document.content).typed() == normalised(model, document)
 

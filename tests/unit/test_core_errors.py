@@ -82,7 +82,7 @@ def test_a_report_of_warnings_does_not_raise() -> None:
 
 @pytest.mark.parametrize(("sent", "kind"), [("no", RetryKind.SAFE), ("maybe", RetryKind.RECONCILE_FIRST)])
 def test_what_may_be_retried_depends_on_what_left(sent: str, kind: RetryKind) -> None:
-    assert TransportError("x", sent=sent).retry.kind is kind  # type: ignore[arg-type]
+    assert TransportError("x", sent=sent).retry.kind is kind  # type: ignore[arg-type]  # parametrized text
 
 
 def test_an_unknown_outcome_is_never_retried_blindly() -> None:

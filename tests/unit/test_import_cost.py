@@ -58,4 +58,4 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     import sunes_sdk
 
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
-        _ = sunes_sdk.Nothing  # type: ignore[attr-defined]
+        _ = sunes_sdk.Nothing  # type: ignore[attr-defined]  # it does not exist: that is the test

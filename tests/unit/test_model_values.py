@@ -39,7 +39,7 @@ def identity(**changes: Any) -> Identity:
 
 
 BAD: list[tuple[str, str, Any]] = [
-    ("INS_KEY", "Ins.matricule", lambda: Ins(matricule="279035121518988", oid=samples.ins().oid)),  # type: ignore[arg-type]
+    ("INS_KEY", "Ins.matricule", lambda: Ins(matricule="279035121518988", oid=samples.ins().oid)),  # type: ignore[arg-type]  # a text: pydantic makes the Matricule
     ("INS_KEY_MISSING", "Matricule.value", lambda: Matricule(value="2790351215189")),
     ("INS_FORMAT", "Matricule.value", lambda: Matricule(value="27903512151898X")),
     ("INS_FORMAT", "Matricule.value", lambda: Matricule(value="٢79035121518989")),
@@ -53,7 +53,7 @@ BAD: list[tuple[str, str, Any]] = [
     ("INS_DOUBTFUL", "Identity.status", lambda: identity(attributes=["DOUT"])),
     ("INS_ATTRIBUTES", "Identity.attributes", lambda: identity(status="PROV", ins=None, attributes=["FICT", "HOMA"])),
     ("MODEL_MISSING", "Traits.birth_name", lambda: Traits(**{k: v for k, v in samples.traits() if k != "birth_name"})),
-    ("MODEL_EXTRA_FORBIDDEN", "Code.colour", lambda: Code(code="1", system="2", colour="red")),  # type: ignore[call-arg]
+    ("MODEL_EXTRA_FORBIDDEN", "Code.colour", lambda: Code(code="1", system="2", colour="red")),  # type: ignore[call-arg]  # a field that does not exist
     ("OID", "Identifier.root", lambda: Identifier(value="1", root="1.02.3")),
     ("ADDRESS_EMPTY", "Address", lambda: Address()),
     ("ADDRESS_MIXED", "Address", lambda: Address(city="X", lines=("Y",))),
@@ -119,7 +119,7 @@ def test_repr_and_str_are_masked(value: object) -> None:
 
 def test_values_are_frozen() -> None:
     with pytest.raises(Exception, match="frozen"):
-        samples.patient().identity = identity()  # type: ignore[misc]
+        samples.patient().identity = identity()  # type: ignore[misc]  # frozen: that is the test
 
 
 def test_national_ids() -> None:

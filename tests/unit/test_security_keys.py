@@ -23,7 +23,7 @@ def test_signs_with_the_key_of_its_certificate(pki: TestPki) -> None:
     signer = Pkcs12Signer(pki.signing.pkcs12, SecretStr(PASSWORD))
     key = signer.certificate.public_key()
     for name, algorithm in (("sha1", hashes.SHA1()), ("sha256", hashes.SHA256())):
-        key.verify(signer.sign(b"text", name), b"text", padding.PKCS1v15(), algorithm)  # type: ignore[arg-type, union-attr, call-arg]
+        key.verify(signer.sign(b"text", name), b"text", padding.PKCS1v15(), algorithm)  # type: ignore[arg-type, union-attr, call-arg]  # an RSA or an EC key, each with its arguments
 
 
 def test_chain_goes_from_leaf_to_root(pki: TestPki) -> None:

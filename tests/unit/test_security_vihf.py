@@ -286,4 +286,4 @@ def test_claims_never_show_in_repr(pki: TestPki, signer: Pkcs12Signer) -> None:
 
 def test_request_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        request().subject = "x"  # type: ignore[misc]
+        request().subject = "x"  # type: ignore[misc]  # frozen: that is the test

@@ -31,7 +31,7 @@ _EVENTS = iter(range(10**9))
 
 
 def ev(kind: str, when: datetime, **fields: Any) -> Event:
-    return Event(event_id=f"x{next(_EVENTS)}", type=kind, occurred_at=when, **fields)  # type: ignore[arg-type]
+    return Event(event_id=f"x{next(_EVENTS)}", type=kind, occurred_at=when, **fields)  # type: ignore[arg-type]  # kind and fields of each case
 
 
 def stay(number: str = "1", out: datetime | None = None, **fields: Any) -> list[Event]:

@@ -34,7 +34,7 @@ class Story:
 
     def add(self, kind: str, at: datetime, **fields: Any) -> Story:
         self.events.append(
-            Event(event_id=f"{self.name}-{len(self.events)}", type=kind, occurred_at=at, **fields)  # type: ignore[arg-type]
+            Event(event_id=f"{self.name}-{len(self.events)}", type=kind, occurred_at=at, **fields)  # type: ignore[arg-type]  # kind and fields of each case
         )
         return self
 

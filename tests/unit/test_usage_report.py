@@ -45,7 +45,7 @@ def events() -> list[Event]:
     made: list[Event] = []
 
     def add(kind: str, **fields: Any) -> None:
-        made.append(Event(event_id=f"e{len(made)}", type=kind, occurred_at=OUT, **fields))  # type: ignore[arg-type]
+        made.append(Event(event_id=f"e{len(made)}", type=kind, occurred_at=OUT, **fields))  # type: ignore[arg-type]  # fields of each case
 
     for n, outcome in enumerate(("DMP_ACCEPTED", "DMP_ACCEPTED", "DMP_REJECTED", "DMP_UNKNOWN")):
         stay = Identifier(value=f"{VISIT}{n}", root="1.2.3")
@@ -245,4 +245,4 @@ def test_public_names_are_sorted_and_real() -> None:
     for name in usage.__all__:
         assert callable(getattr(usage, name)), name
     with pytest.raises(AttributeError):
-        _ = usage.Nothing  # type: ignore[attr-defined]
+        _ = usage.Nothing  # type: ignore[attr-defined]  # it does not exist: that is the test

@@ -264,7 +264,7 @@ def test_a_complete_submission_has_no_finding() -> None:
 )
 def test_each_defect_is_named(change: dict[str, object], code: str, path: str) -> None:
     good = submission()
-    bad = replace(good, entries=(replace(good.entries[0], **change),))  # type: ignore[arg-type]
+    bad = replace(good, entries=(replace(good.entries[0], **change),))  # type: ignore[arg-type]  # a field of any kind, wrong on purpose
     assert (code, path) in [(f.code, f.path) for f in xds.check(bad).errors]
 
 
@@ -280,7 +280,7 @@ def test_each_defect_is_named(change: dict[str, object], code: str, path: str) -
 def test_each_defect_of_the_set_is_named(change: dict[str, object], code: str, path: str) -> None:
     good = submission()
     assert good.submission_set is not None
-    bad = replace(good, submission_set=replace(good.submission_set, **change))  # type: ignore[arg-type]
+    bad = replace(good, submission_set=replace(good.submission_set, **change))  # type: ignore[arg-type]  # a field of any kind, wrong on purpose
     assert (code, path) in [(f.code, f.path) for f in xds.check(bad).errors]
 
 
