@@ -29,6 +29,7 @@ conformance: $(STAMP) ## official XSD and Schematron over the demo's documents, 
 bench: $(STAMP) ## ratios to the floor, measured in the same run
 	$(PY) benchmarks/pipeline.py
 	$(PY) benchmarks/cda.py
+	$(PY) benchmarks/ins.py
 
 docs: $(STAMP) ## the site, in site/
 	$(PY) -m pip install -q --disable-pip-version-check -e '.[docs]'

@@ -32,7 +32,6 @@ from sunes_sdk.ins.matricule import canonical, from_parts, parse
 from sunes_sdk.ins.traits import agreement
 from sunes_sdk.model import Matricule, expected_key
 
-
 T = TypeVar("T")
 
 

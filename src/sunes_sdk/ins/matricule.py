@@ -126,7 +126,10 @@ def check_matricule(text: str, *, oid: str | None = None, certified: bool = Fals
 
 def is_valid(text: str) -> bool:
     """True when `check_matricule` finds no error (warnings may remain)."""
-    return _is_ordinary(text) or _report(text, certified=False).ok
+    if _is_ordinary(text):
+        return True
+    value = canonical(text)
+    return _is_ordinary(value) or not any(_RULES[issue][0] is Severity.ERROR for issue in _issues(value))
 
 
 def parse(text: str, *, strict: bool = False) -> str:
@@ -161,7 +164,10 @@ def canonical(text: str) -> str:
 
     A text far too long to be a matricule is cut, and stays too long.
     """
-    return text.translate(_SEPARATORS).upper() if len(text) <= _TEXT_MAX else text[: _TEXT_MAX + 1]
+    if len(text) > _TEXT_MAX:
+        return text[: _TEXT_MAX + 1]
+    compact = text.replace(" ", "")  # nearly always all there is to remove, and five times as fast
+    return compact.upper() if compact.isalnum() else compact.translate(_SEPARATORS).upper()
 
 
 def is_number(text: str) -> bool:
