@@ -108,6 +108,7 @@ if TYPE_CHECKING:
         ServiceEvent,
     )
     from .issuer import Issuer
+    from .patient_role import read_patient_role, write_patient_role
     from .reader import ReadDocument, read, read_header
     from .rules import check
 
@@ -147,6 +148,7 @@ _HOMES = {
         "Authenticator", "Consent", "EncounterParticipant", "Order", "Participant", "Performer", "ServiceEvent",
     ),
     "issuer": ("Issuer",),
+    "patient_role": ("read_patient_role", "write_patient_role"),
     "reader": ("ReadDocument", "read", "read_header"),
     "rules": ("check",),
 }  # fmt: skip
@@ -251,6 +253,8 @@ __all__ = [
     "check",
     "read",
     "read_header",
+    "read_patient_role",
+    "write_patient_role",
 ]
 
 
