@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -76,6 +77,14 @@ def test_the_verdict_says_which_kit(kit: Path, tmp_path: Path) -> None:
     assert isinstance(again, Kit)
     other = links(kit, tmp_path / "other", without="schematrons/CI-SIS_VSM_2023.01.sch")
     assert Oracle(other, cache=tmp_path / "cache").kit.digest != found.digest
+
+
+def test_oracles_that_start_together_share_one_cache(kit: Path, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        kits = [o.kit for o in pool.map(lambda _: Oracle(kit, cache=tmp_path), range(4))]
+    assert kits[0].repairs
+    assert all(k == kits[0] for k in kits)
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_warm_process_judges_dies_and_comes_back(kit: Path, pytestconfig: pytest.Config) -> None:

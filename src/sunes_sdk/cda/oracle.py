@@ -13,6 +13,8 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -406,8 +408,11 @@ def _repaired(source: Path, cache: Path) -> tuple[Path, Kit]:
         newest = max(newest, stat.st_mtime)
         places.update(f"{file.relative_to(source)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     base = cache / f"kit-{places.hexdigest()[:16]}"
-    tree, ready = base / "kit", base / "kit.json"
+    ready = base / "kit.json"
     if not ready.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f"{base.name}.", dir=cache))
+        tree = part / "kit"
         contents = hashlib.sha256()
         for file in files:
             contents.update(f"{file.relative_to(source)}\n".encode() + file.read_bytes())
@@ -419,9 +424,15 @@ def _repaired(source: Path, cache: Path) -> tuple[Path, Kit]:
             name=source.name, commit=_commit(source), digest=contents.hexdigest(),
             date=datetime.fromtimestamp(newest, UTC).date().isoformat(), repairs=repairs,
         )  # fmt: skip
-        _write_whole(ready, json.dumps(asdict(kit), ensure_ascii=False))
+        _write_whole(part / ready.name, json.dumps(asdict(kit), ensure_ascii=False))
+        try:
+            part.rename(base)
+        except OSError:
+            shutil.rmtree(part)
+            if not ready.exists():  # else another process was quicker, with the same content
+                raise
     known = json.loads(ready.read_text(encoding="utf-8"))
-    return tree, Kit(**known | {"repairs": tuple(known["repairs"])})
+    return base / "kit", Kit(**known | {"repairs": tuple(known["repairs"])})
 
 
 def _commit(source: Path) -> str:
