@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import subprocess
 import sys
 from datetime import date
 from importlib.resources import files
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -155,3 +158,47 @@ def test_the_table_is_not_read_on_import_nor_for_a_matricule() -> None:
         "assert places.cache_info().currsize == 0"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def make_cog() -> ModuleType:
+    path = Path(__file__).resolve().parents[2] / "scripts" / "make_cog.py"
+    spec = importlib.util.spec_from_file_location("make_cog", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def row(code: str, kind: str = "commune-actuelle", **more: object) -> dict[str, object]:
+    return {"code": code, "nom": f"N{code}", "type": kind, **more}
+
+
+def test_the_table_is_made_of_what_the_vintages_say(make_cog: ModuleType) -> None:
+    first = [row("20004", "ancien-code", nouveauCode="2A004"), row("75002", "ancien-code", nouveauCode="92002")]
+    first += [row("91221", "commune-absorbee", communeAbsorbante="91174"), row("51001", "commune-perimee")]
+    first += [row("2A004"), row("92002"), row("91174"), row("74010"), row("74093"), row("75056")]
+    middle = [row("2A004"), row("92002"), row("91174"), row("74010"), row("74093"), row("75056")]
+    last = [row("2A004", anciensCodes=["20004"]), row("92002"), row("91174"), row("75056")]
+    last += [row("74010"), row("74010", "commune-deleguee", chefLieu="74010")]
+    last += [row("74093", "commune-deleguee", chefLieu="74010")]
+    last += [row("75101", "arrondissement-municipal", commune="75056")]
+    assert make_cog.territory({2019: first, 2021: middle, 2022: last}) == {
+        "2A004": ("N2A004", "", "", ""),
+        "92002": ("N92002", "", "", ""),
+        "91174": ("N91174", "", "", ""),
+        "74010": ("N74010", "", "", ""),
+        "75056": ("N75056", "", "", ""),
+        "74093": ("N74093", "delegated", "2021", "74010"),
+        "75101": ("N75101", "district", "", "75056"),
+        "20004": ("N20004", "former", "1975", "2A004"),
+        "75002": ("N75002", "former", "1967", "92002"),
+        "91221": ("N91221", "former", "", "91174"),
+        "51001": ("N51001", "former", "", ""),
+    }
+
+
+def test_a_place_that_leads_nowhere_stops_the_making(make_cog: ModuleType) -> None:
+    with pytest.raises(SystemExit, match="01001"):
+        make_cog.territory({2019: [row("01001", "ancien-code", nouveauCode="01999")], 2021: [row("01002")]})

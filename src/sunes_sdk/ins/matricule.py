@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 
 from .._core.errors import InsError
@@ -39,7 +40,8 @@ _SOURCE = "INSEE NIR; Référentiel INS"
 _RULES: dict[str, tuple[Severity, str, str, str, str]] = {
     "EMPTY": (Severity.ERROR, "there is no matricule", "15 characters", "give the matricule",
               "Le matricule INS est vide."),
-    "LENGTH": (Severity.ERROR, "a matricule has 15 characters", "13 characters of number and 2 of key",
+    "LENGTH": (Severity.ERROR, "a matricule has 15 characters",
+               "13 characters of number and 2 of key; 22 digits were an INS-C, out of use",
                "copy the whole matricule, leading zero of the key included",
                "Le matricule INS doit avoir 15 caractères."),
     "CHARSET": (Severity.ERROR, "a character cannot be part of a matricule",
@@ -79,17 +81,20 @@ _RULES: dict[str, tuple[Severity, str, str, str, str]] = {
 }  # fmt: skip
 
 
-def _finding(code: str, path: str, severity: Severity) -> Finding:
-    _, message, rule, hint, french = _RULES[code]
+def _finding(code: str, path: str = "matricule") -> Finding:
+    severity, message, rule, hint, french = _RULES[code]
     return Finding(
         code=f"INS_{code}", message=message, path=path, severity=severity, rule=rule, source=_SOURCE, hint=hint,
         message_fr=french,
     )  # fmt: skip
 
 
-_FINDINGS = {code: _finding(code, "matricule", rule[0]) for code, rule in _RULES.items()}
-_AS_WARNINGS = {code: _finding(code, "matricule", Severity.WARNING) for code in _RULES}
-_BAD_OID = Report((_finding("OID", "oid", Severity.ERROR),))
+_FINDINGS = {code: _finding(code) for code in _RULES}
+_AS_WARNINGS = {
+    code: replace(finding, severity=Severity.WARNING, hint="keep the number as INSi gave it")
+    for code, finding in _FINDINGS.items()
+}
+_BAD_OID = Report((_finding("OID", "oid"),))
 
 
 class Verdict(StrEnum):
@@ -116,7 +121,7 @@ def check_matricule(text: str, *, oid: str | None = None, certified: bool = Fals
     INS_W_MONTH_PSEUDO INS_W_DEPT_HISTORIC INS_W_PLACE_UNKNOWN`.
 
     oid: when given, it must be one of `InsOid`; whether it suits the environment is another question
-    (`Settings.check_identity`).
+    (`Identity.for_transmission`).
     certified: the number is INSi's own answer: whatever is said of its digits is a warning, since an official answer is
     never refused (an official CNDA answer carries a wrong key).
     """
