@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from . import cda
+from . import cda, ins
 
 app = typer.Typer(
     name="sunes",
@@ -20,6 +20,7 @@ app = typer.Typer(
 fakes = typer.Typer(help="Fakes of the national services, on this machine.", no_args_is_help=True)
 app.add_typer(fakes, name="fakes")
 app.add_typer(cda.app, name="cda")
+app.add_typer(ins.app, name="ins")
 
 
 @app.command()

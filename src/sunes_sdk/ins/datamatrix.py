@@ -116,8 +116,8 @@ def encode(identity: Identity, environment: Environment, *, test_people: Collect
     birth place (`99999`) is left out.
 
     test_people: see `Identity.for_transmission`, which is asked first. Raises InsError: `INS_NOT_QUALIFIED`,
-    `ENVIRONMENT_IDENTITY`, `INS_NAME_CHARSET` (nothing is dropped from a name), `INS_DM_LENGTH` (a name of more than 100
-    characters is never cut), `INS_DM_SEX` (neither M nor F).
+    `ENVIRONMENT_IDENTITY`, `INS_NAME_CHARSET` (nothing is dropped from a name), `INS_DM_LENGTH` (a name of more than
+    100 characters is never cut), `INS_DM_SEX` (neither M nor F).
     """
     ins = identity.for_transmission(Target.LABEL, environment, test_people=test_people)
     traits = identity.traits
