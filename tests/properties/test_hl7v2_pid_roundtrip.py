@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sunes_sdk.hl7v2 import decode
 from sunes_sdk.hl7v2.er7 import build, segment
-from sunes_sdk.hl7v2.pid import Channel, IdentityTrace, carried, read_identity, write_identity
+from sunes_sdk.hl7v2.pid import IdentityChannel, IdentityTrace, carried, read_identity, write_identity
 from sunes_sdk.model import (
     Address,
     Identifier,
@@ -125,8 +125,9 @@ def patients(draw: st.DrawFn, *, fully_carried: bool) -> Patient:
 
 
 TRACES = st.builds(
-    IdentityTrace, corrected_birth_date=st.sampled_from([None, False]), channel=optional(st.sampled_from(Channel)),
-    insi_on=optional(st.dates()), document=st.sampled_from(["", "CN", "PA"]), document_until=optional(st.dates()),
+    IdentityTrace, corrected_birth_date=st.sampled_from([None, False]), insi_on=optional(st.dates()),
+    channel=optional(st.sampled_from(IdentityChannel)), document=st.sampled_from(["", "CN", "PA"]),
+    document_until=optional(st.dates()),
 )  # fmt: skip
 
 

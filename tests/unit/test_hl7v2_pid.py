@@ -12,7 +12,7 @@ from sunes_sdk.errors import Hl7Error, InsError, ModelError
 from sunes_sdk.hl7v2 import decode
 from sunes_sdk.hl7v2.er7 import Message, build, segment
 from sunes_sdk.hl7v2.pid import (
-    Channel,
+    IdentityChannel,
     IdentitySegments,
     IdentityTrace,
     ReadIdentity,
@@ -188,7 +188,7 @@ def test_addresses_and_telecoms() -> None:
 
 def test_the_trace_goes_to_zfd() -> None:
     trace = IdentityTrace(
-        corrected_birth_date=False, channel=Channel.INSI, insi_on=date(2026, 3, 10), document="CN",
+        corrected_birth_date=False, channel=IdentityChannel.INSI, insi_on=date(2026, 3, 10), document="CN",
         document_until=date(2030, 1, 1),
     )  # fmt: skip
     assert written(made.patient(), trace=trace).zfd == "ZFD||||N|INSI|20260310|CN|20300101"

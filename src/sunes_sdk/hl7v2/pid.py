@@ -106,7 +106,7 @@ RULES: dict[str, Rule] = {
 }  # fmt: skip
 
 
-class Channel(StrEnum):
+class IdentityChannel(StrEnum):
     """ZFD-5 (table 9003): how the identity was obtained. `AV` is newer than the table."""
 
     TYPED = "SM"
@@ -128,7 +128,7 @@ class IdentityTrace:
     """
 
     corrected_birth_date: bool | None = None
-    channel: Channel | None = None
+    channel: IdentityChannel | None = None
     insi_on: date | None = None
     document: str = ""
     document_until: date | None = None
@@ -475,7 +475,7 @@ class IdentityReader:
 
 _YES_NO: Final = {"Y": True, "N": False}
 _ORDERS: Final = frozenset(map(str, range(1, 100)))
-_CHANNELS: Final = {c.value: c for c in Channel}
+_CHANNELS: Final = {c.value: c for c in IdentityChannel}
 _INS_ROOTS: Final = frozenset(oid.value for oid in InsOid)
 
 
