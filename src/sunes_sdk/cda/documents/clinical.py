@@ -14,13 +14,13 @@ from typing import Annotated, ClassVar
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from ..._core.xml import escape_text
-from ...model import Actor, Code, Identifier, Model
+from ...model import Actor, Code, Identifier, Model, Organization
 from ...model._base import invalid
 from ...model.code import Text
 from ...terminology import code as terminology_code
 from .. import datatypes as dt
-from ..datatypes import LOINC, PS_ROOT, TA_ASIP, NullFlavor, Ref
-from ..header_writer import Participant, Performer, ServiceEvent
+from ..datatypes import LOINC, PS_ROOT, STRUCTURE_ROOT, TA_ASIP, NullFlavor, Ref
+from ..header_writer import Participant, Performer, ServiceEvent, role_code
 from ..pdf_body import checked_pdf
 from ..sections import (
     Draft,
@@ -560,13 +560,17 @@ _TO_DO = '<procedure classCode="PROC" moodCode="INT">' + dt.templates(
 _REQUEST_TEMPLATES = dt.templates(
     "2.16.840.1.113883.10.20.1.25", "1.3.6.1.4.1.19376.1.5.3.1.1.20.3.1", "1.2.250.1.213.1.1.3.27"
 )
-_REQUEST_CODE = dt.coded("code", "ORG-064", "Demande d'examen ou de suivi", TA_ASIP, "TA_ASIP")
+FOLLOW_UP = "ORG-064"
+"""TA_ASIP code of a request that names no examination."""
+CALL_BACK = "CS"
+"""priorityCode: the patient is to be called to fix the appointment."""
+_REQUEST_CODE = dt.coded("code", FOLLOW_UP, "Demande d'examen ou de suivi", TA_ASIP, "TA_ASIP")
 _ENCOUNTER = '<encounter classCode="ENC" moodCode="ARQ">' + dt.templates(
     "2.16.840.1.113883.10.20.1.25", "1.3.6.1.4.1.19376.1.5.3.1.4.14", "1.2.250.1.213.1.1.3.58"
 )
 _CALL_BACK_TEXT = "recontacter pour fixer le rendez-vous"
 # HL7 ActPriority "callback for scheduling"; the official example uses it though JDV_HL7_ActPriority lacks it.
-_CALL_BACK = dt.coded("priorityCode", "CS", _CALL_BACK_TEXT, "2.16.840.1.113883.5.7", "HL7:ActPriority")
+_CALL_BACK = dt.coded("priorityCode", CALL_BACK, _CALL_BACK_TEXT, "2.16.840.1.113883.5.7", "HL7:ActPriority")
 _NO_TIME = dt.null("effectiveTime", NullFlavor.UNKNOWN)
 
 
@@ -653,8 +657,17 @@ def _performer(actor: Actor) -> str:
     name = dt.person_name(person.family, person.given, person.civility or "", person.title or "")
     return (
         f'<performer typeCode="PRF"><assignedEntity>{dt.ii(PS_ROOT, person.national_id)}'
+        f"{dt.cd('code', role_code(actor))}"
         f"{dt.addresses(person.addresses)}{dt.telecoms(person.telecoms)}<assignedPerson>{name}</assignedPerson>"
-        "</assignedEntity></performer>"
+        f"{_structure(actor.organization)}</assignedEntity></performer>"
+    )
+
+
+def _structure(organization: Organization) -> str:
+    where = dt.addresses((organization.address,)) if organization.address else ""
+    return (
+        f"<representedOrganization>{dt.ii(STRUCTURE_ROOT, organization.national_id)}"
+        f"{dt.element('name', organization.name)}{dt.telecoms(organization.telecoms)}{where}</representedOrganization>"
     )
 
 

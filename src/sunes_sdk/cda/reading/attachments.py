@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from lxml import etree
 
 from ..._core.errors import ModelError
-from ..datatypes_reader import code_of, find, ii_of, path_of, value_of
+from ..datatypes_reader import code_of, find, ii_of, path_of
 from ..documents.attachments import AttachedPdf, Picture
 from ..documents.clinical import MedicalDevice
 from ..envelope import V3
-from .entries import Body, file_of, lines_of, statements
+from .entries import Body, file_of, lines_of, partial_date, statements
 from .people import identifier
 
 DEVICES = "1.2.250.1.213.1.1.2.1"
@@ -61,17 +61,11 @@ def read_medical_devices(body: Body) -> Iterator[MedicalDevice]:
                 code=coded,
                 translations=tuple(t for t in translations if t),
                 udi=identifier(udi) if udi and udi.extension else None,
-                start=partial_date(find(period, "low")),
-                end=partial_date(find(period, "high")),
+                start=partial_date(find(period, "low"), body.notes),
+                end=partial_date(find(period, "high"), body.notes),
             )
         except ModelError as e:
             body.notes.leave("a device", path_of(supply), e.message)
             continue
         body.notes.take(supply, "effectiveTime", "participant")
         yield device
-
-
-def partial_date(element: etree._Element | None) -> str | None:
-    """A day, or what is known of it, in the form of the model."""
-    text = value_of(element)[:8]
-    return "-".join(filter(None, (text[:4], text[4:6], text[6:8]))) or None

@@ -1,4 +1,4 @@
-"""LDL-SES back into `DischargeLetter`: status, reason, synthesis, treatments, results, allergies, PDF copy."""
+"""LDL-SES back into `DischargeLetter`."""
 
 from __future__ import annotations
 
@@ -9,49 +9,53 @@ from lxml import etree
 from ..._core.errors import ModelError
 from ...model import Actor
 from ..datatypes_reader import code_of, find, path_of, value_of
-from ..documents.clinical import Allergy, NoAllergy, Reaction
 from ..documents.discharge_letter import DischargeLetter, Synthesis
-from ..envelope import V3
-from .attachments import partial_date, read_medical_devices
-from .entries import XSI_TYPE, Body, code_of_statement, lines_of, related, statements
+from ..documents.treatments import Treatment
+from ..header import HeaderParticipant
+from ..header_reader import party_of
+from ..header_writer import Author
+from .attachments import read_medical_devices
+from .clinical import read_allergies, read_care_plan
+from .entries import XSI_TYPE, Body, code_of_statement, lines_of, partial_date, statements
 from .notes import Notes, not_typed
 from .people import People
 from .treatments import read_treatments
 
-_STATUS, _REASON, _SYNTHESIS = "1.2.250.1.213.1.1.2.35", "1.2.250.1.213.1.1.2.127", "1.2.250.1.213.1.1.2.163"
+REASON = "1.2.250.1.213.1.1.2.127"
+_STATUS, _SYNTHESIS = "1.2.250.1.213.1.1.2.35", "1.2.250.1.213.1.1.2.163"
 _ADMINISTERED, _DISCHARGE = "1.2.250.1.213.1.1.2.145", "1.2.250.1.213.1.1.2.146"
-_EXAMS, _ALLERGIES = "1.2.250.1.213.1.1.2.150", "1.2.250.1.213.1.1.2.137"
-_ALLERGY: Final = "1.3.6.1.4.1.19376.1.5.3.1.4.6"
+_EXAMS = "1.2.250.1.213.1.1.2.150"
 _FIELDS: Final = {
     "ORG-070": "entry_mode", "ORG-074": "exit_mode", "MED-142": "medical_summary", "MED-309": "mdro_search",
     "MED-144": "mdro_identification", "MED-143": "adverse_events", "MED-145": "transfusion",
     "MED-146": "transfusion_accidents", "MED-147": "blood_derivatives", "MED-148": "blood_derivative_events",
 }  # fmt: skip
 """Code of the observation → field of `Synthesis`."""
-_DETAILS: Final = {
-    "SEV": "severity", "33999-4": "status", "82606-5": "criticality", "66455-7": "certainty", "48767-8": "comment",
-}  # fmt: skip
 
 
 def read_discharge_letter(root: etree._Element, people: People, notes: Notes) -> DischargeLetter:
     body = Body(root, notes)
-    reason = body.text(_REASON)
+    reason = body.text(REASON)
     if reason is None:
-        raise not_typed("no reason for the stay", f"section {_REASON}")
+        raise not_typed("no reason for the stay", f"section {REASON}")
+    administered = body.section(_ADMINISTERED)
     values: dict[str, Any] = {
         "reason": reason,
-        "synthesis": _synthesis(body),
-        "discharge_treatments": _treatments(body, _DISCHARGE, needed=True),
-        "administered_treatments": _treatments(body, _ADMINISTERED),
+        "synthesis": _synthesis(body, people),
+        "discharge_treatments": read_needed_treatments(body, _DISCHARGE, "the treatments at discharge"),
+        "administered_treatments": read_treatments(body, administered)[0] if administered is not None else (),
         "exam_results": body.text(_EXAMS),
+        "care_plan": tuple(read_care_plan(body, people)),
         "treating_physician": treating_physician(people),
         "devices": tuple(read_medical_devices(body)),
         "pdf_copy": body.pdf_copy(),
     }
-    values |= _allergies(body)
+    values |= read_allergies(body)
     status = _status(body)
     if status:
         values["status"] = status
+    else:
+        notes.leave("the status of the document", f"section {_STATUS}", "it is not said, approved stands for it")
     return DischargeLetter(**values | people.shared(default_title=DischargeLetter.default_title))
 
 
@@ -59,7 +63,7 @@ def treating_physician(people: People) -> Actor | None:
     """The participant INF with the function PCP."""
     for participant in people.participants:
         function = participant.party.function
-        if participant.type_code == "INF" and function and function.code == "PCP" and not participant.start:
+        if participant.type_code == "INF" and function and function.code == "PCP" and not _timed(participant):
             try:
                 found = people.actor(participant.party)
             except ModelError:
@@ -67,6 +71,10 @@ def treating_physician(people: People) -> Actor | None:
             people.participants.remove(participant)
             return found.model_copy(update={"function": None})
     return None
+
+
+def _timed(participant: HeaderParticipant) -> bool:
+    return bool(participant.start or participant.stop)
 
 
 def _status(body: Body) -> str | None:
@@ -79,11 +87,12 @@ def _status(body: Body) -> str | None:
     return None
 
 
-def _synthesis(body: Body) -> Synthesis:
+def _synthesis(body: Body, people: People) -> Synthesis:
     section = body.section(_SYNTHESIS)
     if section is None:
         raise not_typed("no medical synthesis", f"section {_SYNTHESIS}")
     values: dict[str, Any] = {}
+    taken = []
     for observation in statements(section, "observation"):
         name = _FIELDS.get(code_of_statement(observation))
         value = find(observation, "value")
@@ -98,113 +107,41 @@ def _synthesis(body: Body) -> Synthesis:
             values[name] = value_of(value) == "true"
         else:
             values[name] = lines_of(value) or body.said(value)
-        body.notes.take(observation, "effectiveTime", "value")
+        time = find(observation, "effectiveTime")
+        if name == "mdro_search" and value_of(time) != people.header.effective_time:
+            values["mdro_search_date"] = partial_date(time, body.notes)
+        body.notes.take(observation, "effectiveTime", "value", "author")
+        taken.append(observation)
+    values["author"] = _said_by(body, people, taken)
     try:
         return Synthesis(**values)
     except ModelError as e:
         raise not_typed(f"the medical synthesis: {e.message}", e.path, e) from None
 
 
-def _treatments(body: Body, name: str, *, needed: bool = False) -> Any:
+def _said_by(body: Body, people: People, observations: list[etree._Element]) -> Actor | None:
+    """Who says all of it, when that is one professional."""
+    authors = [find(o, "author") for o in observations]
+    parties = [party_of(a, "assignedAuthor") for a in authors]
+    named = [a for a in authors if a is not None]
+    who: Author | None = None
+    try:
+        if named and all(p == parties[0] for p in parties):
+            who = people.author(parties[0])
+    except ModelError:
+        pass  # noted below
+    if isinstance(who, Actor):
+        return who
+    for author in named:
+        body.notes.leave("who says a part of the synthesis", path_of(author))
+    return None
+
+
+def read_needed_treatments(body: Body, name: str, what: str) -> tuple[Treatment, ...]:
+    """The treatments of a section that must say something. Raises CdaError `CDA_NOT_TYPED`."""
     section = body.section(name)
     treatments, says = read_treatments(body, section) if section is not None else ((), False)
-    if needed and not says:
-        # An empty tuple would say that the patient leaves without any treatment.
-        raise not_typed("the treatments at discharge are not coded", f"section {name}")
+    if not says:
+        # An empty tuple would say that the patient has no treatment at all.
+        raise not_typed(f"{what} are not coded", f"section {name}")
     return treatments
-
-
-def _allergies(body: Body) -> dict[str, Any]:
-    section = body.section(_ALLERGIES)
-    if section is None:
-        return {"allergies": None}
-    found: list[Allergy] = []
-    absent: list[etree._Element] = []
-    for concern in statements(section, "act"):
-        body.notes.take(concern, "effectiveTime")
-        for observation in related(concern, "observation"):
-            value = code_of(find(observation, "value"))
-            if value and value.code in set(NoAllergy):
-                absent.append(observation)
-                continue
-            try:
-                found.append(_allergy(body, observation))
-            except ModelError as e:
-                body.notes.leave("an allergy", path_of(observation), e.message)
-    for observation in absent[1 if not found else 0 :]:
-        body.notes.leave("an absence of allergy", path_of(observation), "the model says one, without allergies")
-    if found:
-        return {"allergies": tuple(found)}
-    if absent:
-        body.notes.take(absent[0], "effectiveTime", "value")
-        value = code_of(find(absent[0], "value"))
-        return {"allergies": (), "no_allergy": NoAllergy(value.code if value else "")}
-    body.notes.leave("the allergies", path_of(section), "they are not coded: None does not mean that there is none")
-    return {"allergies": None}
-
-
-def _allergy(body: Body, observation: etree._Element) -> Allergy:
-    kind = find(observation, "code")
-    agent = find(observation, "participant", "participantRole", "playingEntity")
-    substance = body.said(find(observation, "text"))
-    named = find(agent, "name")
-    described = body.said(find(observation, "value", "originalText"))
-    period = find(observation, "effectiveTime")
-    values: dict[str, Any] = {
-        "substance": lines_of(named) if named is not None else substance or described,
-        "substance_code": code_of(find(agent, "code")),
-        "since": partial_date(find(period, "low")),
-        "until": partial_date(find(period, "high")),
-    }
-    if described and described != values["substance"].strip():
-        values["description"] = described
-    if kind is not None and kind.get("code"):
-        values["kind"] = kind.get("code")
-    taken = _details(body, observation, values)
-    reactions = []
-    for relationship in observation.iterchildren(f"{V3}entryRelationship"):
-        if relationship.get("typeCode") == "MFST":
-            for inner in relationship.iterchildren(f"{V3}observation"):
-                try:
-                    reactions.append(_reaction(body, inner))
-                except ModelError as e:
-                    body.notes.leave("a reaction", path_of(inner), e.message)
-    allergy = Allergy(**values, reactions=tuple(reactions))
-    body.notes.take(observation, "effectiveTime", "value", "participant")
-    for inner in taken:
-        body.notes.take(inner, "effectiveTime", "value")
-    return allergy
-
-
-def _reaction(body: Body, observation: etree._Element) -> Reaction:
-    kind = find(observation, "code")
-    period = find(observation, "effectiveTime")
-    values: dict[str, Any] = {
-        "description": body.said(find(observation, "text")),
-        "code": code_of(find(observation, "value")),
-        "start": partial_date(find(period, "low")),
-        "end": partial_date(find(period, "high")),
-    }
-    if kind is not None and kind.get("code"):
-        values["kind"] = kind.get("code")
-    taken = _details(body, observation, values)
-    reaction = Reaction(**values)
-    body.notes.take(observation, "effectiveTime", "value")
-    for inner in taken:
-        body.notes.take(inner, "effectiveTime", "value")
-    return reaction
-
-
-def _details(body: Body, observation: etree._Element, values: dict[str, Any]) -> list[etree._Element]:
-    """Severity, status, criticality, certainty and comment of an observation; the statements that say them."""
-    taken = []
-    for inner in related(observation, "observation", "act"):
-        name = _DETAILS.get(code_of_statement(inner), "")
-        if name == "comment":
-            values[name] = body.said(find(inner, "text"))
-        elif name and (value := code_of(find(inner, "value"))):
-            values[name] = value.code
-        else:
-            continue
-        taken.append(inner)
-    return taken

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -154,13 +154,20 @@ def has_template(element: etree._Element, root: str) -> bool:
 def statements(section: etree._Element, *names: str) -> Iterator[etree._Element]:
     """The statements of a section's entries, of these kinds."""
     for entry in section.iterchildren(f"{V3}entry"):
-        yield from entry.iterchildren(*[V3 + n for n in names])
+        yield from _affirmed(entry, names)
 
 
 def related(statement: etree._Element, *names: str) -> Iterator[etree._Element]:
     """The statements inside another one, of these kinds."""
     for relationship in statement.iterchildren(f"{V3}entryRelationship"):
-        yield from relationship.iterchildren(*[V3 + n for n in names])
+        yield from _affirmed(relationship, names)
+
+
+def _affirmed(holder: etree._Element, names: tuple[str, ...]) -> Iterator[etree._Element]:
+    """What is said not to be (`negationInd`) has no model: nobody takes it, so `unread` lists it."""
+    for statement in holder.iterchildren(*[V3 + n for n in names]):
+        if statement.get("negationInd") not in ("true", "1"):
+            yield statement
 
 
 def code_of_statement(statement: etree._Element) -> str:
@@ -214,6 +221,31 @@ def day(element: etree._Element | None, notes: Notes) -> date | None:
     if stamp.precision > Precision.DAY:
         notes.leave("the hour of a date", path_of(element))
     return stamp.date
+
+
+def partial_date(element: etree._Element | None, notes: Notes) -> str | None:
+    """A day, or what is known of it, in the form of the model. An hour, and what cannot be read, are noted."""
+    text = value_of(element)
+    if element is None or not text:
+        return None
+    try:
+        precision = parse_ts(text).precision
+    except (ValueError, OverflowError):
+        notes.leave("a date", path_of(element), "it cannot be read")
+        return None
+    if precision > Precision.DAY:
+        notes.leave("the hour of a date", path_of(element))
+    return "-".join(filter(None, (text[:4], text[4:6], text[6:8])))
+
+
+def day_or_instant(element: etree._Element | None, notes: Notes) -> date | datetime | None:
+    """A day, or an instant when its hour is said."""
+    text = value_of(element)
+    try:
+        stamp = parse_ts(text)
+    except (ValueError, OverflowError):
+        return day(element, notes)
+    return day(element, notes) if stamp.precision <= Precision.DAY else stamp.value
 
 
 def file_of(element: etree._Element | None) -> EmbeddedFile | None:

@@ -21,7 +21,17 @@ from ...model import (
 )
 from ...model.stay import Stay
 from ..documents._base import ClinicalDocument
-from ..documents.clinical import MedicalDevice
+from ..documents.admission_letter import AdmissionLetter
+from ..documents.clinical import (
+    FOLLOW_UP,
+    Allergy,
+    Appointment,
+    CarePlanItem,
+    FollowUp,
+    MedicalDevice,
+    NoAllergy,
+    Procedure,
+)
 from ..documents.discharge_letter import DischargeLetter
 from ..documents.dosing import Quantity, QuantityRange
 from ..documents.imaging import LISTED_DOSES, ImagingAct, ImagingOrder, ImagingReport, RadiationQuantity
@@ -81,6 +91,9 @@ def normalised(model: _D, rendered: CdaDocument) -> _D:
       when the header does not name them;
     - of a treatment: a label that no code bears, a range of one value, what is beside an absent part (the period of no
       maximum, the free hours of no frequency); empty texts, and line ends other than `\\n`;
+    - of a care plan: the order between its acts, its requests and its appointments; whether an appointment without date
+      asked to be called back (it always does); the code of a request that names no examination;
+    - what is absent (`no_allergy`) beside allergies;
     - an act at the very times of the stay, but of an operative report, whose first act is the principal one.
     """
     return _Normal(model, rendered).document(model)
@@ -140,19 +153,27 @@ class _Normal:
                 own |= {"act": (*model.other_acts, None)[0], "other_acts": model.other_acts[1:]}
             return own
         if isinstance(model, DischargeLetter):
+            said_by = model.synthesis.author
             return {
                 "treating_physician": self._treating(model.treating_physician),
                 "discharge_treatments": tuple(_treatment(t) for t in model.discharge_treatments),
                 "administered_treatments": tuple(_treatment(t) for t in model.administered_treatments),
                 "exam_results": model.exam_results or None,
-                "synthesis": _filled(model.synthesis),
+                "synthesis": _filled(model.synthesis).model_copy(
+                    update={"author": self._actor(said_by, as_author=True) if said_by else None}
+                ),
+                "care_plan": self._care_plan(model.care_plan),
                 "devices": _devices(model.devices),
-                "allergies": tuple(
-                    a.model_copy(update={"description": None}) if a.description == a.substance else a
-                    for a in model.allergies
-                )
-                if model.allergies is not None
-                else None,
+                "allergies": _allergies(model.allergies) if model.allergies is not None else None,
+                "no_allergy": model.no_allergy if model.allergies == () else NoAllergy.NONE_KNOWN,
+            }
+        if isinstance(model, AdmissionLetter):
+            return {
+                "treating_physician": self._treating(model.treating_physician),
+                "referrer": self._actor(model.referrer, with_function=True) if model.referrer else None,
+                "treatments": tuple(_treatment(t) for t in model.treatments),
+                "allergies": _allergies(model.allergies),
+                "no_allergy": NoAllergy.NONE_KNOWN if model.allergies else model.no_allergy,
             }
         if isinstance(model, MedicationPrescription):
             start = _second(model.valid_from)
@@ -174,6 +195,20 @@ class _Normal:
         if isinstance(model, ImagingReport):
             return self._imaging(model, shared)
         return {}
+
+    def _care_plan(self, items: tuple[CarePlanItem, ...]) -> tuple[CarePlanItem, ...]:
+        """Acts, requests and appointments, in this order."""
+        found: list[CarePlanItem] = [i for i in items if isinstance(i, Procedure)]
+        for item in items:
+            if isinstance(item, FollowUp):
+                unnamed = item.code is not None and item.code.code == FOLLOW_UP
+                found.append(item.model_copy(update={"code": None}) if unnamed else item)
+        for item in items:
+            if isinstance(item, Appointment):
+                at = _second(item.at) if isinstance(item.at, datetime) else item.at
+                changes = {"at": at, "call_back": item.call_back or at is None}
+                found.append(item.model_copy(update=changes | {"practitioner": self._treating(item.practitioner)}))
+        return tuple(found)
 
     def _laboratory(self, model: LaboratoryReport, shared: dict[str, Any]) -> dict[str, Any]:
         biologist = self._actor(model.biologist) if model.biologist else None
@@ -436,6 +471,12 @@ def _dose(quantity: RadiationQuantity) -> RadiationQuantity:
 
 def _devices(devices: tuple[MedicalDevice, ...]) -> tuple[MedicalDevice, ...]:
     return tuple(d.model_copy(update={"udi": _identifier(d.udi) if d.udi else None}) for d in devices)
+
+
+def _allergies(allergies: tuple[Allergy, ...]) -> tuple[Allergy, ...]:
+    return tuple(
+        a.model_copy(update={"description": None}) if a.description == a.substance else a for a in allergies
+    )  # fmt: skip
 
 
 def _filled(model: _M) -> _M:

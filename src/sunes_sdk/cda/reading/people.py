@@ -273,13 +273,14 @@ class People:
     def service_event(self, value: HeaderServiceEvent) -> ServiceEvent:
         qualifiers = value.qualifiers or (None,) * len(value.translations)
         performer = value.performer
+        status: Any = value.lab_status
         return ServiceEvent(
             ids=value.ids,
             code=value.code,
             translations=tuple(
                 Translation(code=c, qualifier=q) for c, q in zip(value.translations, qualifiers, strict=True)
             ),
-            lab_status=value.lab_status,
+            lab_status=status,
             class_code=value.class_code,
             start=instant_or_none(value.start, "serviceEvent/effectiveTime/low"),
             stop=instant_or_none(value.stop, "serviceEvent/effectiveTime/high"),

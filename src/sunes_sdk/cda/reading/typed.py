@@ -11,6 +11,7 @@ from ..._core.errors import CdaError, ModelError
 from ..._core.findings import Report
 from ..documents._base import ClinicalDocument
 from ..header import CdaHeader
+from .admission_letter import read_admission_letter
 from .discharge_letter import read_discharge_letter
 from .imaging import read_imaging_report
 from .laboratory import read_laboratory_report
@@ -23,6 +24,7 @@ Reader = Callable[[etree._Element, People, Notes], ClinicalDocument]
 
 _READERS: Final[dict[str, Reader]] = {
     "1.2.250.1.213.1.1.1.29": read_discharge_letter,
+    "1.2.250.1.213.1.1.1.21": read_admission_letter,
     "1.2.250.1.213.1.1.1.39": read_prescription,
     "1.2.250.1.213.1.1.1.55": read_laboratory_report,
     "1.2.250.1.213.1.1.1.45": read_imaging_report,
