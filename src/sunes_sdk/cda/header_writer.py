@@ -31,6 +31,7 @@ from ..model import (
     Telecom,
 )
 from ..model._base import invalid
+from ..model.code import Oid
 from ..terminology import code as terminology_code
 from ..terminology import lookup
 from . import datatypes as dt
@@ -135,7 +136,7 @@ class Participant(Model):
     actor: Actor
     low: AwareDatetime | None = None
     high: AwareDatetime | None = None
-    template_id: str = ""
+    template_id: Oid | Literal[""] = ""
     class_code: Literal["PROV", "AGNT"] = "PROV"
 
     @model_validator(mode="after")
@@ -165,7 +166,7 @@ class Authenticator(Model):
 
     actor: Actor
     time: AwareDatetime
-    template_id: str = ""
+    template_id: Oid | Literal[""] = ""
 
 
 class Order(Model):

@@ -191,7 +191,7 @@ class ImagingAct(Model):
     1..1: Study Instance UID; performed_at 1..1, ended_at 0..1; performer 0..1: the author when not given; description
     0..1: *technique*, the act's label when not given; parameters 0..1: *autres paramètres* (device …); products 0..*:
     contrast media; complications 0..1; exposure 0..1; series 0..*: object catalogue.
-    Raises ModelError (`IMG_ACT_CODE`, `IMG_TIMES`, `TERMINOLOGY`).
+    Raises ModelError (`IMG_ACT_CODE`, `IMG_TIMES`, `CDA_UNIT`, `TERMINOLOGY`).
     """
 
     masked: ClassVar[frozenset[str]] = frozenset({"description", "parameters", "complications"})
@@ -230,6 +230,14 @@ class ImagingAct(Model):
         if value is not None and value.system != CCAM:
             raise invalid("IMG_CCAM", "this code is not of CCAM", rule=_VOLET, hint=f"system {CCAM}")
         return value
+
+    @field_validator("products")
+    @classmethod
+    def _no_activity(cls, products: tuple[AdministeredProduct, ...]) -> tuple[AdministeredProduct, ...]:
+        if any(p.dose and p.dose.unit in _ACTIVITIES for p in products):
+            raise invalid("CDA_UNIT", "an activity is the dose of a radiopharmaceutical", rule=_VOLET,
+                          hint="give the product in exposure.radiopharmaceuticals")  # fmt: skip
+        return products
 
     @model_validator(mode="after")
     def _coherent(self) -> ImagingAct:
