@@ -21,6 +21,7 @@ from sunes_sdk.model import (
     Address,
     Code,
     Device,
+    Environment,
     Guardian,
     Identifier,
     Patient,
@@ -36,8 +37,10 @@ PHONE = Telecom(value="tel:+33144534551", use="MC")
 DAY = timedelta(days=1)
 
 
-def issuer(seed: int = 1) -> Issuer:
-    return Issuer(oid_root=samples.DOCUMENT_ROOT, ids=SeededIds(seed), clock=FixedClock(samples.WRITTEN))
+def issuer(seed: int = 1, environment: Environment = Environment.FAKE) -> Issuer:
+    return Issuer(
+        oid_root=samples.DOCUMENT_ROOT, ids=SeededIds(seed), clock=FixedClock(samples.WRITTEN), environment=environment
+    )  # fmt: skip
 
 
 def device() -> Device:

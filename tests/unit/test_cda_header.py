@@ -41,6 +41,7 @@ from sunes_sdk.model import (
     Address,
     Code,
     Device,
+    Environment,
     Guardian,
     Identifier,
     Ins,
@@ -92,7 +93,9 @@ MAKERS: dict[str, Callable[..., Any]] = {"letter": letter, "report": report}
 
 
 def rendered(kind: str, name: str) -> CdaDocument:
-    document: CdaDocument = MAKERS[kind](**VARIANTS[name]).render(issuer())
+    real = name in ("NIA", "NIR")
+    by = issuer(environment=Environment.PRODUCTION if real else Environment.FAKE)
+    document: CdaDocument = MAKERS[kind](**VARIANTS[name]).render(by)
     return document
 
 
