@@ -149,6 +149,20 @@ def test_a_first_given_name_that_nobody_gave_is_chosen_by_a_human() -> None:
     assert identity.traits.first_given_name == "MARIE ROSE"
 
 
+@pytest.mark.parametrize(
+    ("local", "listed", "first"),
+    [("Zoé", "ZOE", "ZOE"), ("Zoé", "ZOE ANNE", "ZOE"), ("Anne-Zoé", "ANNE ZOE LEA", "ANNE ZOE"),
+     ("Anne Zoé", "ANNE-ZOE", "ANNE-ZOE"), ("Cœur", "COEUR LEA", "COEUR")],
+)  # fmt: skip
+def test_a_first_given_name_is_recorded_as_the_list_spells_it(local: str, listed: str, first: str) -> None:
+    """Bases write accents, INSi never does: no human has to choose for that."""
+    here = Identity(traits=traits(birth_given_names=local, first_given_name=local))
+    found = replace(FOUND, given_names=listed, first_given_name=None)
+    proposal = proposed(here, found)
+    assert (proposal.can_be_accepted, proposal.needs_first_given_name, proposal.differences) == (True, False, ())
+    assert proposal.accept(decision(), current=here).traits.first_given_name == first
+
+
 def test_only_what_was_shown_can_be_accepted_and_somebody_answers() -> None:
     with pytest.raises(InsError, match="INS_DECISION"):
         proposed().accept(decision("INS_DIFF_SEX"), current=PROV)

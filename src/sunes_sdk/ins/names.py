@@ -28,6 +28,7 @@ _ACCENTS = "\u0300", "\u036f"
 """First and last of the block of combining diacritical marks."""
 _OUTER = " \t\r\n\u00a0\u202f\u2009"
 _WORD_BREAK = re.compile(r"[\s'’‘ʼ‐‑‒–—−-]+")
+_WORD = re.compile(r"[^\s'’‘ʼ‐‑‒–—−-]+")
 _SOURCE = "SEL-MP-043 §2, §3.4.1 (as reported)"
 
 
@@ -141,6 +142,15 @@ def coherent(first: str, listed: str) -> bool:
     (EXI ID 10): `JEAN`, `JEAN-CHRISTOPHE` for `JEAN CHRISTOPHE PIERRE`, but not `CHRISTOPHE`."""
     words, all_words = comparable(first).split(), comparable(listed).split()
     return bool(words) and all_words[: len(words)] == words
+
+
+def start_of(listed: str, first: str) -> str | None:
+    """The start of the list that a first given name is, spelled as the list is: `ZOE` of `ZOE ANNE` for `Zoé`; None
+    when it is not its start."""
+    if not coherent(first, listed):
+        return None
+    words = list(_WORD.finditer(listed))
+    return listed[words[0].start() : words[len(comparable(first).split()) - 1].end()]
 
 
 _NAME_RULES = {

@@ -15,6 +15,7 @@ from .._core.errors import InsError
 from ..model import DocumentKind as DocumentKind  # under the name it had here
 from ..model import Evidence as Evidence
 from ..model import Identity, IdentityAttribute, Ins, Traits
+from .names import start_of
 from .traits import compare_traits
 
 _BLOCKING = frozenset({IdentityAttribute.DOUTEUSE, IdentityAttribute.FICTIVE})
@@ -47,12 +48,15 @@ class FoundIdentity:
         """The strict traits to record: INSi's, and the local ones where INSi said nothing.
 
         first_given_name: where the user cuts the list of given names, needed when INSi gave no first given name and the
-        local one does not start the list. Raises ModelError (`INS_FIRST_GIVEN_NAME` …).
+        local one does not start the list; when it does, it is taken as the list spells it.
+        Raises ModelError (`INS_FIRST_GIVEN_NAME` …).
         """
+        listed = self.given_names or self.first_given_name or local.birth_given_names
+        same_start = start_of(listed, local.first_given_name) or local.first_given_name
         values: dict[str, Any] = {
             "birth_name": self.birth_name or local.birth_name,
-            "birth_given_names": self.given_names or self.first_given_name or local.birth_given_names,
-            "first_given_name": first_given_name or self.first_given_name or local.first_given_name,
+            "birth_given_names": listed,
+            "first_given_name": first_given_name or self.first_given_name or same_start,
             "birth_date": self.birth_date or local.birth_date,
             "sex": self.sex or local.sex,
             "birth_place": self.birth_place or local.birth_place,
