@@ -331,7 +331,7 @@ def _files(view: View) -> Iterator[Problem]:
 
 
 _NEVER_NULL = (
-    ("encompassingEncounter", ("code", "id")),
+    ("encompassingEncounter", ("code", "id", "dischargeDispositionCode")),
     ("assignedAuthor", ("code",)),
     ("associatedEntity", ("code", "id")),
     ("relatedEntity", ("code",)),
@@ -341,8 +341,8 @@ _NEVER_NULL = (
 
 @rule(
     "CDA_S10",
-    "no nullFlavor on the code and id of the encounter and of participants, on the code of an author or of someone "
-    "related, on a translation, on the id of the structure of who is responsible for the encounter",
+    "no nullFlavor on the codes and id of the encounter, on the code, id and time bounds of participants, on the code "
+    "of an author or of someone related, on a translation, on the id of the structure responsible for the encounter",
     hint="write the value, or leave the element out where the model allows it",
     fr="Une donnée obligatoire de l'en-tête est déclarée inconnue.",
     source="CI-SIS Structuration minimale",
@@ -353,8 +353,8 @@ def _null(view: View) -> Iterator[Problem]:
             for child in element.iterchildren(*(V3 + name for name in names)):
                 if child.get("nullFlavor") is not None and _in_header(child):
                     yield child, "a nullFlavor is not allowed here"
-    for participant in view.children("participant"):
-        for bound in participant.iterfind(f"{V3}time/{V3}high"):
+    for participant in (*view.children("participant"), *view.all("encounterParticipant")):
+        for bound in participant.iterfind(f"{V3}time/*"):
             if bound.get("nullFlavor") is not None:
                 yield bound, "a nullFlavor is not allowed here"
     for responsible in view.all("responsibleParty"):
