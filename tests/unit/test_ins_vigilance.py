@@ -323,6 +323,20 @@ def test_bounds_are_said() -> None:
     assert search.crowded == 2  # two names' letters of the fourth record
 
 
+def test_a_record_that_changed_is_found_as_it_is_now() -> None:
+    index = MemoryIndex(3)  # two keys for names of this record, one more for its number
+    search = DuplicateSearch(index)
+    search.add(record("A"))
+    search.replace(record("A"), record("A", QUALIFIED))
+    assert [c.reason for c in search.find(record("B", QUALIFIED))] == [Reason.DUPLICATE_CERTAIN]
+    search.replace(record("A", QUALIFIED), record("A", Identity(traits=STRANGER)))
+    assert search.find(record("B", QUALIFIED)) == ()
+    assert search.bearers([made.ins()], besides="B") == ()
+    index.remove("none", "A")
+    with pytest.raises(InsError, match="INS_INDEX_FULL"):  # what was removed made room, no more
+        search.add(record("B"))
+
+
 def test_bearers_of_a_number() -> None:
     search = DuplicateSearch(MemoryIndex())
     for other in (record("A", QUALIFIED), record("B", former=[made.ins()]), record("C")):

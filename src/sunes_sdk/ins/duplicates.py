@@ -113,6 +113,8 @@ class RecordIndex(Protocol):
 
     def get(self, key: str) -> Iterable[LocalRecord]: ...
 
+    def remove(self, key: str, record_id: str) -> None: ...
+
 
 class MemoryIndex:
     """A dictionary with a bound. Raises InsError `INS_INDEX_FULL` beyond max_entries (a record has two to five)."""
@@ -130,6 +132,13 @@ class MemoryIndex:
 
     def get(self, key: str) -> Iterable[LocalRecord]:
         return self._found.get(key, ())
+
+    def remove(self, key: str, record_id: str) -> None:
+        kept = [record for record in self._found.get(key, ()) if record.record_id != record_id]
+        self._left += len(self._found.get(key, ())) - len(kept)
+        self._found[key] = kept
+        if not kept:
+            del self._found[key]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +198,12 @@ class DuplicateSearch:
     def add(self, record: LocalRecord) -> None:
         for key in record.search_keys():
             self._index.put(key, record)
+
+    def replace(self, before: LocalRecord, after: LocalRecord) -> None:
+        """A record whose identity changed, under its new keys only."""
+        for key in before.search_keys():
+            self._index.remove(key, before.record_id)
+        self.add(after)
 
     def find(self, record: LocalRecord) -> tuple[Candidate, ...]:
         """Candidates for one record, among those that were added: before creating it, or when its traits change."""
