@@ -58,19 +58,34 @@ def letter(**changes: object) -> CdaDocument:
 # --- TD0.2 ------------------------------------------------------------------------------------------------------------
 
 
+def borne(ins: Ins) -> Identity:
+    return Identity(traits=samples.traits(), status=IdentityStatus.QUALIFIEE, ins=ins)
+
+
 def test_existence_of_an_open_closed_and_unknown_dmp(client: DmpClient, dmp: FakeDmp) -> None:
-    ins = samples.ins()
-    assert client.existence(ins).is_open
-    dmp.close_dmp(ins)
-    closed = client.existence(ins)
+    assert client.existence(borne(samples.ins())).is_open
+    dmp.close_dmp(samples.ins())
+    closed = client.existence(borne(samples.ins()))
     assert (closed.found, closed.is_open) == (True, False)
-    other = client.existence(Ins(matricule="207058575627097", oid=InsOid.NIR_TEST))
+    other = client.existence(borne(Ins.of("207058575627097", InsOid.NIR_TEST)))
     assert (other.found, other.is_open) == (False, False)
+
+
+@pytest.mark.parametrize("status", [s for s in IdentityStatus if s is not IdentityStatus.QUALIFIEE])
+def test_the_dmp_is_not_asked_about_an_unqualified_identity(
+    client: DmpClient, dmp: FakeDmp, status: IdentityStatus
+) -> None:
+    ins = samples.ins() if status is IdentityStatus.RECUPEREE else None
+    identity = Identity(traits=samples.traits(), status=status, ins=ins)
+    for ask in (lambda: client.existence(identity), lambda: client.find("1.2.3", identity)):
+        with pytest.raises(InsError, match="INS_NOT_QUALIFIED"):
+            ask()
+    assert dmp.requests == []
 
 
 def test_existence_refuses_an_identity_of_another_environment(client: DmpClient, dmp: FakeDmp) -> None:
     with pytest.raises(InsError) as caught:
-        client.existence(Ins(matricule="279035121518989", oid=InsOid.NIR))
+        client.existence(borne(Ins.of("279035121518989", InsOid.NIR)))
     assert caught.value.code == "ENVIRONMENT_IDENTITY"
     assert dmp.requests == []
 
@@ -358,7 +373,7 @@ def test_an_unknown_structure_is_a_matter_of_rights(pki: TestPki) -> None:
         with DmpClient(samples.settings(dmp=fake.settings()), actor=ACTOR) as client:
             receipt = client.submit(letter())
             with pytest.raises(SoapFault):
-                client.existence(samples.ins())
+                client.existence(samples.patient().identity)
     assert (receipt.outcome, receipt.reason) == (Outcome.REJECTED, ReasonClass.AUTH)
 
 
@@ -420,6 +435,6 @@ def test_replace_wants_a_version_of_the_same_document(client: DmpClient) -> None
 
 def test_find_gives_the_entry_uuid_or_none(client: DmpClient, dmp: FakeDmp) -> None:
     document = letter()
-    assert client.find(document.unique_id, samples.ins()) is None
+    assert client.find(document.unique_id, samples.patient().identity) is None
     client.submit(document)
-    assert client.find(document.unique_id, samples.ins()) == dmp.documents[0].entry_uuid
+    assert client.find(document.unique_id, samples.patient().identity) == dmp.documents[0].entry_uuid

@@ -806,7 +806,7 @@ def test_a_replacement_that_names_another_document(scene: Scene) -> None:
 def test_search(scene: Scene, mutation: Mutation, code: str, text: str) -> None:
     scene.wire.body = mutation
     with pytest.raises(DmpError) as caught:
-        scene.client.find("1.2.3", samples.ins())
+        scene.client.find("1.2.3", samples.patient().identity)
     assert caught.value.remote_code == code
     assert text in scene.dmp.requests[-1].text
 
@@ -814,16 +814,17 @@ def test_search(scene: Scene, mutation: Mutation, code: str, text: str) -> None:
 def test_a_search_framed_as_soap_1_1(scene: Scene) -> None:
     scene.wire.content_type = lambda _: "text/xml"
     with pytest.raises(SoapFault):
-        scene.client.find("1.2.3", samples.ins())
+        scene.client.find("1.2.3", samples.patient().identity)
     assert "application/soap+xml" in scene.dmp.requests[-1].text
 
 
 def test_a_search_finds_documents_of_its_patient_only(scene: Scene) -> None:
     document = samples.discharge_letter().render(samples.issuer())
     scene.client.submit(document)
-    other = Ins(matricule="207058575627097", oid=InsOid.NIR_TEST)  # type: ignore[arg-type]  # a text, as a caller writes it: pydantic makes the Matricule
+    mine = samples.patient().identity
+    other = mine.model_copy(update={"ins": Ins.of("207058575627097", InsOid.NIR_TEST)})
     assert scene.client.find(document.unique_id, other) is None
-    assert scene.client.find(document.unique_id, samples.ins())
+    assert scene.client.find(document.unique_id, mine) == scene.client.find(document.unique_id, document)
 
 
 # --- TD0.2 ------------------------------------------------------------------------------------------------------------
@@ -847,7 +848,7 @@ def test_a_search_finds_documents_of_its_patient_only(scene: Scene) -> None:
 def test_existence(scene: Scene, mutation: Mutation, text: str) -> None:
     scene.wire.body = mutation
     with pytest.raises(SoapFault):
-        scene.client.existence(samples.ins())
+        scene.client.existence(samples.patient().identity)
     assert text in scene.dmp.requests[-1].text
 
 

@@ -144,7 +144,7 @@ class _Demo:
             progress.advance(step)
 
             step = progress.add_task("DMP open (TD0.2)", total=1)
-            existence = dmp.existence(patient.ins) if patient.ins else None
+            existence = dmp.existence(patient.identity)
             progress.advance(step)
 
             documents = self._build(progress, patient, stay)

@@ -14,7 +14,6 @@ from .._core.clock import Clock, SystemClock
 from .._core.errors import (
     CdaError,
     DmpError,
-    InsError,
     MetadataError,
     OutcomeUnknown,
     SoapFault,
@@ -30,11 +29,12 @@ from ..model import (
     Destination,
     Dmp,
     Document,
-    IdentityStatus,
+    Identity,
     Ins,
     Outcome,
     Prepared,
     Receipt,
+    Target,
 )
 from ..security import vihf
 from ..security.keys import CertificateUsage, Pkcs12Signer, check_certificate, check_dates
@@ -106,12 +106,13 @@ class DmpClient:
 
     # --- TD0.2 ----------------------------------------------------------------------------------------------------
 
-    def existence(self, ins: Ins) -> Existence:
+    def existence(self, of: Identity) -> Existence:
         """TD0.2: does this patient's DMP exist, and is it open?
 
-        Raises ConfigurationError `ENVIRONMENT_IDENTITY`, CertificateError, SoapFault, DmpError, TransportError.
+        Raises InsError (`INS_NOT_QUALIFIED`, `ENVIRONMENT_IDENTITY`), CertificateError, SoapFault, DmpError,
+        TransportError.
         """
-        self._settings.check_identity(ins)
+        ins = self._ins(of)
         now = self._now()
         request = td02.body(
             ins,
@@ -165,7 +166,7 @@ class DmpClient:
     def prepare(self, document: Document, destination: Destination) -> Prepared:
         """Freeze a delivery: the document's bytes, the signed set, its metadata, every identifier and time. No I/O.
 
-        Raises InsError `INS_NOT_QUALIFIED`; ConfigurationError (`ENVIRONMENT_IDENTITY`); CertificateError;
+        Raises InsError (`INS_NOT_QUALIFIED`, `ENVIRONMENT_IDENTITY`); CertificateError;
         MetadataError (`DMP_PATIENT_MISMATCH`, `DMP_AUTHOR_VIHF`, `DMP_NOT_CDA`, `XDS_*`); CdaError when the document's
         own check finds an error.
         """
@@ -174,8 +175,7 @@ class DmpClient:
     def _prepare(self, document: Document, destination: Destination, visibility: tuple[Code, ...]) -> Prepared:
         now = self._now()
         cda = _cda(document)
-        ins = _qualified(cda)
-        self._settings.check_identity(ins)
+        ins = self._ins(cda)
         check_author(self._author, self._user)
         _check_document(cda)
         entry = xds.project(cda, visibility=visibility)
@@ -319,18 +319,20 @@ class DmpClient:
             return self._receipt(prepared, Outcome.ACCEPTED, entry_uuid=found)
         return self._receipt(prepared, Outcome.ABSENT, retry=RetryAdvice.safe())
 
-    def find(self, unique_id: str, ins: Ins) -> str | None:
-        """DMP_3.1b: the entryUUID of a document by its uniqueId, None when the DMP does not hold it.
+    def find(self, unique_id: str, of: Identity | Document) -> str | None:
+        """DMP_3.1b: the entryUUID of a document by its uniqueId, None when this patient's DMP does not hold it.
 
-        Raises ConfigurationError `ENVIRONMENT_IDENTITY`, SoapFault, DmpError, TransportError.
+        Raises InsError (`INS_NOT_QUALIFIED`, `ENVIRONMENT_IDENTITY`), SoapFault, DmpError, TransportError.
         """
-        self._settings.check_identity(ins)
-        found = self._find(unique_id, self._user, ins.cx)
+        found = self._find(unique_id, self._user, self._ins(of).cx)
         if isinstance(found, Refusal):
             raise _dmp_error(found)
         return found or None
 
     # --- parts ----------------------------------------------------------------------------------------------------
+
+    def _ins(self, of: Identity | Document) -> Ins:
+        return of.for_transmission(Target.DMP, self._settings.environment, test_people=self._settings.test_people)
 
     def _find(self, unique_id: str, user: VihfUser, ins_cx: str, *, before_sending: bool = False) -> str | Refusal:
         """entryUUID, empty when absent, or the refusal of the query. When several are answered the last is taken
@@ -415,18 +417,6 @@ def _cda(document: Document) -> CdaDocument:
             rule="metadata are projected from the CDA header", hint="render a document, or read one with cda.read",
         )  # fmt: skip
     return document
-
-
-def _qualified(document: CdaDocument) -> Ins:
-    if document.ins_status is not IdentityStatus.QUALIFIEE or document.ins is None:
-        raise InsError(
-            f"the identity is {document.ins_status.value}, a document goes to the DMP with a qualified INS only",
-            code="INS_NOT_QUALIFIED", path="document.ins_status", rule="RNIV, EXI SI 07: INS qualifiée",
-            hint="qualify the identity (INSi, then a high-trust identity document), then render the document again",
-            hint_fr="Identité non qualifiée : le document ne peut pas être versé au DMP. "
-                    "Vérifiez l'identité et interrogez l'INSi.",
-        )  # fmt: skip
-    return document.ins
 
 
 def _check_document(document: CdaDocument) -> None:
