@@ -1,4 +1,4 @@
-"""Both *lettres de liaison* read back as their models: what they say comes back, what they do not say is not made up."""
+"""Both *lettres de liaison* read back: what they say comes back, what they do not say is not made up."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from ..sections import Draft
 from ._base import ClinicalDocument
 from .coded import in_set
 
+LANGUAGE = re.compile(r"^[a-z]{2}-[A-Z]{2}$")
 MediaType = Literal["application/pdf", "text/plain", "text/rtf", "image/jpeg", "image/tiff"]
 
 
@@ -44,7 +45,7 @@ class UnstructuredDocument(ClinicalDocument):
     document_type: Annotated[Text, in_set("JDV_J07")]
     body: bytes
     media_type: MediaType = "application/pdf"
-    language: str | None = Field(default=None, pattern=r"^[a-z]{2}-[A-Z]{2}$")
+    language: str | None = Field(default=None, pattern=LANGUAGE.pattern)
     act: Code | None = None
     performer: Actor | None = None
     performed_at: AwareDatetime | None = None

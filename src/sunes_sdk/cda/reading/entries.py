@@ -163,6 +163,12 @@ def related(statement: etree._Element, *names: str) -> Iterator[etree._Element]:
         yield from _affirmed(relationship, names)
 
 
+def components(organizer: etree._Element, *names: str) -> Iterator[etree._Element]:
+    """The statements of an organizer, of these kinds."""
+    for component in organizer.iterchildren(f"{V3}component"):
+        yield from _affirmed(component, names)
+
+
 def _affirmed(holder: etree._Element, names: tuple[str, ...]) -> Iterator[etree._Element]:
     """What is said not to be (`negationInd`) has no model: nobody takes it, so `unread` lists it."""
     for statement in holder.iterchildren(*[V3 + n for n in names]):

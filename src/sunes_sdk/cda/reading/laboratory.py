@@ -37,6 +37,7 @@ from .entries import (
     XSI_TYPE,
     Body,
     code_of_statement,
+    components,
     decimal,
     has_template,
     lines_of,
@@ -374,13 +375,12 @@ class _Report:
         values: dict[str, Any] = {"status": (status.get("code") or "") if status is not None else "completed"}
         values["performer"], values["validations"] = self._said_by(organizer)
         items: list[Any] = []
-        for component in organizer.iterchildren(f"{V3}component"):
-            for inner in component.iterchildren(f"{V3}act", f"{V3}observation", f"{V3}organizer"):
-                if inner.tag == f"{V3}act":
-                    self._comment(inner, values)
-                else:
-                    read = self._result if inner.tag == f"{V3}observation" else self._organizer
-                    items += self._try(read, inner, "a result")
+        for inner in components(organizer, "act", "observation", "organizer"):
+            if inner.tag == f"{V3}act":
+                self._comment(inner, values)
+            else:
+                read = self._result if inner.tag == f"{V3}observation" else self._organizer
+                items += self._try(read, inner, "a result")
         if organizer.get("classCode") == "CLUSTER":
             found: Battery | Isolate = self._isolate(organizer, values, items)
         else:

@@ -188,6 +188,10 @@ class _Normal:
                 "discharge": self._rendered.header.title == DISCHARGE_PRESCRIPTION,
                 "barcode_media_type": model.barcode_media_type if model.barcode else "image/png",
                 "comment": model.comment or None,
+                "vital_signs": tuple(
+                    s.model_copy(update={"at": _second(s.at)}) if isinstance(s.at, datetime) else s
+                    for s in model.vital_signs
+                ),
                 "epu": model.epu or None,
             }
         if isinstance(model, LaboratoryReport):

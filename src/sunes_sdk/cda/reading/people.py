@@ -337,6 +337,8 @@ class People:
         header = self.header
         if self.events:  # the principal act is the document's own
             del self.events[0]
+        if header.language != "fr-FR":
+            self.notes.leave("the language", "languageCode", "the model is of a French document", "CDA_UNREAD_HEADER")
         author = self.principal_author
         encounter = header.encounter
         values: dict[str, Any] = {

@@ -13,6 +13,7 @@ from .entries import Body, file_of, statements
 from .notes import Notes, not_typed
 from .people import People, instant, instant_or_none
 from .treatments import read_devices, read_prescribed
+from .vital_signs import read_pregnancy, read_vital_signs
 
 _BARCODE, _MEDICINES, _DEVICES = "1.2.250.1.213.1.1.2.223", "1.2.250.1.213.1.1.2.171", "1.2.250.1.213.1.1.2.222"
 COMMENT = "1.2.250.1.213.1.1.2.73"
@@ -33,6 +34,8 @@ def read_prescription(root: etree._Element, people: People, notes: Notes) -> Med
         "version": next((t.extension for t in header.template_ids if t.root == _TEMPLATE.root), ""),
         "discharge": header.title == DISCHARGE_PRESCRIPTION,
         "comment": body.text(COMMENT),
+        "vital_signs": tuple(read_vital_signs(body)),
+        "pregnancy": read_pregnancy(body, header.effective_time),
         "pdf_copy": body.pdf_copy(),
     }
     if principal.start == header.effective_time:

@@ -6,8 +6,8 @@ from typing import Any
 
 from lxml import etree
 
-from ..datatypes_reader import find
-from ..documents.unstructured import OperativeReport, UnstructuredDocument
+from ..datatypes_reader import find, path_of
+from ..documents.unstructured import LANGUAGE, OperativeReport, UnstructuredDocument
 from ..header import HeaderServiceEvent
 from .body import EmbeddedFile
 from .notes import Notes, not_typed
@@ -31,6 +31,7 @@ def read_file_document(root: etree._Element, people: People, notes: Notes) -> Un
     values: dict[str, Any] = {
         "body": EmbeddedFile(text).data,
         "media_type": text.get("mediaType") or "",
+        "language": _language(find(root, "component", "nonXMLBody", "languageCode"), notes),
         "document_type": header.code.code,
         "act": principal.code,
         "performer": people.performer(principal),
@@ -44,3 +45,11 @@ def read_file_document(root: etree._Element, people: People, notes: Notes) -> Un
 
 def _is_code_alone(event: HeaderServiceEvent) -> bool:
     return event == HeaderServiceEvent(code=event.code) and event.code is not None
+
+
+def _language(element: etree._Element | None, notes: Notes) -> str | None:
+    code = element.get("code") if element is not None else None
+    if element is None or not code or LANGUAGE.fullmatch(code):
+        return code or None
+    notes.leave("the language of the file", path_of(element), "it is no language with its country")
+    return None
