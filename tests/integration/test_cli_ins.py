@@ -76,6 +76,7 @@ def test_every_consistency_vector(vectors: Path, tmp_path: Path) -> None:
 def test_check_for_people() -> None:
     good = sunes("check", PAT)
     assert (good.exit_code, good.stdout, good.stderr) == (0, "valid\n", "")
+    assert sunes("check", "2", "79", "03", "51", "215", "189", "89").stdout == "valid\n"
     bad = sunes("check", "2 79 03 51 215 189 88")
     assert bad.exit_code == 1
     assert bad.stdout.startswith("invalid\n  error INS_KEY_MISMATCH at matricule: ")

@@ -48,20 +48,22 @@ class Encoding(StrEnum):
 _T = TypeVar("_T")
 
 
-def _or_exit(act: Callable[[], _T], code: int = UNUSABLE) -> _T:
+def _or_exit(act: Callable[[], _T], *, refused: int = UNUSABLE) -> _T:
+    """What `act` gives, or the end of the command; refused: exit code of a rule of the INS that forbids it."""
     try:
         return act()
     except SunesError as e:
         typer.echo(str(e), err=True)
         if e.hint_fr:
             typer.echo(e.hint_fr, err=True)
-        raise typer.Exit(code) from None
+        raise typer.Exit(refused if isinstance(e, InsError) else UNUSABLE) from None
 
 
 @app.command()
 def check(
     matricule: Annotated[
-        str, typer.Argument(metavar="MATRICULE", help="15 characters; - reads them from standard input.")
+        list[str],
+        typer.Argument(metavar="MATRICULE", help="15 characters, blanks allowed; - reads them from standard input."),
     ],
     oid: Annotated[str | None, typer.Option(help="OID that came with it.")] = None,
     traits: Annotated[
@@ -73,7 +75,7 @@ def check(
 
     Exit code: 0 valid, warnings included; 1 invalid; 2 a file that cannot be read.
     """
-    text = sys.stdin.readline(1000).strip() if matricule == "-" else matricule
+    text = sys.stdin.readline(1000).strip() if matricule == ["-"] else " ".join(matricule)
     report = check_matricule(text, oid=oid)
     if traits is not None:
         report += disagreements(_or_exit(lambda: _traits_in(traits)), text)
@@ -171,7 +173,9 @@ def encode(
     if kind not in (".svg", ".png"):
         raise typer.BadParameter("name a .svg or .png file", param_hint="--out")
     person = _or_exit(lambda: Identity(**_object_in(identity)))
-    symbol = _or_exit(lambda: datamatrix_image.draw(person, environment, test_people=PUBLISHED_TEST_PEOPLE), FOUND)
+    symbol = _or_exit(
+        lambda: datamatrix_image.draw(person, environment, test_people=PUBLISHED_TEST_PEOPLE), refused=FOUND
+    )
     try:
         out.write_bytes(symbol.png() if kind == ".png" else symbol.svg().encode())
     except OSError as e:

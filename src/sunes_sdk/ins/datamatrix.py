@@ -100,7 +100,7 @@ class ScannedIdentity:
         """Whether INSi's answer bears the INS that the symbol claims. The traits are compared by `compare_traits`.
 
         `INS_DM_FORMER_INS` (warning): the printed INS is a former one of this person, or the NIA that became their
-            NIR; `INS_DM_OTHER_INS` (error): neither, the label may be another person's.
+        NIR; `INS_DM_OTHER_INS` (error): neither, the label may be another person's.
         """
         if found.ins == self.claimed:
             return Report()
