@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from sunes_sdk._core.clock import SystemClock
+from sunes_sdk._core.clock import FixedClock, SystemClock
 from sunes_sdk.errors import SoapFault
-from sunes_sdk.insi.codec import ACTION, Caller, Query, encode_search, fault_error
+from sunes_sdk.insi.codec import Caller, Query, encode_search, fault_error
 from sunes_sdk.settings import TlsSettings
 from sunes_sdk.testing import samples as made
-from sunes_sdk.testing.fake_insi import IDAM, FakeInsi
+from sunes_sdk.testing.fake_insi import IDAM, PATH, REFUSALS, FakeInsi
 from sunes_sdk.testing.pki import STRUCTURE, TestPki
 from sunes_sdk.transport import HttpsTransport, soap
 
-QUERY = Query(birth_name="ADRUN", given_name="ZOE", sex="F", birth_date="1975-12-31")
+TRAITS_ACTION = "urn:ServiceIdentiteCertifiee:1.0.0:rechercherInsAvecTraitsIdentite"
+VITALE_ACTION = "urn:ServiceIdentiteCertifiee:1.0.0:rechercherInsAvecCarteVitale"
+QUERY = Query(birth_name="ADRUN", given_name="ZOE", sex="F", birth_date="1975-12-31", birth_place="63220")
 CALLER = Caller(emitter=STRUCTURE, idam=IDAM, software=made.software())
 IDS = tuple(f"00000000-0000-4000-8000-00000000000{n}" for n in range(3))
+NOW = SystemClock().now()
+
+Change = Callable[[bytes], bytes]
 
 
-def request(at: datetime | None = None) -> bytes:
-    return encode_search(
-        QUERY, CALLER, message_id=IDS[0], bam_id=IDS[1], lps_id=IDS[2], at=at or SystemClock().now()
-    )  # fmt: skip
+def request(query: Query = QUERY, caller: Caller = CALLER) -> bytes:
+    return encode_search(query, caller, message_id=IDS[0], bam_id=IDS[1], lps_id=IDS[2], at=NOW)
+
+
+def vitale_request() -> bytes:
+    """The same envelope with the Body of WS_INS1, as the contract has it."""
+    number = "<v:NumIdentifiant>2751263220749</v:NumIdentifiant><v:Cle>74</v:Cle>"
+    body = (
+        f'<v:RECVITALE xmlns:v="http://www.cnamts.fr/INSiRecVit"><v:MatriculeIndividu>{number}</v:MatriculeIndividu>'
+        f"<v:MatriculeOD>{number}</v:MatriculeOD><v:NomNaissance>ADRUN</v:NomNaissance>"
+        "<v:DateNaissance>1975-12-31</v:DateNaissance><v:RangNaissance>1</v:RangNaissance></v:RECVITALE>"
+    ).encode()
+    changed = re.sub(rb"<ins:RECSANSVITALE.*</ins:RECSANSVITALE>", body, request())
+    return changed.replace(TRAITS_ACTION.encode(), VITALE_ACTION.encode())
 
 
 @pytest.fixture
@@ -34,23 +51,46 @@ def fake(pki: TestPki) -> Iterator[FakeInsi]:
         yield service
 
 
-def send(fake: FakeInsi, tls: TlsSettings, body: bytes, content_type: str = soap.content_type(ACTION)) -> str:
-    """`ok`, or the code of the refusal."""
+def send(
+    fake: FakeInsi,
+    tls: TlsSettings,
+    body: bytes,
+    action: str = TRAITS_ACTION,
+    *,
+    content_type: str = "",
+    path: str = PATH,
+) -> SoapFault | None:
+    """The Fault, None when the request passed."""
+    headers = {"Content-Type": content_type or soap.content_type(action)}
     transport = HttpsTransport(tls)
     try:
-        soap.read_answer(transport.post(fake.url, body, {"Content-Type": content_type}))
+        soap.read_answer(transport.post(fake.server.url + path, body, headers))
     except SoapFault as fault:
-        return fault_error(fault, request_id="").remote_code
+        return fault
     finally:
         transport.close()
-    return "ok"
+    return None
 
 
-def test_the_request_as_it_is_passes(fake: FakeInsi, pki: TestPki) -> None:
-    assert send(fake, pki.insi_tls, request()) == "ok"
+def code_of(fault: SoapFault | None) -> str:
+    return fault_error(fault, request_id="").remote_code if fault is not None else "ok"
 
 
-def replace(old: str, new: str, count: int = 1) -> Callable[[bytes], bytes]:
+def assert_refused(fake: FakeInsi, fault: SoapFault | None, code: str, detail: str = "") -> None:
+    assert fault is not None
+    assert code_of(fault) == code
+    assert fault.soap_code == "Sender"
+    assert fault.remote_message.startswith(REFUSALS[code])
+    assert detail in fault.remote_message
+    assert fake.refusals == [f"{code}: {fault.remote_message}"]
+    assert fake.calls[-1].code == code
+    assert fake.calls[-1].refusal == fault.remote_message
+    assert "ADRUN" not in repr(fake.calls)
+    with pytest.raises(AssertionError, match=code):
+        fake.assert_no_refusal()
+
+
+def replace(old: str, new: str, count: int = 1) -> Change:
     def change(body: bytes) -> bytes:
         assert old.encode() in body, "the mutation changes nothing"
         return body.replace(old.encode(), new.encode(), count)
@@ -58,104 +98,328 @@ def replace(old: str, new: str, count: int = 1) -> Callable[[bytes], bytes]:
     return change
 
 
-def swap_headers(body: bytes) -> bytes:
-    start, end = body.index(b"<ctxlps:ContexteLPS"), body.index(b"</ctxlps:ContexteLPS>") + 21
-    block = body[start:end]
-    rest = body[:start] + body[end:]
-    return rest.replace(b"<soap:Header>", b"<soap:Header>" + block)
+def move_first(name: str) -> Change:
+    """The Header block of this name put before the others."""
+
+    def change(body: bytes) -> bytes:
+        block = re.search(rf"<{name}\b.*</{name}>".encode(), body)
+        assert block
+        rest = body[: block.start()] + body[block.end() :]
+        return rest.replace(b"<soap:Header>", b"<soap:Header>" + block.group())
+
+    return change
 
 
-MUTATIONS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "SOAP 1.1": (replace(soap.SOAP12, soap.SOAP11), "fake_soap_version"),
-    "header order": (swap_headers, "fake_header"),
-    "no MessageID": (replace(f"<wsa:MessageID>{IDS[0]}</wsa:MessageID>", ""), "fake_header"),
-    "security block": (
-        replace("</soap:Header>", f'<w:Security xmlns:w="{soap.WSSE}"/></soap:Header>'), "fake_security",
+# What was changed -> how, code of the refusal, words of the detail that say what was wrong.
+MUTATIONS: dict[str, tuple[Change, str, str]] = {
+    "cut": (lambda body: body[:-20], "fake_xml", "XML_MALFORMED"),
+    "a DOCTYPE": (replace("<soap:Envelope", "<!DOCTYPE x><soap:Envelope"), "fake_xml", "XML_DTD"),
+    "too big": (replace("<soap:Body>", "<!--" + "x" * 100_000 + "--><soap:Body>"), "fake_xml", "XML_TOO_BIG"),
+    "SOAP 1.1": (replace(soap.SOAP12, soap.SOAP11), "fake_soap_version", "schemas.xmlsoap.org"),
+    "no Header": (lambda b: re.sub(b"<soap:Header>.*</soap:Header>", b"", b), "fake_header", "no Header"),
+    "no MessageID": (replace(f"<wsa:MessageID>{IDS[0]}</wsa:MessageID>", ""), "fake_header", "found ContexteBAM"),
+    "two Actions": (
+        replace(f"<wsa:Action>{TRAITS_ACTION}</wsa:Action>", f"<wsa:Action>{TRAITS_ACTION}</wsa:Action>" * 2),
+        "fake_header", "Action, Action",
     ),
-    "BAM version": (replace('Version="01_02"', 'Version="01_01"'), "fake_version"),
-    "LPS version": (replace('Version="01_00"', 'Version="1.00.00"'), "fake_version"),
-    "BAM nature": (replace("CTXBAM", "CTXLPS"), "fake_nature"),
-    "no COUVERTURE": (replace("<ctxbam:COUVERTURE/>", ""), "fake_context"),
-    "full COUVERTURE": (replace("<ctxbam:COUVERTURE/>", "<ctxbam:COUVERTURE>x</ctxbam:COUVERTURE>"), "fake_couverture"),
-    "no IDAM": (replace(f'<ctxlps:IDAM R="4">{IDAM}</ctxlps:IDAM>', ""), "fake_context"),
-    "IDAM kind": (replace('R="4"', 'R="1"'), "fake_idam_kind"),
-    "IDAM value": (replace(IDAM, "OTHER"), "desir_550"),
-    "emitter": (replace(f"<ctxbam:Emetteur>{STRUCTURE}", "<ctxbam:Emetteur>899900063480"), "fake_emitter"),
-    "action": (replace(f"<wsa:Action>{ACTION}", f"<wsa:Action>{ACTION}Response"), "fake_action"),
-    "message id": (replace(IDS[0], "not-a-uuid"), "fake_message_id"),
-    "context id": (replace(IDS[1], "1"), "fake_context_id"),
-    "same context ids": (replace(IDS[2], IDS[1]), "fake_context_id"),
-    "time without Z": (replace("Z</ctxbam:Temps>", "+00:00</ctxbam:Temps>"), "fake_time"),
-    "no instance": (replace(f"<ctxlps:Instance>{made.software().instance}", "<ctxlps:Instance>"), "fake_instance"),
-    "two given names": (replace("</ins:Prenom>", "</ins:Prenom><ins:Prenom>LEA</ins:Prenom>"), "fake_prenom"),
-    "no given name": (replace("<ins:Prenom>ZOE</ins:Prenom>", ""), "fake_prenom"),
-    "lower case": (replace("ADRUN", "Adrun"), "fake_lexical"),
-    "accent": (replace("ADRUN", "ÉDRUN"), "fake_lexical"),
-    "first hyphen": (replace("ADRUN", "-ADRUN"), "fake_lexical"),
-    "two blanks": (replace("ADRUN", "AD  RUN"), "fake_lexical"),
-    "given name with two hyphens": (replace("ZOE", "ZO--E"), "fake_lexical"),
-    "given name ends with apostrophe": (replace("ZOE", "ZOE'"), "fake_lexical"),
-    "empty sex": (replace("<ins:Sexe>F", "<ins:Sexe>"), "insi_24"),
-    "French date": (replace("1975-12-31", "31/12/1975"), "fake_date"),
-    "postal place": (
-        replace("</ins:DateNaissance>", "</ins:DateNaissance><ins:LieuNaissance>631</ins:LieuNaissance>"),
-        "fake_place",
+    "a block of ours": (replace("</soap:Header>", '<x xmlns="urn:x"/></soap:Header>'), "fake_header", ", x"),
+    "header order": (move_first("ctxlps:ContexteLPS"), "fake_header_order", "found ContexteLPS, ContexteBAM"),
+    "MessageID first": (move_first("wsa:MessageID"), "fake_header_order", "found MessageID, ContexteBAM"),
+    "security block": (
+        replace("</soap:Header>", f'<w:Security xmlns:w="{soap.WSSE}"/></soap:Header>'), "fake_security", "",
+    ),
+    "BAM version": (replace('Version="01_02"', 'Version="01_01"'), "fake_bam_version", "found 01_01"),
+    "no BAM version": (replace(' Version="01_02"', ""), "fake_bam_version", "found None"),
+    "LPS version": (replace('Version="01_00"', 'Version="1.00.00"'), "fake_lps_version", "found 1.00.00"),
+    "BAM nature": (replace("CTXBAM", "CTXLPS"), "fake_nature", "found CTXLPS in ContexteBAM"),
+    "no COUVERTURE": (replace("<ctxbam:COUVERTURE/>", ""), "fake_context", "found Id, Temps, Emetteur in ContexteBAM"),
+    "context order": (
+        lambda b: re.sub(rb"(<ctxlps:Id>.*</ctxlps:Id>)(<ctxlps:Temps>.*</ctxlps:Temps>)", rb"\2\1", b),
+        "fake_context", "found Temps, Id, Emetteur, LPS in ContexteLPS",
+    ),
+    "text in COUVERTURE": (
+        replace("<ctxbam:COUVERTURE/>", "<ctxbam:COUVERTURE>x</ctxbam:COUVERTURE>"), "fake_couverture", "found text",
+    ),
+    "a card without a card": (
+        replace("<ctxbam:COUVERTURE/>", "<ctxbam:COUVERTURE><ctxbam:ASSURE/></ctxbam:COUVERTURE>"),
+        "fake_couverture", "found ASSURE",
+    ),
+    "BAM emitter": (
+        replace(f"<ctxbam:Emetteur>{STRUCTURE}", "<ctxbam:Emetteur>899900063480"),
+        "fake_emitter", f"found 899900063480 in ContexteBAM, expected {STRUCTURE}",
+    ),
+    "LPS emitter": (
+        replace(f"<ctxlps:Emetteur>{STRUCTURE}", "<ctxlps:Emetteur>"), "fake_emitter", "in ContexteLPS",
+    ),
+    "context id": (replace(IDS[1], "1"), "fake_context_id_form", "in ContexteBAM"),
+    "same context ids": (replace(IDS[2], IDS[1]), "fake_context_id", "in ContexteLPS"),
+    "time without Z": (replace("Z</ctxbam:Temps>", "+00:00</ctxbam:Temps>"), "fake_time", "in ContexteBAM"),
+    "no such day": (
+        lambda b: re.sub(rb"<ctxbam:Temps>.{10}", b"<ctxbam:Temps>2026-02-30", b), "fake_time", "2026-02-30",
+    ),
+    "no IDAM": (replace(f'<ctxlps:IDAM R="4">{IDAM}</ctxlps:IDAM>', ""), "fake_lps", "found Version, Instance, Nom"),
+    "no instance": (
+        replace(f"<ctxlps:Instance>{made.software().instance}", "<ctxlps:Instance>"), "fake_lps", "Instance is empty",
+    ),
+    "no version": (
+        replace(f"<ctxlps:Version>{made.software().version}", "<ctxlps:Version> "), "fake_lps", "Version is empty",
+    ),
+    "IDAM kind": (replace('R="4"', 'R="1"'), "fake_idam_kind", "found 1"),
+    "no IDAM kind": (replace(' R="4"', ""), "fake_idam_kind", "found None"),
+    "IDAM value": (replace(IDAM, "OTHER"), "desir_550", "found OTHER"),
+    "action": (
+        replace(f"<wsa:Action>{TRAITS_ACTION}", f"<wsa:Action>{TRAITS_ACTION}Response"),
+        "fake_action", "Response",
+    ),
+    "action of another operation": (
+        replace(f"<wsa:Action>{TRAITS_ACTION}", f"<wsa:Action>{VITALE_ACTION}"), "fake_action", "CarteVitale",
+    ),
+    "message id": (replace(IDS[0], "not-a-uuid"), "fake_message_id_form", "found not-a-uuid"),
+    "urn:uuid message id": (replace(IDS[0], f"urn:uuid:{IDS[0]}"), "fake_message_id_form", "found urn:uuid:"),
+    "another operation": (replace("RECSANSVITALE", "VERIFIER", 2), "fake_body", "found VERIFIER"),
+    "an empty Body": (lambda b: re.sub(b"<soap:Body>.*</soap:Body>", b"<soap:Body/>", b), "fake_body", "found 0"),
+    "two searches": (
+        lambda b: re.sub(b"<soap:Body>(.*)</soap:Body>", rb"<soap:Body>\1\1</soap:Body>", b), "fake_body", "found 2",
+    ),
+    "another namespace": (replace("INSiRecSans", "INSiRecVit"), "fake_namespace", "INSiRecSans"),
+    "a trait without namespace": (
+        replace("<ins:Sexe>F</ins:Sexe>", "<Sexe>F</Sexe>"), "fake_namespace", "INSiRecSans",
+    ),
+    "two given names": (
+        replace("</ins:Prenom>", "</ins:Prenom><ins:Prenom>LEA</ins:Prenom>"), "fake_prenom", "found 2",
+    ),
+    "no given name": (replace("<ins:Prenom>ZOE</ins:Prenom>", ""), "fake_prenom", "found 0"),
+    "empty given name": (replace("ZOE", ""), "fake_trait_missing", "Prenom is empty"),
+    "no birth name": (
+        replace("<ins:NomNaissance>ADRUN</ins:NomNaissance>", ""), "fake_trait_missing", "missing NomNaissance",
+    ),
+    "no date": (
+        replace("<ins:DateNaissance>1975-12-31</ins:DateNaissance>", ""), "fake_trait_missing", "DateNaissance",
     ),
     "trait order": (
         replace("<ins:Sexe>F</ins:Sexe><ins:DateNaissance>1975-12-31</ins:DateNaissance>",
-                "<ins:DateNaissance>1975-12-31</ins:DateNaissance><ins:Sexe>F</ins:Sexe>"), "fake_body",
+                "<ins:DateNaissance>1975-12-31</ins:DateNaissance><ins:Sexe>F</ins:Sexe>"),
+        "fake_trait_order", "Prenom, DateNaissance, Sexe",
     ),
-    "another operation": (replace("RECSANSVITALE", "RECVITALE", 2), "fake_body"),
-    "another namespace": (replace("INSiRecSans", "INSiRecVit"), "fake_body"),
-    "a DOCTYPE": (replace("<soap:Envelope", "<!DOCTYPE x><soap:Envelope"), "fake_xml"),
-    "cut": (lambda body: body[:-20], "fake_xml"),
+    "two birth names": (
+        replace("</ins:NomNaissance>", "</ins:NomNaissance><ins:NomNaissance>ADRUN</ins:NomNaissance>"),
+        "fake_trait_order", "NomNaissance, NomNaissance",
+    ),
+    "lower case": (replace("ADRUN", "Adrun"), "fake_name_charset", "in NomNaissance"),
+    "accent": (replace("ZOE", "ZOÉ"), "fake_name_charset", "in Prenom"),
+    "ligature": (replace("ADRUN", "ÆDRUN"), "fake_name_charset", "in NomNaissance"),
+    "cedilla": (replace("ZOE", "ÇOE"), "fake_name_charset", "in Prenom"),
+    "typographic apostrophe": (replace("ADRUN", "D’RUN"), "fake_name_charset", "in NomNaissance"),
+    "digit": (replace("ADRUN", "ADRUN2"), "fake_name_charset", "in NomNaissance"),
+    "Cyrillic": (replace("ADRUN", "АDRUN"), "fake_name_charset", "in NomNaissance"),
+    "first hyphen": (replace("ADRUN", "-ADRUN"), "fake_name_start", "in NomNaissance"),
+    "first space": (replace("ZOE", " ZOE"), "fake_name_start", "in Prenom"),
+    "two spaces": (replace("ADRUN", "AD  RUN"), "fake_name_doubled", "in NomNaissance"),
+    "two apostrophes": (replace("ADRUN", "AD''RUN"), "fake_name_doubled", "in NomNaissance"),
+    "apostrophe and space": (replace("ZOE", "ZO' E"), "fake_name_doubled", "in Prenom"),
+    "given name with two hyphens": (replace("ZOE", "ZO--E"), "fake_name_doubled", "in Prenom"),
+    "given name ends with hyphen": (replace("ZOE", "ZOE-"), "fake_name_end", "in Prenom"),
+    "given name ends with apostrophe": (replace("ZOE", "ZOE'"), "fake_name_end", "in Prenom"),
+    "empty sex": (replace("<ins:Sexe>F", "<ins:Sexe>"), "insi_24", ""),
+    "sex of a local identity": (replace("<ins:Sexe>F", "<ins:Sexe>I"), "insi_24", ""),
+    "sex in full": (replace("<ins:Sexe>F", "<ins:Sexe>UN"), "insi_24", ""),
+    "French date": (replace("1975-12-31", "31/12/1975"), "fake_date", ""),
+    "HL7 date": (replace("1975-12-31", "19751231"), "fake_date", ""),
+    "short place": (replace("<ins:LieuNaissance>63220", "<ins:LieuNaissance>631"), "fake_place", ""),
+    "empty place": (replace("<ins:LieuNaissance>63220", "<ins:LieuNaissance>"), "fake_place", ""),
+    "town": (replace("<ins:LieuNaissance>63220", "<ins:LieuNaissance>PARIS"), "fake_place", ""),
 }  # fmt: skip
+
+VITALE_MUTATIONS: dict[str, tuple[Change, str, str]] = {
+    "15 characters": (replace("2751263220749<", "275126322074974<"), "fake_matricule", "in MatriculeIndividu"),
+    "no key": (replace("<v:Cle>74</v:Cle>", "", 2), "fake_matricule", "in MatriculeIndividu"),
+    "insured with letters": (
+        replace("<v:MatriculeOD><v:NumIdentifiant>2", "<v:MatriculeOD><v:NumIdentifiant>X"),
+        "fake_matricule", "in MatriculeOD",
+    ),
+    "no number": (
+        lambda b: re.sub(b"<v:MatriculeIndividu>.*</v:MatriculeOD>", b"", b), "fake_trait_missing", "no matricule",
+    ),
+    "a sex": (replace("</v:RECVITALE>", "<v:Sexe>F</v:Sexe></v:RECVITALE>"), "fake_trait_order", "RangNaissance, Sexe"),
+    "date": (replace("1975-12-31", "751231"), "fake_date", ""),
+    "half a card": (
+        replace("<ctxbam:COUVERTURE/>", "<ctxbam:COUVERTURE><ctxbam:ASSURE/></ctxbam:COUVERTURE>"),
+        "fake_couverture", "found ASSURE",
+    ),
+}  # fmt: skip
+
+CONTENT_TYPES = [
+    ("text/xml; charset=utf-8", "fake_content_type", "found text/xml"),
+    ("application/soap+xml; charset=utf-8", "fake_http_action", ""),
+    (soap.content_type(VITALE_ACTION), "fake_http_action", ""),
+]
+
+
+@pytest.mark.parametrize("place", ["63220", "99109", "99999", "2A004", None])
+def test_the_request_as_it_is_passes(fake: FakeInsi, pki: TestPki, place: str | None) -> None:
+    query = Query(birth_name="ADRUN", given_name="ZOE", sex="F", birth_date="1975-12-31", birth_place=place)
+    assert send(fake, pki.insi_tls, request(query)) is None
+    fake.assert_no_refusal()
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("D'ARTAGNAN DE L'HERAULT", "PIERRE-ALAIN"), ("'T HOOFT", "ANNE MARIE"), ("A--B", "A"), ("X-", "O'NEIL")],
+)
+def test_names_that_the_rules_allow_pass(fake: FakeInsi, pki: TestPki, name: str, given: str) -> None:
+    query = Query(birth_name=name, given_name=given, sex="M", birth_date="2001-06-17")
+    assert send(fake, pki.insi_tls, request(query)) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        replace(IDS[0], f"uuid:{IDS[0]}"),
+        replace("Z</ctxbam:Temps>", "1Z</ctxbam:Temps>"),  # the official sample has four digits
+        replace(' Nature="CTXBAM"', ""),
+        lambda b: re.sub(rb"(<wsa:MessageID>.*</wsa:Action>)(<ctxlps:Cont.*</ctxlps:ContexteLPS>)", rb"\2\1", b),
+    ],
+    ids=["uuid: prefix", "four digits", "no Nature", "ContexteLPS second"],
+)
+def test_what_published_clients_do_passes(fake: FakeInsi, pki: TestPki, change: Change) -> None:
+    body = change(request())
+    if b"ContexteLPS><wsa:" in body:  # the order of the tested clients: Action, then MessageID
+        body = re.sub(rb"(<wsa:MessageID>.*</wsa:MessageID>)(<wsa:Action>.*</wsa:Action>)", rb"\2\1", body)
+    assert send(fake, pki.insi_tls, body) is None
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_mutated_request_is_refused(fake: FakeInsi, pki: TestPki, name: str) -> None:
-    change, code = MUTATIONS[name]
-    assert send(fake, pki.insi_tls, change(request())) == code
-    assert len(fake.refusals) == 1
-    assert fake.refusals[0]
-    assert [c.code for c in fake.calls] == [code]
+    change, code, detail = MUTATIONS[name]
+    fault = send(fake, pki.insi_tls, change(request()))
+    assert_refused(fake, fault, code, detail)
+    # A refused request has told INSi about the person all the same, if only it could be read.
+    assert bool(fake.calls[-1].message_id) == (name not in ("cut", "a DOCTYPE", "too big", "no Header", "no MessageID"))
 
 
-@pytest.mark.parametrize("minutes", [-6, 6])
-def test_clock_skew_is_refused(fake: FakeInsi, pki: TestPki, minutes: int) -> None:
-    assert send(fake, pki.insi_tls, request(datetime.now(UTC) + timedelta(minutes=minutes))) == "fake_time"
+@pytest.mark.parametrize("name", VITALE_MUTATIONS)
+def test_a_mutated_request_of_a_card_is_refused(fake: FakeInsi, pki: TestPki, name: str) -> None:
+    change, code, detail = VITALE_MUTATIONS[name]
+    fault = send(fake, pki.insi_tls, change(vitale_request()), VITALE_ACTION)
+    assert_refused(fake, fault, code, detail)
+
+
+@pytest.mark.parametrize(
+    "cover",
+    ["", "<c:GrandRegime/><c:Organisme/><c:CodeCentre/><c:ASSURE><c:Id/></c:ASSURE><c:BENEFICIAIRE/>"],
+    ids=["empty", "full"],
+)
+def test_the_request_of_a_card_passes(fake: FakeInsi, pki: TestPki, cover: str) -> None:
+    block = f'<c:COUVERTURE xmlns:c="urn:siram:bam:ctxbam">{cover}</c:COUVERTURE>'
+    body = replace("<ctxbam:COUVERTURE/>", block)(vitale_request())
+    assert send(fake, pki.insi_tls, body, VITALE_ACTION) is None
+    assert [(c.operation, c.code) for c in fake.calls] == [("RECVITALE", "00")]
+
+
+@pytest.mark.parametrize(("content_type", "code", "detail"), CONTENT_TYPES)
+def test_the_content_type_is_checked(fake: FakeInsi, pki: TestPki, content_type: str, code: str, detail: str) -> None:
+    assert_refused(fake, send(fake, pki.insi_tls, request(), content_type=content_type), code, detail)
+
+
+def test_the_path_is_checked(fake: FakeInsi, pki: TestPki) -> None:
+    assert_refused(fake, send(fake, pki.insi_tls, request(), path="/lps/"), "fake_path", "found /lps/")
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(-6, "+360 s"), (6, "-360 s")])
+def test_clock_skew_is_refused(pki: TestPki, minutes: int, said: str) -> None:
+    with FakeInsi(pki, clock=FixedClock(NOW + timedelta(minutes=minutes))) as fake:
+        assert_refused(fake, send(fake, pki.insi_tls, request()), "fake_skew", said)
+
+
+def test_four_minutes_of_skew_pass(pki: TestPki) -> None:
+    with FakeInsi(pki, clock=FixedClock(NOW + timedelta(minutes=4))) as fake:
+        assert send(fake, pki.insi_tls, request()) is None
 
 
 def test_a_message_id_is_not_used_twice(fake: FakeInsi, pki: TestPki) -> None:
     body = request()
-    assert send(fake, pki.insi_tls, body) == "ok"
-    again = body.replace(IDS[1].encode(), str(uuid.uuid4()).encode()).replace(
-        IDS[2].encode(), str(uuid.uuid4()).encode()
-    )
-    assert send(fake, pki.insi_tls, again) == "fake_message_id"
+    assert send(fake, pki.insi_tls, body) is None
+    for used in IDS[1:]:
+        body = body.replace(used.encode(), str(uuid.uuid4()).encode())
+    assert_refused(fake, send(fake, pki.insi_tls, body), "fake_message_id", f"found {IDS[0]} again")
+
+
+def test_a_context_id_is_not_used_twice(fake: FakeInsi, pki: TestPki) -> None:
+    assert send(fake, pki.insi_tls, request()) is None
+    body = request().replace(IDS[0].encode(), str(uuid.uuid4()).encode())
+    assert_refused(fake, send(fake, pki.insi_tls, body), "fake_context_id", "in ContexteBAM")
 
 
 def test_the_instance_is_constant(fake: FakeInsi, pki: TestPki) -> None:
-    assert send(fake, pki.insi_tls, request()) == "ok"
-    other = encode_search(
-        QUERY, Caller(emitter=STRUCTURE, idam=IDAM, software=made.software(instance="another")),
-        message_id=str(uuid.uuid4()), bam_id=str(uuid.uuid4()), lps_id=str(uuid.uuid4()), at=SystemClock().now(),
-    )  # fmt: skip
-    assert send(fake, pki.insi_tls, other) == "fake_instance"
+    assert send(fake, pki.insi_tls, request()) is None
+    body = request(caller=Caller(emitter=STRUCTURE, idam=IDAM, software=made.software(instance="another")))
+    for used in IDS:
+        body = body.replace(used.encode(), str(uuid.uuid4()).encode())
+    assert_refused(fake, send(fake, pki.insi_tls, body), "fake_instance", "found another")
 
 
-def test_the_name_of_the_certificate_is_checked(fake: FakeInsi, pki: TestPki) -> None:
-    assert send(fake, pki.tls, request()) == "desir_560"
+@pytest.mark.parametrize("name", ["org-auth-cli.test", "insi-auto", "INSI_AUTO", "INSI-AUTO ", "INSI-MANUEL"])
+def test_the_name_of_the_certificate_is_checked(fake: FakeInsi, pki: TestPki, name: str) -> None:
+    tls = pki.client_named(name).tls(pki.ca_file)
+    assert_refused(fake, send(fake, tls, request()), "desir_560", f"found {name}")
 
 
-@pytest.mark.parametrize(
-    ("content_type", "code"),
-    [("text/xml; charset=utf-8", "fake_content_type"), ("application/soap+xml; charset=utf-8", "fake_action")],
-)
-def test_the_content_type_is_checked(fake: FakeInsi, pki: TestPki, content_type: str, code: str) -> None:
-    assert send(fake, pki.insi_tls, request(), content_type) == code
+def test_a_manual_certificate_passes(fake: FakeInsi, pki: TestPki) -> None:
+    assert send(fake, pki.client_named("INSI-MANU").tls(pki.ca_file), request()) is None
+
+
+OFFICIAL = "dmp/gie/WS_INS2_rechercherInsAvecTraitsIdentite_requete.xml"
+SUBJECT = '<saml2:NameID NameQualifier="CPS">899900063480</saml2:NameID>'
+ASSERTION_MUTATIONS: dict[str, tuple[Change, str]] = {
+    "no Security": (lambda b: re.sub(b"<oas:Security>.*</oas:Security>", b"", b, flags=re.S), "fake_no_security"),
+    "no assertion": (
+        lambda b: re.sub(b"<saml2:Assertion.*</saml2:Assertion>", b"", b, flags=re.S), "fake_assertion",
+    ),
+    "SAML 1": (replace('Version="2.0"', 'Version="1.1"'), "fake_assertion"),
+    "no subject": (replace(SUBJECT, ""), "fake_assertion"),
+    "another subject": (replace(SUBJECT, SUBJECT.replace("8999", "8998")), "fake_emitter"),
+    "no billing identifier": (replace("identifiantFacturation", "autre"), "fake_billing"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def by_assertion(pki: TestPki) -> Iterator[FakeInsi]:
+    """A fake at the time, and with the IDAM, of the official sample, which authenticates by an assertion."""
+    clock = FixedClock(SystemClock().now().replace(year=2021, month=6, day=16, hour=9, minute=40))
+    with FakeInsi(pki, clock=clock, idam="NumAutorisation", assertion=True) as service:
+        yield service
+
+
+@pytest.mark.samples
+def test_the_official_request_passes(by_assertion: FakeInsi, pki: TestPki, samples: Path) -> None:
+    assert send(by_assertion, pki.tls, (samples / OFFICIAL).read_bytes()) is None
+    assert [c.code for c in by_assertion.calls] == ["00"]
+
+
+@pytest.mark.samples
+@pytest.mark.parametrize("name", ASSERTION_MUTATIONS)
+def test_the_official_request_mutated_is_refused(
+    by_assertion: FakeInsi, pki: TestPki, samples: Path, name: str
+) -> None:
+    change, code = ASSERTION_MUTATIONS[name]
+    fault = send(by_assertion, pki.tls, change((samples / OFFICIAL).read_bytes()))
+    assert_refused(by_assertion, fault, code)
+
+
+@pytest.mark.samples
+def test_the_official_request_is_not_one_by_certificate(pki: TestPki, samples: Path) -> None:
+    with FakeInsi(pki) as fake:
+        assert_refused(fake, send(fake, pki.insi_tls, (samples / OFFICIAL).read_bytes()), "fake_security")
+
+
+def test_every_refusal_is_tested() -> None:
+    """One reason, one code, one line in REFUSALS, and a request above that meets it."""
+    tables = {code for table in (MUTATIONS, VITALE_MUTATIONS) for _, code, _ in table.values()}
+    tables |= {code for _, code in ASSERTION_MUTATIONS.values()} | {code for _, code, _ in CONTENT_TYPES}
+    alone = {"fake_path", "fake_skew", "fake_message_id", "fake_instance", "desir_560"}
+    assert tables | alone == set(REFUSALS)
 
 
 def test_an_unknown_fault_name_is_refused(fake: FakeInsi) -> None:
-    with pytest.raises(ValueError, match="unknown"):
+    with pytest.raises(ValueError, match="unknown fault insi_999: one of insi_102"):
         fake.fail_next("insi_999")

@@ -1,190 +1,109 @@
-"""A fake téléservice INSi (WS_INS2, software certificate): the published test people, real sockets, real checks.
+"""A fake téléservice INSi: the published test people, real sockets, real checks.
 
-It refuses what the real service refuses, and what its contract forbids, and says why in the Fault and in `.refusals`.
-Codes that were seen in the real service are used where known (`desir_550`, `desir_560`, `insi_24`, `insi_102`); the
-others start with `fake_`, since the service's own list is not public.
+It refuses what the real service refuses, and what its contract forbids, and says why in the Fault and in `.refusals`
+(`insi_rules.REFUSALS` lists all reasons). It answers searches by traits (WS_INS2) and by the data of a Vitale card
+(WS_INS1). What the contract does not have is not made up: nothing in an answer tells that somebody has died.
 """
 
 from __future__ import annotations
 
-import random
-import re
 import threading
-import uuid
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self, cast
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-from lxml import etree
-
-from .._core.clock import Clock, SystemClock
-from .._core.errors import XmlSecurityError
-from .._core.xml import escape_attribute, escape_text, parse
-from ..insi.codec import ACTION, BAM, BAM_VERSION, IDAM_KIND, LPS, LPS_VERSION, RESULT, SEARCH, SIRAM
-from ..model import Ins, InsOid, Matricule, Sex, Traits, expected_key
+from .._core.clock import Clock, SystemClock, sleep
+from .._core.text import fold_ascii
+from ..model import Identity, Ins, InsOid, Traits
 from ..settings import InsiSettings
-from ..transport.soap import SOAP12, WSA, WSSE
+from . import insi_answers
+from .insi_answers import FAULTS, AnswerShape
+from .insi_people import PUBLISHED, SCENARIOS, TEST_PEOPLE, FakePerson, generated_people, with_other_sex
+from .insi_rules import BY_VITALE, IDAM, MAX_SKEW, PATH, REFUSALS, Asked, Contract, Operation, Refused, glance
+from .insi_rules import read_envelope as _read_envelope
 from .pki import TestPki
-from .server import Answer, FakeHttpServer, Request
+from .server import Answer, FakeHttpServer, Fault, Request
 
-IDAM = "DEMO-IDAM-0001"
-PATH = "/lps"
-MAX_SKEW = timedelta(minutes=5)
-_NAME = re.compile(r"[A-Z'](?:[A-Z]|[ '](?![ '])|-)*", re.ASCII)
-_GIVEN = re.compile(r"[A-Z'](?:[A-Z]|[ '](?![ '])|-(?!-))*(?<![-'])", re.ASCII)
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_COG = re.compile(r"[0-9][0-9AB][0-9]{3}", re.ASCII)
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3,4}Z", re.ASCII)
-# Both orders are published: the official sample's, and that of the CNDA-tested clients.
-_HEADER_ORDERS: Final = (
-    (f"{{{BAM}}}ContexteBAM", f"{{{WSA}}}MessageID", f"{{{WSA}}}Action", f"{{{LPS}}}ContexteLPS"),
-    (f"{{{BAM}}}ContexteBAM", f"{{{LPS}}}ContexteLPS", f"{{{WSA}}}Action", f"{{{WSA}}}MessageID"),
-)
-_TRAIT_ORDER: Final = ("NomNaissance", "Prenom", "Sexe", "DateNaissance", "LieuNaissance")
+__all__ = [
+    "FAULTS",
+    "IDAM",
+    "MAX_SKEW",
+    "PATH",
+    "PUBLISHED",
+    "REFUSALS",
+    "SCENARIOS",
+    "TEST_PEOPLE",
+    "AnswerShape",
+    "FakeInsi",
+    "FakePerson",
+    "InsiCall",
+    "generated_people",
+]
 
-FAULTS: Final = {
-    "insi_102": ("Receiver", "siram_40", "service temporairement inaccessible"),
-    "insi_24": ("Sender", "siram_40", "le format du champ sexe est incorrect"),
-    "desir_550": ("Sender", "siram_100", "numéro d'autorisation du logiciel inconnu"),
-    "desir_560": ("Sender", "siram_100", "niveau d'accès insuffisant"),
-}
-"""Faults that were seen: code -> SOAP code, subcode, text. Subcodes of `insi_24` and `desir_560` are not published."""
+_NETWORK: Final[tuple[Fault, ...]] = ("cut_before", "cut_after", "truncate", "reset")
+_HTTP: Final = ("html_500", "html_503", "truncated", "text")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FakePerson:
-    """Somebody INSi knows. matricule: 15 characters, wrong key included; given_names: the list; history: (matricule,
-    OID) pairs; other_names: birth names that also find this person; homonyms: another person has the same traits but
-    for the birth place, so that the search without it is ambiguous."""
-
-    matricule: str
-    oid: InsOid
-    birth_name: str
-    given_names: str
-    sex: str
-    birth_date: str
-    birth_place: str
-    first_given_name: str | None = None
-    history: tuple[tuple[str, InsOid], ...] = ()
-    other_names: frozenset[str] = frozenset()
-    has_homonym: bool = False
-
-    @property
-    def ins(self) -> Ins:
-        return Ins(matricule=Matricule(value=self.matricule, certified=True), oid=self.oid)
-
-    @property
-    def traits(self) -> Traits:
-        return Traits(
-            birth_name=self.birth_name, birth_given_names=self.given_names, sex=Sex(self.sex),
-            first_given_name=self.first_given_name or self.given_names.split()[0], birth_date=self.birth_date,
-            birth_place=self.birth_place,
-        )  # fmt: skip
-
-
-def _person(
-    matricule: str, name: str, given: str, sex: str, born: str, place: str, *, oid: InsOid = InsOid.NIR,
-    history: tuple[str, ...] = (), other_names: frozenset[str] = frozenset(), has_homonym: bool = False,
-) -> FakePerson:  # fmt: skip
-    return FakePerson(
-        matricule=matricule, oid=oid, birth_name=name, given_names=given, sex=sex, birth_date=born, birth_place=place,
-        history=tuple((m, InsOid.NIR) for m in history), other_names=other_names, has_homonym=has_homonym,
-    )  # fmt: skip
-
-
-PUBLISHED: Final = (
-    _person("110086322083060", "NESSI", "MICHELANGELO ANTHONY", "M", "2010-08-07", "63220"),
-    _person("275126322074974", "ADRUN", "ZOE", "F", "1975-12-31", "63220"),
-    _person("236066322083656", "TCHITCHI", "CATARINA BELLA", "F", "1936-06-21", "63220"),
-    _person(
-        "109076322083489", "ECETINSI", "PIERRE-ALAIN MURIEL FLORIANT", "M", "2009-07-14", "63220",
-        history=("209076322083439", "209066322012355"),
-    ),
-    _person("109076322088835", "PROVISOIRE", "MATRICULE", "M", "2009-07-01", "63220", oid=InsOid.NIA),
-    _person("297022A02077878", "ADRTROIS", "DOMINIQUE", "F", "1997-02-26", "2A020"),
-    _person("160012B02077713", "ADRTROIS", "TOUSSAINT", "M", "1960-01-01", "2B020"),
-    _person(
-        "180032B02040123", "CORSE", "ANTHONY", "M", "1980-03-02", "2B020", history=("180032B02040123",),
-    ),
-    _person(
-        "181036322045660", "HERMANN", "GATIEN", "M", "1981-03-24", "63220", other_names=frozenset({"HERMAN"}),
-        history=("281036322045610",),
-    ),
-    _person("207058575627097", "PATB-QUATRE", "LAURENCE", "F", "1907-05-25", "85756"),
-    _person("279035121518989", "PAT-TROIS", "DOMINIQUE MARIE-LOUISE", "F", "1979-03-28", "51215", oid=InsOid.NIR_TEST),
-)  # fmt: skip
-"""Published test people (CNDA, GIE SESAM-Vitale, ANS). Two keys are wrong at the source, and stay so."""
-
-SCENARIOS: Final = (
-    _person("1140263220900" + expected_key("1140263220900"), "DE VINCI", "LEONARDO", "M", "2014-02-01", "63220",
-            oid=InsOid.NIR_TEST, has_homonym=True),
-)  # fmt: skip
-"""People of CNDA scenarios whose matricule is not published: made up, with a test OID. DE VINCI is `02` without his
-birth place, `00` with it; HOUILLES / PIERRE PAUL JACQUES is unknown on purpose."""
-
-TEST_PEOPLE: Final = frozenset(p.matricule for p in PUBLISHED if not p.oid.is_test)
-"""For `Settings.test_people`: published people who bear production OIDs."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerShape:
-    """How answers are written. Real ones differ: prefixes, dates before the number, traits left out.
-
-    prefix / soap_prefix: namespace prefixes (None: drawn for each answer); dates_first: DateDeb and DateFin before
-    IdIndividu; traits_first: TIQ before INSACTIF; omit: traits left out; traits: traits answered instead of the
-    person's, by element name.
-    """
-
-    prefix: str | None = "ns2"
-    soap_prefix: str = "S"
-    dates_first: bool = False
-    traits_first: bool = False
-    omit: frozenset[str] = frozenset()
-    traits: dict[str, str] = field(default_factory=dict)
+Who = FakePerson | Identity | Traits
+"""Somebody that a test asks the journal about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InsiCall:
-    """One call that reached the fake. code: CodeCR, or the code of the Fault."""
+    """One call that reached the fake, answered or refused. Its repr names nobody.
+
+    person: `P1`, `P2` … in the order in which people were first asked for; empty when the request does not say who.
+    code: CodeCR, code of the Fault, or name of the planned failure; refusal: what was wrong with the request. The other
+    fields are what was sent.
+    """
 
     message_id: str
+    person: str = ""
+    operation: str = ""
     birth_name: str = field(repr=False)
     given_name: str = field(repr=False)
+    birth_date: str = field(default="", repr=False)
+    sex: str = field(default="", repr=False)
     birth_place: str | None = field(default=None, repr=False)
     code: str
+    refusal: str = ""
     at: datetime
 
 
-class _Refused(Exception):
-    def __init__(self, code: str, why: str) -> None:
-        super().__init__(why)
-        self.code = code
-        self.why = why
-
-
 class FakeInsi:
-    """The service, on loopback with mutual TLS.
+    """The service, on loopback with mutual TLS. Thread-safe.
 
-    people: who is known (the published ones, then `add`); shape: how answers are written; calls: journal of all
-    requests; refusals: what was wrong with those refused; server: for network faults (`server.plan("cut_before")`).
+    ```python
+    def test_admission_asks_once(sunes_fakes, application):
+        application.admit("ECETINSI", "PIERRE-ALAIN", sex="M", born="2009-07-14")
+        insi = sunes_fakes.insi
+        assert [call.code for call in insi.calls] == ["00"]
+        insi.assert_no_refusal()
+    ```
+
+    people: who is known: the published ones, then `add`; shape: how answers are written; calls: journal of all
+    requests; refusals: what was wrong with those refused; latency: seconds to wait before a call is answered, for
+    example `lambda call: 0.2`; not_found_as_fault: who is unknown is answered by the Fault `insi_102`, as the test
+    environment did once, instead of `01`; server: for network faults by hand (`server.plan("cut_before")`).
+    assertion: calls are authenticated by an assertion (CPx card, Pro Santé Connect) and not by the name of the
+    certificate; TLS asks for a certificate all the same here.
     """
 
-    def __init__(self, pki: TestPki, *, clock: Clock | None = None, idam: str = IDAM) -> None:
+    def __init__(self, pki: TestPki, *, clock: Clock | None = None, idam: str = IDAM, assertion: bool = False) -> None:
         self.people: list[FakePerson] = [*PUBLISHED, *SCENARIOS]
         self.shape = AnswerShape()
         self.calls: list[InsiCall] = []
         self.refusals: list[str] = []
+        self.latency: Callable[[InsiCall], float] | None = None
+        self.not_found_as_fault = False
         self._clock = clock or SystemClock()
         self._idam = idam
-        self._seen: set[str] = set()
-        self._instance: str | None = None
+        self._contract = Contract(clock=self._clock, idam=idam, assertion=assertion)
         self._planned: deque[str] = deque()
-        self._random = random.Random(7)  # noqa: S311  prefixes of a fake's answers
+        self._labels: dict[tuple[str, str], str] = {}
+        self._forbidden: list[Who] = []
         self._lock = threading.Lock()
         self.server = FakeHttpServer(pki, self._handle)
 
@@ -196,24 +115,6 @@ class FakeInsi:
         """What a client needs to call this fake. People with production OIDs also need `test_people=TEST_PEOPLE`."""
         return InsiSettings(url=self.url, tls=pki.insi_tls, idam=self._idam)
 
-    def add(self, *people: FakePerson) -> None:
-        """Make people known, before those already there (so that a changed person hides the former)."""
-        self.people[:0] = people
-
-    def generate(self, count: int, *, seed: int = 0) -> tuple[FakePerson, ...]:
-        """Make `count` people up, with test OIDs, and make them known."""
-        made = generated_people(count, seed=seed)
-        self.add(*made)
-        return made
-
-    def fail_next(self, fault: str, *, times: int = 1) -> None:
-        """The next requests get this instead of an answer: a code of `FAULTS`, `html_500`, `html_503`, `truncated` (XML
-        cut in the middle), `text` (the right answer under a wrong Content-Type)."""
-        if fault not in FAULTS and fault not in ("html_500", "html_503", "truncated", "text"):
-            raise ValueError(f"unknown fault {fault}")
-        with self._lock:
-            self._planned.extend([fault] * times)
-
     def close(self) -> None:
         self.server.close()
 
@@ -221,260 +122,266 @@ class FakeInsi:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is not None:
+            self.server.failures.clear()  # the test already fails for its own reason
         self.close()
 
-    # -- one request
+    # --- who is known, and what becomes of them -------------------------------------------------------------------
+
+    def add(self, *people: FakePerson) -> None:
+        """Make people known, before those already there (so that a changed person hides the former)."""
+        with self._lock:
+            self.people[:0] = people
+
+    def generate(self, count: int, *, seed: int = 0, unusual: float = 0.0) -> tuple[FakePerson, ...]:
+        """Make `count` people up, with test OIDs, and make them known. See `generated_people`."""
+        made = generated_people(count, seed=seed, unusual=unusual)
+        self.add(*made)
+        return made
+
+    def forget(self, person: FakePerson) -> None:
+        """Nobody is found any more with these traits."""
+        self._put(person)
+
+    def certify(self, person: FakePerson, *, in_history: bool = False) -> FakePerson:
+        """A waiting number (NIA) becomes a NIR: the same digits under the other OID.
+
+        in_history: whether the NIA is also given as a former number: what the service does is not published. Raises
+        ValueError for a person who has no NIA.
+        """
+        if person.oid is not InsOid.NIA:
+            raise ValueError("only somebody with a NIA is certified")
+        history = ((person.matricule, InsOid.NIA), *person.history) if in_history else person.history
+        return self._put(person, replace(person, oid=InsOid.NIR, history=history))
+
+    def change_matricule(self, person: FakePerson, matricule: str | None = None, **traits: Any) -> FakePerson:
+        """Another number is active, the former one is in the history.
+
+        matricule: 15 characters; left out, that of the same person after a change of sex, whose trait then changes
+        too. traits: other fields of `FakePerson` that change with it. A new number keeps the OID: under a production
+        OID, put it in `Settings.test_people`.
+        """
+        if matricule is None:
+            matricule = with_other_sex(person.matricule)
+            traits = {"sex": "M" if person.sex == "F" else "F"} | traits
+        history = ((person.matricule, person.oid), *person.history)
+        return self._put(person, replace(person, matricule=matricule, history=history, **traits))
+
+    def correct(self, person: FakePerson, **traits: str) -> FakePerson:
+        """The civil status is corrected: fields of `FakePerson` that change, `correct(person, birth_name="MARTIN")`.
+
+        The former traits find nobody any more, and `verify` says no to them.
+        """
+        return self._put(person, replace(person, **cast("dict[str, Any]", traits)))
+
+    def merge(self, kept: FakePerson, other: FakePerson) -> FakePerson:
+        """Two records were one person: the other's numbers become former ones of `kept`, its traits find nobody."""
+        history = ((other.matricule, other.oid), *other.history)
+        self.forget(other)
+        return self._put(kept, replace(kept, history=(*kept.history, *history)))
+
+    def add_homonym(self, person: FakePerson, *, matricule: str, birth_place: str) -> FakePerson:
+        """Somebody else with the same traits, born elsewhere: `02` without the birth place, `00` with it."""
+        if birth_place == person.birth_place:
+            raise ValueError("INSi tells homonyms apart by the birth place: give another one")
+        homonym = replace(person, matricule=matricule, birth_place=birth_place, history=(), has_homonym=False)
+        self.add(homonym)
+        return homonym
+
+    def verify(self, ins: Ins, traits: Traits) -> bool:
+        """What a verification (WS_INS3) would say: the number is active, under this OID, and every trait is the same.
+
+        A plain call and no message: the schema of that operation is not public.
+        """
+        with self._lock:
+            return any(p.ins == ins and p.traits == traits for p in self.people)
+
+    def _put(self, person: FakePerson, *instead: FakePerson) -> FakePerson:
+        with self._lock:
+            if person not in self.people:
+                raise ValueError("this person is not known (any more): give the one that the last change returned")
+            at = self.people.index(person)
+            self.people[at : at + 1] = instead
+        return instead[0] if instead else person
+
+    # --- failures on demand ---------------------------------------------------------------------------------------
+
+    def fail_next(self, fault: str, *, times: int = 1) -> None:
+        """The next requests get this instead of an answer.
+
+        A code of `FAULTS`; `html_500` or `html_503` (busy), pages of a gateway; `truncated` (XML cut in the middle);
+        `text` (the right answer under a wrong Content-Type): a request that the checks refuse does not use these up.
+        `cut_before`, `reset` (the connection drops before the request is handled), `cut_after` (after), `truncate`
+        (half of the answer, then a cut): any request does. Raises ValueError for another name.
+        """
+        if fault in _NETWORK:
+            self.server.plan(fault, times=times)
+        elif fault in FAULTS or fault in _HTTP:
+            with self._lock:
+                self._planned.extend([fault] * times)
+        else:
+            raise ValueError(f"unknown fault {fault}: one of {', '.join((*FAULTS, *_HTTP, *_NETWORK))}")
+
+    def slow(self, seconds: float, *, times: int = 1) -> None:
+        """The next `times` requests are answered after `seconds`; for all of them, set `latency`."""
+        self.server.plan("slow", times=times, seconds=seconds)
+
+    # --- the journal ----------------------------------------------------------------------------------------------
+
+    def calls_about(self, who: Who) -> list[InsiCall]:
+        """The calls that told INSi about this person: same birth name (accents and signs aside) and birth date."""
+        key = _key_of(who)
+        with self._lock:
+            return [c for c in self.calls if _key(c.birth_name, c.birth_date) == key]
+
+    def calls_per_person(self) -> dict[str, int]:
+        """How many calls were made about each person, by the label of `InsiCall.person`."""
+        counts: dict[str, int] = {}
+        with self._lock:
+            for call in self.calls:
+                counts[call.person] = counts.get(call.person, 0) + 1
+        return counts
+
+    def assert_no_call_for(self, who: Who) -> None:
+        """Nobody asked INSi about this person, not even by a request that was refused.
+
+        ```python
+        doubtful = identity.marked(IdentityAttribute.DOUTEUSE)
+        application.admit(doubtful)
+        sunes_fakes.insi.assert_no_call_for(doubtful)
+        ```
+        """
+        found = self.calls_about(who)
+        if found:
+            listed = ", ".join(f"MessageID {c.message_id or 'absent'} answered {c.code}" for c in found)
+            raise AssertionError(f"INSi was asked {len(found)} time(s) about {_described(who)}: {listed}")
+
+    def forbid(self, *people: Who) -> None:
+        """Say who must never be asked for (doubtful or fictitious identities); then `assert_no_forbidden_call`."""
+        self._forbidden += people
+
+    def assert_no_forbidden_call(self) -> None:
+        """INSi was asked about none of the people of `forbid`. Raises ValueError when nobody was forbidden: the check
+        would prove nothing."""
+        if not self._forbidden:
+            raise ValueError("nobody was forbidden: call forbid(identity) before the scenario")
+        for who in self._forbidden:
+            self.assert_no_call_for(who)
+
+    def assert_no_refusal(self) -> None:
+        """Every request kept the contract."""
+        if self.refusals:
+            raise AssertionError(f"INSi refused {len(self.refusals)} request(s): {'; '.join(self.refusals)}")
+
+    # --- one request ----------------------------------------------------------------------------------------------
 
     def _handle(self, request: Request) -> Answer:
         with self._lock:
-            message_id, traits = "", dict.fromkeys(_TRAIT_ORDER, "")
-            try:
-                root = self._envelope(request)
-                message_id = self._headers(root, request.client)
-                traits = _traits(root)
-                code, body = self._search(traits)
-                planned = self._planned.popleft() if self._planned else None
-            except _Refused as refused:
-                self.refusals.append(refused.why)
-                self._note(message_id, traits, refused.code)
-                return _fault(refused.code, refused.why, message_id)
-            if planned in FAULTS:
-                code = planned
-            self._note(message_id, traits, code)
-        content = f'application/soap+xml; charset=utf-8; action="{ACTION}Response"'
-        if planned is None:
-            return Answer(200, {"Content-Type": content}, body)
-        if planned in FAULTS:
-            return _fault(planned, FAULTS[planned][2], message_id)
-        if planned == "truncated":
-            return Answer(200, {"Content-Type": content}, body[: len(body) // 2])
-        if planned == "text":
-            return Answer(200, {"Content-Type": "text/plain"}, body)
-        page = b"<html><body><h1>Service unavailable</h1></body></html>"
-        return Answer(int(planned[-3:]), {"Content-Type": "text/html"}, page)
+            call, answer = self._answer(request)
+            self.calls.append(call)
+        if self.latency is not None:
+            sleep(self.latency(call))
+        return answer
 
-    def _note(self, message_id: str, traits: dict[str, str], code: str) -> None:
-        self.calls.append(
-            InsiCall(
-                message_id=message_id, birth_name=traits["NomNaissance"], given_name=traits["Prenom"],
-                birth_place=traits["LieuNaissance"] or None, code=code, at=self._clock.now(),
-            )
-        )  # fmt: skip
-
-    def _envelope(self, request: Request) -> etree._Element:
-        _expect(request.path == PATH, "fake_path", f"the path is not {PATH}")
-        content = request.headers.get("content-type", "")
-        _expect(content.startswith("application/soap+xml"), "fake_content_type",
-                "Content-Type is not application/soap+xml: SOAP 1.2 is required")  # fmt: skip
-        _expect(f'action="{ACTION}"' in content, "fake_action", "Content-Type does not name the action")
+    def _answer(self, request: Request) -> tuple[InsiCall, Answer]:
+        asked, number = Asked(), len(self.calls)
         try:
-            root = parse(request.body, max_bytes=100_000)
-        except XmlSecurityError as e:
-            raise _Refused("fake_xml", f"the request cannot be parsed: {e.code}") from None
-        _expect(root.tag == f"{{{SOAP12}}}Envelope", "fake_soap_version", "the envelope is not SOAP 1.2")
-        return root
+            root = _read_envelope(request)
+            asked = glance(root)
+            operation = self._contract.check(request, root)
+        except Refused as refused:
+            self.refusals.append(f"{refused.code}: {refused.text}")
+            call = self._call(asked, refused.code, refusal=refused.text)
+            return call, self._fault(number, refused.code, refused.text, asked.message_id)
+        code, person = self._found(operation, asked)
+        planned = self._planned.popleft() if self._planned else ""
+        if not planned and code == "01" and self.not_found_as_fault:
+            planned = "insi_102"
+        call = self._call(asked, planned or code)
+        if planned in FAULTS:
+            return call, self._fault(number, planned, FAULTS[planned][2], asked.message_id)
+        body = insi_answers.result(self.shape, number, code, person)
+        content_type = f'application/soap+xml; charset=utf-8; action="{operation.action}Response"'
+        if planned.startswith("html"):
+            page = b"<html><body><h1>Service unavailable</h1></body></html>"
+            return call, Answer(int(planned[-3:]), {"Content-Type": "text/html"}, page)
+        if planned == "text":
+            content_type = "text/plain"
+        elif planned == "truncated":
+            body = body[: len(body) // 2]
+        return call, Answer(200, {"Content-Type": content_type}, body)
 
-    def _headers(self, root: etree._Element, client: x509.Certificate | None) -> str:
-        header = root.find(f"{{{SOAP12}}}Header")
-        if header is None:
-            raise _Refused("fake_header", "the Header is missing")
-        names = tuple(str(e.tag) for e in header if isinstance(e.tag, str))
-        _expect(f"{{{WSSE}}}Security" not in names, "fake_security",
-                "wsse:Security has no place with a software certificate")  # fmt: skip
-        _expect(names in _HEADER_ORDERS, "fake_header", "header blocks are missing, doubled or in another order")
-        bam, lps = header.find(f"{{{BAM}}}ContexteBAM"), header.find(f"{{{LPS}}}ContexteLPS")
-        assert bam is not None
-        assert lps is not None
-        emitter = _certificate_name(client, NameOID.ORGANIZATIONAL_UNIT_NAME)
-        self._context(bam, BAM, BAM_VERSION, "CTXBAM", ("Id", "Temps", "Emetteur", "COUVERTURE"), emitter)
-        self._context(lps, LPS, LPS_VERSION, "CTXLPS", ("Id", "Temps", "Emetteur", "LPS"), emitter)
-        cover = bam.find(f"{{{BAM}}}COUVERTURE")
-        _expect(cover is not None and not len(cover) and not (cover.text or "").strip(), "fake_couverture",
-                "COUVERTURE is empty without a Vitale card")  # fmt: skip
-        self._software(lps)
-        # After the contract, who calls: the real service looks at the certificate's name.
-        _expect(_certificate_name(client, NameOID.COMMON_NAME) in ("INSI-AUTO", "INSI-MANU"), "desir_560",
-                "the certificate's CN is neither INSI-AUTO nor INSI-MANU")  # fmt: skip
-        _expect((header.findtext(f"{{{WSA}}}Action") or "") == ACTION, "fake_action", "wsa:Action is another operation")
-        message_id = header.findtext(f"{{{WSA}}}MessageID") or ""
-        _expect(_is_uuid(message_id.removeprefix("uuid:")), "fake_message_id", "MessageID is not a UUID")
-        self._once(message_id, "fake_message_id", "MessageID was already used")
-        return message_id
+    def _fault(self, number: int, code: str, text: str, message_id: str) -> Answer:
+        body = insi_answers.fault(self.shape, number, code, text, message_id)
+        return Answer(500, {"Content-Type": "application/soap+xml; charset=utf-8"}, body)
 
-    def _context(
-        self, block: etree._Element, namespace: str, version: str, nature: str, names: Sequence[str], emitter: str
-    ) -> None:
-        where = etree.QName(block).localname
-        _expect(block.get("Version") == version, "fake_version", f"{where}/@Version is not {version}")
-        _expect(block.get("Nature", nature) == nature, "fake_nature", f"{where}/@Nature is not {nature}")
-        found = [str(e.tag) for e in block if isinstance(e.tag, str)]
-        _expect(found == [f"{{{namespace}}}{n}" for n in names], "fake_context",
-                f"{where} holds {', '.join(names)}, in this order")  # fmt: skip
-        identifier, time = block.findtext(f"{{{namespace}}}Id") or "", block.findtext(f"{{{namespace}}}Temps") or ""
-        _expect(_is_uuid(identifier), "fake_context_id", f"{where}/Id is not a UUID")
-        self._once(identifier, "fake_context_id", f"{where}/Id was already used")
-        _expect(_TIME.fullmatch(time) is not None, "fake_time", f"{where}/Temps is not UTC with milliseconds and Z")
-        said = datetime.strptime(time[:23], "%Y-%m-%dT%H:%M:%S.%f").replace(tzinfo=UTC)
-        _expect(abs(said - self._clock.now()) <= MAX_SKEW, "fake_time", f"{where}/Temps is too far from the present")
-        _expect(block.findtext(f"{{{namespace}}}Emetteur") == emitter, "fake_emitter",
-                f"{where}/Emetteur is not the OU of the certificate")  # fmt: skip
-
-    def _software(self, lps: etree._Element) -> None:
-        block = lps.find(f"{{{LPS}}}LPS")
-        assert block is not None
-        names = ("IDAM", "Version", "Instance", "Nom")
-        found = [str(e.tag) for e in block if isinstance(e.tag, str)]
-        _expect(found == [f"{{{LPS}}}{n}" for n in names], "fake_context", f"LPS holds {', '.join(names)}, in order")
-        idam, _, instance, _ = block
-        _expect(idam.get("R") == IDAM_KIND, "fake_idam_kind", f'IDAM/@R is not "{IDAM_KIND}"')
-        _expect(idam.text == self._idam, "desir_550", "the authorisation number (IDAM) is unknown")
-        _expect(bool(instance.text), "fake_instance", "LPS/Instance is empty")
-        if self._instance is None:
-            self._instance = instance.text
-        _expect(instance.text == self._instance, "fake_instance", "LPS/Instance changed: it is constant")
-
-    def _once(self, identifier: str, code: str, why: str) -> None:
-        _expect(identifier not in self._seen, code, why)
-        self._seen.add(identifier)
-
-    def _search(self, traits: dict[str, str]) -> tuple[str, bytes]:
-        found = [p for p in self.people if _matches(p, traits)]
-        if not found:
-            return "01", self._result("01", "Aucune identite trouvee", None)
-        if len({p.matricule[:13] for p in found}) > 1 or (found[0].has_homonym and not traits["LieuNaissance"]):
-            return "02", self._result("02", "Plusieurs identites trouvees", None)
-        return "00", self._result("00", "OK", found[0])
-
-    def _result(self, code: str, label: str, person: FakePerson | None) -> bytes:
-        shape = self.shape
-        p = shape.prefix or f"n{self._random.randrange(10**6)}"
-        s = shape.soap_prefix
-
-        def element(name: str, content: str) -> str:
-            return f"<{p}:{name}>{content}</{p}:{name}>"
-
-        def ins(name: str, matricule: str, oid: InsOid) -> str:
-            number = element("NumIdentifiant", matricule[:13]) + element("Cle", matricule[13:])
-            parts = [element("IdIndividu", number), element("OID", oid.value)]
-            # The CNDA sample has the dates first, the first of them later than the second.
-            dates = element("DateDeb", "2021-05-05") + element("DateFin", "2021-05-04") if shape.dates_first else ""
-            return element(name, dates + "".join(parts))
-
-        content = element("CR", element("CodeCR", code) + element("LibelleCR", label))
-        if person is not None:
-            values = {
-                "NomNaissance": person.birth_name,
-                "Prenom": person.first_given_name or "",
-                "ListePrenom": person.given_names,
-                "Sexe": person.sex,
-                "DateNaissance": person.birth_date,
-                "LieuNaissance": person.birth_place,
-            } | shape.traits
-            texts = [element(n, escape_text(v)) for n, v in values.items() if v and n not in shape.omit]
-            tiq = element("TIQ", "".join(texts))
-            numbers = ins("INSACTIF", person.matricule, person.oid)
-            numbers += "".join(ins("INSHISTO", m, oid) for m, oid in person.history)
-            content += element("INDIVIDU", tiq + numbers if shape.traits_first else numbers + tiq)
-        return (
-            f'<{s}:Envelope xmlns:{s}="{SOAP12}"><{s}:Body><{p}:RESULTAT xmlns:{p}="{RESULT}">{content}'
-            f"</{p}:RESULTAT></{s}:Body></{s}:Envelope>"
-        ).encode()
-
-
-def _expect(condition: bool, code: str, why: str) -> None:
-    if not condition:
-        raise _Refused(code, why)
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
-
-
-def _certificate_name(certificate: x509.Certificate | None, oid: x509.ObjectIdentifier) -> str:
-    found = certificate.subject.get_attributes_for_oid(oid) if certificate is not None else []
-    return str(found[-1].value) if found else ""
-
-
-def _traits(root: etree._Element) -> dict[str, str]:
-    body = root.find(f"{{{SOAP12}}}Body")
-    search = next((e for e in body if isinstance(e.tag, str)), None) if body is not None else None
-    if search is None or search.tag != f"{{{SEARCH}}}RECSANSVITALE":
-        raise _Refused("fake_body", "the Body holds no RECSANSVITALE")
-    names = [etree.QName(e).localname for e in search if isinstance(e.tag, str)]
-    _expect(
-        all(str(e.tag).startswith(f"{{{SEARCH}}}") for e in search), "fake_body", "an element has another namespace"
-    )
-    _expect(names.count("Prenom") == 1, "fake_prenom", "exactly one Prenom is sent in each call")
-    _expect(tuple(names) in (_TRAIT_ORDER, _TRAIT_ORDER[:-1]), "fake_body",
-            f"RECSANSVITALE holds {', '.join(_TRAIT_ORDER)}, in this order")  # fmt: skip
-    values = {n: search.findtext(f"{{{SEARCH}}}{n}") or "" for n in _TRAIT_ORDER}
-    _expect(
-        _NAME.fullmatch(values["NomNaissance"]) is not None, "fake_lexical", "NomNaissance breaks the lexical rules"
-    )
-    _expect(_GIVEN.fullmatch(values["Prenom"]) is not None, "fake_lexical", "Prenom breaks the lexical rules")
-    _expect(values["Sexe"] in ("M", "F"), "insi_24", "le format du champ sexe est incorrect")
-    _expect(_DATE.fullmatch(values["DateNaissance"]) is not None, "fake_date", "DateNaissance is not AAAA-MM-JJ")
-    place = values["LieuNaissance"]
-    _expect("LieuNaissance" not in names or _COG.fullmatch(place) is not None, "fake_place", "LieuNaissance is no COG")
-    return values
-
-
-def _matches(person: FakePerson, traits: dict[str, str]) -> bool:
-    given, listed = traits["Prenom"].split(" "), person.given_names.split(" ")
-    return (
-        traits["NomNaissance"] in {person.birth_name, *person.other_names}
-        and listed[: len(given)] == given
-        and traits["Sexe"] == person.sex
-        and traits["DateNaissance"] == person.birth_date
-        and traits["LieuNaissance"] in ("", person.birth_place)
-    )
-
-
-def _fault(code: str, text: str, message_id: str) -> Answer:
-    soap_code, subcode, _ = FAULTS.get(code, ("Sender", "siram_fake", ""))
-    body = (
-        f'<soap:Envelope xmlns:soap="{SOAP12}"><soap:Body><soap:Fault><soap:Code><soap:Value>soap:{soap_code}'
-        f"</soap:Value><soap:Subcode><soap:Value>soap:{subcode}</soap:Value></soap:Subcode></soap:Code><soap:Reason>"
-        f'<soap:Text xml:lang="fr">{escape_text(text)}</soap:Text></soap:Reason><soap:Detail><siram:Erreur '
-        f'xmlns:siram="{SIRAM}" code="{code}" severite="fatal" messageID="{escape_attribute(message_id)}">'
-        f"{escape_text(text)}</siram:Erreur></soap:Detail></soap:Fault></soap:Body></soap:Envelope>"
-    )
-    return Answer(500, {"Content-Type": "application/soap+xml; charset=utf-8"}, body.encode())
-
-
-_FAMILIES = ("TESTUNO", "DEMOVAL", "FICTIBAUD", "ESSAI-MARTIN", "D'EXEMPLE", "LE TESTOU", "VERIFIANT", "SANSNOM")
-_GIVENS = {
-    "F": ("ALIX MARIE", "ROSE", "ANNE-LAURE JEANNE", "INES", "LOUISE ADELE EMMA", "FATOU"),
-    "M": ("HUGO", "JEAN-PAUL LOUIS", "NOE ARTHUR", "SACHA", "ALI KARIM", "PIERRE"),
-}
-
-
-def generated_people(count: int, *, seed: int = 0) -> tuple[FakePerson, ...]:
-    """People made up for load and property tests: test OIDs, all matricules different, keys right."""
-    if count > 800_000:
-        raise ValueError("at most 800000 people")
-    draw = random.Random(seed)  # noqa: S311  reproducible test people
-    made = []
-    for number in range(count):
-        sex = draw.choice("FM")
-        year, month, day = 1930 + draw.randrange(90), draw.randrange(1, 13), draw.randrange(1, 29)
-        place = f"{63001 + number // 900 % 400:05d}"
-        order = 100 + number % 900
-        first13 = f"{'2' if sex == 'F' else '1'}{year % 100:02d}{month:02d}{place}{order:03d}"
-        given = draw.choice(_GIVENS[sex])
-        made.append(
-            FakePerson(
-                matricule=first13 + expected_key(first13), oid=InsOid.NIR_TEST,
-                birth_name=f"{draw.choice(_FAMILIES)}-{_letters(number)}", given_names=given, sex=sex,
-                first_given_name=given.split()[0], birth_date=f"{year}-{month:02d}-{day:02d}", birth_place=place,
-            )
+    def _call(self, asked: Asked, code: str, *, refusal: str = "") -> InsiCall:
+        values = asked.values
+        name, born = values.get("NomNaissance", ""), values.get("DateNaissance", "")
+        key = _key(name, born)
+        return InsiCall(
+            message_id=asked.message_id,
+            person=self._labels.setdefault(key, f"P{len(self._labels) + 1}") if any(key) else "",
+            operation=asked.element, birth_name=name, given_name=values.get("Prenom", ""), birth_date=born,
+            sex=values.get("Sexe", ""), birth_place=values.get("LieuNaissance") or None, code=code, refusal=refusal,
+            at=self._clock.now(),
         )  # fmt: skip
-    return tuple(made)
+
+    def _found(self, operation: Operation, asked: Asked) -> tuple[str, FakePerson | None]:
+        if operation is BY_VITALE:
+            return _one(_by_vitale(self.people, asked))
+        found = [p for p in self.people if _has_traits(p, asked)]
+        if found and found[0].has_homonym and not asked.values.get("LieuNaissance"):
+            return "02", None
+        return _one(found)
 
 
-def _letters(number: int) -> str:
-    """A number in letters, so that made-up names stay in INSi's alphabet."""
-    return "".join("ABCDEFGHIJ"[int(digit)] for digit in str(number))
+def _one(found: Sequence[FakePerson]) -> tuple[str, FakePerson | None]:
+    """CodeCR and the person. Records with the same number are one person, of whom the first is the present one."""
+    if not found:
+        return "01", None
+    return ("02", None) if len({p.matricule[:13] for p in found}) > 1 else ("00", found[0])
+
+
+def _has_traits(person: FakePerson, asked: Asked) -> bool:
+    values = asked.values
+    if values["DateNaissance"] != person.birth_date or values["Sexe"] != person.sex:
+        return False
+    given = values["Prenom"].split(" ")
+    return (
+        values["NomNaissance"] in {person.birth_name, *person.other_names}
+        and person.given_names.split(" ")[: len(given)] == given
+        and values.get("LieuNaissance", "") in ("", person.birth_place)
+    )
+
+
+def _by_vitale(people: Sequence[FakePerson], asked: Asked) -> list[FakePerson]:
+    """By the number of the person, else by that of the insured with the birth date and rank. The name and the birth
+    date narrow when given. How the real service weighs them is not published (unverified)."""
+    values = asked.values
+    number, insured = values.get("MatriculeIndividu"), values.get("MatriculeOD")
+    found = (
+        [p for p in people if number in (p.matricule, *(m for m, _ in p.history))] if number
+        else [p for p in people if insured in (p.insured, p.matricule) and "DateNaissance" in values]
+    )  # fmt: skip
+    return [
+        p for p in found
+        if values.get("DateNaissance", p.birth_date) == p.birth_date
+        and values.get("RangNaissance", p.birth_rank) == p.birth_rank
+        and values.get("NomNaissance", p.birth_name) in (p.birth_name, *p.other_names)
+    ]  # fmt: skip
+
+
+def _key_of(who: Who) -> tuple[str, str]:
+    traits = who.traits if isinstance(who, FakePerson | Identity) else who
+    return _key(traits.birth_name, traits.birth_date)
+
+
+def _key(birth_name: str, birth_date: str) -> tuple[str, str]:
+    """What tells people of the journal apart, looser than any encoder: letters of the name, and the birth date."""
+    return "".join(c for c in fold_ascii(birth_name).upper() if c.isalpha()), birth_date
+
+
+def _described(who: Who) -> str:
+    marks = sorted(a.value for a in who.attributes) if isinstance(who, Identity) else []
+    return f"an identity marked {', '.join(marks)}" if marks else "this person"

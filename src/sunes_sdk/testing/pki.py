@@ -77,6 +77,11 @@ class TestPki:
     def insi_tls(self) -> TlsSettings:
         return self.insi.tls(self.ca_file)
 
+    def client_named(self, common_name: str) -> Issued:
+        """A new client certificate with this CN, as `insi` and `client` have theirs, for what a server says of it."""
+        name = "client-" + "".join(c if c.isascii() and c.isalnum() else "_" for c in common_name)
+        return self._issue(name, common_name, [ExtendedKeyUsageOID.CLIENT_AUTH])
+
     def _authority(
         self, name: str, issuer: tuple[rsa.RSAPrivateKey, x509.Certificate] | None
     ) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections import deque
@@ -19,9 +20,11 @@ from cryptography import x509
 from .pki import TestPki
 
 MAX_REQUEST_BYTES = 60_000_000
-Fault = Literal["cut_before", "cut_after", "truncate", "slow", "late"]
+Fault = Literal["cut_before", "cut_after", "reset", "truncate", "slow", "late"]
 """cut_before: the connection drops before the request is handled; cut_after: it is handled, then the connection drops
-without an answer; truncate: half of the answer; slow: answered after `seconds`; late: handled after the client left."""
+without an answer; reset: as cut_before, by a TCP reset; truncate: half of the answer; slow: answered after `seconds`;
+late: handled after the client left."""
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,10 @@ def _handler_class(owner: FakeHttpServer) -> type[BaseHTTPRequestHandler]:
             fault = planned.fault if planned else None
             if fault == "cut_before":
                 self._cut()
+                return
+            if fault == "reset":
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                self.close_connection = True
                 return
             if planned and fault in ("slow", "late"):
                 time.sleep(planned.seconds)
