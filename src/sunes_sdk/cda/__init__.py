@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         SubChapter,
         Validation,
     )
+    from .documents.laboratory_context import ExaminationReason, Vaccination, VaccinationKind
     from .documents.measures import Interval, Measure
     from .documents.prescription import MedicationPrescription, PrescriptionFlag
     from .documents.treatments import (
@@ -134,6 +135,7 @@ _HOMES = {
         "SEROLOGY", "Antibiogram", "Battery", "Chapter", "Isolate", "LaboratoryResult", "PerformingLaboratory",
         "PreviousResult", "ReferenceRange", "Specimen", "SubChapter", "Validation",
     ),
+    "documents.laboratory_context": ("ExaminationReason", "Vaccination", "VaccinationKind"),
     "documents.measures": ("Interval", "Measure"),
     "documents.prescription": ("MedicationPrescription", "PrescriptionFlag"),
     "documents.treatments": (
@@ -194,6 +196,7 @@ __all__ = [
     "DosingMode",
     "EncounterParticipant",
     "EntryMode",
+    "ExaminationReason",
     "ExitMode",
     "FollowUp",
     "ImagingAct",
@@ -246,6 +249,8 @@ __all__ = [
     "TimingEvent",
     "Treatment",
     "UnstructuredDocument",
+    "Vaccination",
+    "VaccinationKind",
     "Validation",
     "VitalSign",
     "VitalSignKind",

@@ -243,7 +243,8 @@ def _observed_xml(draft: Draft, observed: _Observed, templates: str, ref: Ref, i
     )
 
 
-def _problem_entry(draft: Draft, narrative: Narrative, problem: Problem) -> str:
+def problem_observation(draft: Draft, narrative: Narrative, problem: Problem) -> str:
+    """*FR-Probleme* alone."""
     ref = narrative.paragraph(problem.description)
     narrative.item(terminology_code("JDV_TYPE_PROBLEME", problem.kind.value).display, "Type")
     if problem.code:
@@ -253,10 +254,14 @@ def _problem_entry(draft: Draft, narrative: Narrative, problem: Problem) -> str:
     if problem.status:
         inner += _status(narrative, terminology_code("JDV_STATUT_PROBLEME", problem.status.value))
     inner += _observed_details(draft, narrative, problem)
+    return _observed_xml(draft, problem, _PROBLEM_TEMPLATES, ref, inner)
+
+
+def _problem_entry(draft: Draft, narrative: Narrative, problem: Problem) -> str:
+    observed = problem_observation(draft, narrative, problem)
     over = problem.status in (ProblemStatus.RESOLVED, ProblemStatus.INACTIVE) or problem.end is not None
     # A concern that is not over has no high, one that is has it, be it unknown.
     status, high = (dt.COMPLETED, problem._high or _UNKNOWN_HIGH) if over else (_ACTIVE, "")
-    observed = _observed_xml(draft, problem, _PROBLEM_TEMPLATES, ref, inner)
     return entry(
         f"{_PROBLEM_CONCERN}{draft.id()}{_NO_CODE}{status}<effectiveTime>{problem._low}{high}</effectiveTime>"
         f"{entry_relationship(observed, 'SUBJ', inversion=False)}</act>"

@@ -20,6 +20,7 @@ from ..sections import Draft, Narrative, SectionKind, attached_pdf, comment_sect
 from ._base import ClinicalDocument, check_ends_after
 from .attachments import AttachedPdf
 from .laboratory_content import Chapter, Validation, validations_of
+from .laboratory_context import ExaminationReason, Vaccination, reason_section, vaccinations_section
 from .laboratory_entries import CHAPTER, PERFORMER, SUB_CHAPTER, VALIDATOR, results_section
 
 _VOLET = "CI-SIS volet CR-BIO"
@@ -43,17 +44,21 @@ class LaboratoryReport(ClinicalDocument):
     that did the work (facility type SA25), the author when not given; validations 0..*: of the whole report, beside
     those of the chapters; prescriber 0..1 with prescribed_at 0..1; order 0..1: number of the prescription;
     registration 0..1: number of the request in the laboratory's system; collector 0..1: *préleveur*;
-    treating_physician 0..1: *médecin traitant*; comment 0..1; second_intention 0..*: reports of other laboratories
+    treating_physician 0..1: *médecin traitant*; reason 0..1: *contexte de l'examen*; vaccinations 0..*: *historique des
+    vaccinations* (both of 2024.01 only); comment 0..1; second_intention 0..*: reports of other laboratories
     (*seconde intention*), as PDF; pdf_copy: the report as PDF, shown first by consumers, 1..1 in 2024.01 and 0..0 in
     2021.01; version: of the volet. The title is fixed by the volet.
-    Raises ModelError (`BIO_TITLE`, `BIO_EMPTY`, `BIO_TIMES`, `BIO_PDF_COPY`), CdaError (`CDA_PDF_UNREADABLE`).
+    Raises ModelError (`BIO_TITLE`, `BIO_EMPTY`, `BIO_TIMES`, `BIO_PDF_COPY`, `BIO_SECTION`), CdaError
+    (`CDA_PDF_UNREADABLE`).
     """
 
     type_code = "11502-2"
     default_title = _TITLE
     body_prefixes = ("lab",)
 
-    masked: ClassVar[frozenset[str]] = frozenset({"chapters", "comment", "second_intention", "pdf_copy"})
+    masked: ClassVar[frozenset[str]] = frozenset(
+        {"chapters", "reason", "vaccinations", "comment", "second_intention", "pdf_copy"}
+    )
 
     chapters: tuple[Chapter, ...]
     received_at: AwareDatetime
@@ -66,6 +71,8 @@ class LaboratoryReport(ClinicalDocument):
     registration: Identifier | None = None
     collector: Actor | None = None
     treating_physician: Actor | None = None
+    reason: ExaminationReason | None = None
+    vaccinations: tuple[Vaccination, ...] = ()
     comment: str | None = None
     second_intention: tuple[AttachedPdf, ...] = ()
     pdf_copy: bytes | None = None
@@ -90,6 +97,12 @@ class LaboratoryReport(ClinicalDocument):
             raise invalid("BIO_PDF_COPY", f"a report of {self.version} {wanted} PDF copy", path="pdf_copy",
                           rule=f"{_VOLET} {self.version}", hint="give the PDF with 2024.01, and none with 2021.01",
                           hint_fr="La copie PDF est obligatoire en version 2024.01 (exclue en 2021.01).")  # fmt: skip
+        since = "reason" if self.reason else "vaccinations" if self.vaccinations else ""
+        if since and self.version == "2021.01":
+            raise invalid("BIO_SECTION", "a report of 2021.01 has neither a reason nor vaccinations",
+                          rule=f"{_VOLET} 2021.01: sections of level 1", path=since,
+                          hint="write version 2024.01",
+                          hint_fr="Le contexte et les vaccinations n'existent qu'en version 2024.01.")  # fmt: skip
         if self.released_at and self.released_at < self.received_at:
             raise invalid("BIO_TIMES", "the report was released before the samples came", rule=_VOLET,
                           path="released_at", hint="swap or mend the times",
@@ -171,6 +184,8 @@ class LaboratoryReport(ClinicalDocument):
     def _body(self, draft: Draft) -> str:
         observed = draft.ts(self.released_at) if self.released_at else draft.written_at
         parts = ["<structuredBody>"]
+        if self.reason:
+            parts.append(reason_section(draft, self.reason))
         for chapter in self.chapters:
             if chapter.sub_chapters:
                 inner = "".join([results_section(draft, SUB_CHAPTER, s, observed) for s in chapter.sub_chapters])
@@ -180,6 +195,8 @@ class LaboratoryReport(ClinicalDocument):
                 )  # fmt: skip
             else:
                 parts.append(results_section(draft, CHAPTER, chapter, observed))
+        if self.vaccinations:
+            parts.append(vaccinations_section(draft, self.vaccinations))
         if self.comment:
             parts.append(comment_section(draft, self.comment))
         if self.second_intention:

@@ -139,7 +139,7 @@ class Medicine(Model):
         }
         return {label: text for label, text in texts.items() if text}
 
-    def _material(self, ref: Ref) -> str:
+    def material(self, ref: Ref) -> str:
         """code, name and the pharmaceutical extensions of manufacturedMaterial."""
         label = self.label or self.name
         content = "".join([dt.translation(c) for c in (self.medicabase, self.atc) if c])
@@ -309,7 +309,7 @@ def _treatment_entry(draft: Draft, ref: Ref, treatment: Treatment) -> str:
     return (
         f"<entry>{_TREATMENT}{draft.id()}{_DRUG}{ref.text}{dt.COMPLETED}{period_xml(treatment.start, treatment.end)}"
         f"{frequency_xml(treatment, refs)}{treatment._how(refs)}"
-        f"{_PRODUCT}{treatment._material(ref)}{_PRODUCT_END}</substanceAdministration></entry>"
+        f"{_PRODUCT}{treatment.material(ref)}{_PRODUCT_END}</substanceAdministration></entry>"
     )
 
 
@@ -528,7 +528,7 @@ def _step(draft: Draft, narrative: Narrative, step: DoseStep, number: int) -> st
     if step.product:
         for label, text in step.product.product_texts.items():
             narrative.item(text, f"{label} ({step.product.name})")
-    product = step.product._material(said) if step.product else _NO_PRODUCT
+    product = step.product.material(said) if step.product else _NO_PRODUCT
     precondition = _precondition(narrative, step.condition, f"Condition de l'étape {number}")
     return entry_relationship(
         f'<sequenceNumber value="{number}"></sequenceNumber>{_STEP}{draft.id()}{said.text}{dt.COMPLETED}'
@@ -601,7 +601,7 @@ def write_prescribed(draft: Draft, narrative: Narrative, line: PrescribedTreatme
     return entry(
         f"{_PRESCRIBED}{structured}{_MODES[line.mode]}{draft.id()}{_DRUG}{ref.text}{dt.COMPLETED}"
         f"{period_xml(line.start, line.end, line.lasting)}{frequency_xml(line, refs)}{repeats}{line._how(refs)}"
-        f"<consumable>{_PRESCRIBED_PRODUCT}{line._material(ref)}{_PRODUCT_END}"
+        f"<consumable>{_PRESCRIBED_PRODUCT}{line.material(ref)}{_PRODUCT_END}"
         f"{''.join(steps)}{instructions}{quantity}{allowed}{renewal}{''.join(flags)}{precondition}"
         "</substanceAdministration>"
     )
