@@ -97,9 +97,10 @@ class LocalRecord:
         )
 
     def search_keys(self) -> frozenset[str]:
-        """Where to look for this record: its numbers, and its birth date with the first letters of each name."""
+        """Where to look for this record: its numbers, and its birth date with the first letters of each name (of its
+        first word: `LI` and `LI-NA` are looked up together)."""
         names = (self.birth_name, self.first_given_name, self.used_name)
-        born = {f"born:{self.birth_date}:{name[:KEY_LETTERS]}" for name in names if name}
+        born = {f"born:{self.birth_date}:{name.split()[0][:KEY_LETTERS]}" for name in names if name}
         return frozenset({*self.numbers(), *born})
 
     def numbers(self) -> tuple[str, ...]:
