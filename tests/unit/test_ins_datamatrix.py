@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sunes_sdk.errors import InsError, ModelError, Severity
-from sunes_sdk.ins import FoundIdentity, ScannedIdentity
+from sunes_sdk._core import xml
+from sunes_sdk.errors import ConfigurationError, InsError, ModelError, Severity
+from sunes_sdk.ins import FoundIdentity, ScannedIdentity, datamatrix_image
 from sunes_sdk.ins.datamatrix import HEADER, MAX_LENGTH, decode, encode
 from sunes_sdk.model import PUBLISHED_TEST_PEOPLE, Environment, Identity, IdentityStatus, Ins, InsOid, Sex, Traits
 from sunes_sdk.testing import samples
@@ -19,7 +22,6 @@ HEAD = HEADER.encode()
 S1, S2, S3, S4 = b"S1236066322083656", b"S21.2.250.1.213.1.4.8", b"S3CATARINA BELLA", b"S4TCHITCHI"
 S5, S6, S7 = b"S5F", b"S621-06-1936", b"S763220"
 RIGHT = HEAD + S1 + S2 + GS + S3 + GS + S4 + GS + S5 + S6 + S7
-PROFESSED = ["must_verify", "channel"]
 
 
 def qualified(*, oid: InsOid = InsOid.NIR_TEST, matricule: str = "279035121518989", **traits: Any) -> Identity:
@@ -219,7 +221,7 @@ def scanned() -> ScannedIdentity:
 def test_a_scan_is_always_to_be_verified(scanned: ScannedIdentity) -> None:
     assert scanned.must_verify is True
     assert scanned.channel == "CB"
-    for name in PROFESSED:
+    for name in ("must_verify", "channel"):
         with pytest.raises((AttributeError, TypeError)):
             setattr(scanned, name, False)
     with pytest.raises(TypeError):
@@ -265,3 +267,48 @@ def test_traits_are_those_of_the_symbol(scanned: ScannedIdentity) -> None:
         birth_name="TCHITCHI", birth_given_names="CATARINA BELLA", first_given_name="CATARINA",
         birth_date="1936-06-21", sex=Sex.FEMALE, birth_place="63220",
     )  # fmt: skip
+
+
+# -- the symbol
+
+
+@pytest.mark.parametrize(("module", "name"), [("zxingcpp", "zxingcpp"), ("PIL", "PIL")])
+def test_without_the_extra_the_error_says_what_to_install(
+    module: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    for use in (lambda: datamatrix_image.draw(qualified(), Environment.FAKE), lambda: datamatrix_image.read(b"")):
+        with pytest.raises(ConfigurationError, match="EXTRA_MISSING") as caught:
+            use()
+        assert name in str(caught.value)
+        assert "sunes-sdk[datamatrix]" in caught.value.hint
+
+
+def test_the_libraries_are_loaded_by_the_first_picture_only() -> None:
+    program = (
+        "import sys, sunes_sdk.ins.datamatrix_image; print(sorted({'zxingcpp', 'PIL', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_provisional_identity_has_no_symbol() -> None:
+    with pytest.raises(InsError, match="INS_NOT_QUALIFIED"):
+        datamatrix_image.draw(Identity(traits=samples.traits()), Environment.FAKE)
+
+
+@pytest.mark.parametrize("scale", [0, -1, 0.01, 1_000, float("nan")])
+def test_a_scale_that_nobody_prints_is_refused(scale: float) -> None:
+    symbol = datamatrix_image.draw(qualified(), Environment.FAKE)
+    with pytest.raises(ModelError, match="INS_DM_SCALE at module_mm"):
+        symbol.svg(module_mm=scale)
+    with pytest.raises(ModelError, match="INS_DM_SCALE at module_pixels"):
+        symbol.png(module_pixels=scale)  # type: ignore[arg-type]  # a float is refused too
+
+
+def test_the_svg_is_well_formed_and_says_its_size() -> None:
+    symbol = datamatrix_image.draw(qualified(), Environment.FAKE)
+    root = xml.parse(symbol.svg(module_mm=1).encode())
+    assert root.get("width") == f"{len(symbol.modules) + 4}mm"
+    assert "".join(root.itertext()) == "INS à scanner"
+    assert repr(symbol) == "Symbol()"

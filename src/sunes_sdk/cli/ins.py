@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -19,11 +19,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from .._core.errors import ConfigurationError, InsError, SunesError
 from .._core.findings import Report
 from ..ins import ScannedIdentity, Verdict, check_matricule, datamatrix, datamatrix_image
-from ..insi import InsiAnswer, InsiClient
 from ..model import PUBLISHED_TEST_PEOPLE, Environment, Identity, Ins
-from ..settings import Settings
 from .ins_csv import UNREADABLE, Summary, check_csv
 from .ins_traits import FIELDS, disagreements, field_of, traits_of
+
+if TYPE_CHECKING:
+    from ..insi import InsiAnswer
 
 app = typer.Typer(help="National health identity: matricule, INSi, datamatrix.", no_args_is_help=True)
 symbols = typer.Typer(help="Datamatrix INS: print one, read one.", no_args_is_help=True)
@@ -140,6 +141,9 @@ def search(
 
     Exit code: 0 one person found; 1 none, or several; 2 the call could not be made, or failed.
     """
+
+    from ..insi import InsiClient  # with TLS and settings, which the other commands do without
+    from ..settings import Settings
 
     def ask() -> InsiAnswer:
         identity = Identity(traits=traits_of(_traits_in(traits)))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._core import xml
-from .._core.errors import ConfigurationError, InsError
+from .._core.errors import ConfigurationError, InsError, ModelError
 from .._core.findings import Report
 from ..model import Environment, Identity
 from .datamatrix import HEADER, ScannedIdentity, decode, encode, finding
@@ -47,7 +47,11 @@ class Symbol:
     modules: tuple[str, ...] = field(repr=False)
 
     def svg(self, *, module_mm: float = MODULE_MM) -> str:
-        """One SVG image with its size in millimetres, to be put in a page."""
+        """One SVG image with its size in millimetres, to be put in a page.
+
+        Raises ModelError `INS_DM_SCALE` outside 0.1 to 10 mm a module.
+        """
+        _check_scale("module_mm", module_mm, 0.1, 10)
         side = len(self.modules) + 2 * QUIET_ZONE
         height = side * (1 + _BAND)
         dark = "".join(
@@ -65,7 +69,11 @@ class Symbol:
         )
 
     def png(self, *, module_pixels: int = 8) -> bytes:
-        """A PNG file in grey levels that says its size on paper (`MODULE_MM` a module)."""
+        """A PNG file in grey levels that says its size on paper (`MODULE_MM` a module).
+
+        Raises ModelError `INS_DM_SCALE` outside 1 to 100 pixels a module.
+        """
+        _check_scale("module_pixels", module_pixels, 1, 100)
         _, image_class = _libraries()
         size = len(self.modules)
         pixels = bytes(0 if module == "1" else 255 for row in self.modules for module in row)
@@ -132,6 +140,14 @@ def _opened(picture: bytes) -> Image.Image:
         raise
     except _UNREADABLE:
         raise _refused("PICTURE") from None
+
+
+def _check_scale(path: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise ModelError(
+            f"a module is drawn {least:g} to {most:g} wide", code="INS_DM_SCALE", path=path, rule="printable symbols",
+            hint="keep the default, then scale for the printer in whole dots",
+        )  # fmt: skip
 
 
 def _write_caption(picture: Image.Image, side: int) -> None:
