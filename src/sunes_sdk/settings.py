@@ -9,14 +9,15 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import PrivateAttr, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr, StringConstraints, model_validator
 
 from ._core.errors import ConfigurationError
 from ._core.redaction import MASK
 from .model import Environment as Environment  # part of this module's face
 from .model import Ins, Model, Organization, check_environment
+from .model._base import invalid
 from .model.code import Oid, Text
 
 
@@ -109,6 +110,9 @@ class MssSettings(Model):
     patient_may_reply: False adds `X-MSS-MES: FIN` to messages to patients; ask_read_receipt: adds
     `Disposition-Notification-To`; timeout_seconds: of each command; final_reply_seconds: how long the server may take
     to accept a whole message (RFC 5321 §4.5.3.2.6 asks for ten minutes).
+    derogation_without_ins: whether `Mss(without_ins=True)` may be used at all. The ANS gave the derogation until the
+    end of 2023, then renewable until it is revoked (volet *Transmission de documents CDA en HL7 v2*); whether it
+    stands today is unverified: an establishment that knows it does not sets False.
     """
 
     host: Text
@@ -126,21 +130,58 @@ class MssSettings(Model):
     patient_policy: Literal["at_least_once", "at_most_once"] = "at_most_once"
     patient_may_reply: bool = True
     ask_read_receipt: bool = False
+    derogation_without_ins: bool = True
     timeout_seconds: float = 30.0
     final_reply_seconds: float = 600.0
+
+
+class InsiVerification(Model):
+    """EXPERIMENTAL: the messages of the unit verification of an INS (WS_INS3, `verifierInsAvecTraitsIdentite`).
+
+    Its schema is not public. What was seen: the name of the operation, the names inside the request (`IndividuVerifie`,
+    `INSFourni`, `TraitsIdentiteIndividu`) and the namespace of the answer. The rest has no default, because any would
+    be made up: copy it from the integration guide of the téléservice (SEL-MP-043) that the GIE SESAM-Vitale gives to
+    vendors. Nothing here was tried against the service.
+
+    action: wsa:Action; request_namespace, request_element: of the element in the Body; confirmed_codes, refuted_codes:
+    the `CodeCR` that mean that INSi confirms the INS with its traits, and that it does not.
+    """
+
+    action: Text
+    request_namespace: Text
+    request_element: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
+    answer_namespace: Text = "http://www.cnamts.fr/INSiLot2/REPUnitaire"
+    confirmed_codes: frozenset[str]
+    refuted_codes: frozenset[str]
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> InsiVerification:
+        if self.confirmed_codes & self.refuted_codes:
+            raise invalid("INSI_VERIFICATION_CODES", "a code means both yes and no", path="refuted_codes",
+                          rule="a CodeCR has one meaning", hint="leave it in one of the two lists")  # fmt: skip
+        return self
 
 
 class InsiSettings(Model):
     """The téléservice INSi by software certificate (mutual TLS, CN `INSI-AUTO` or `INSI-MANU`).
 
     idam: authorisation number given by the CNDA; message_id_prefix: `` as the official sample, or `uuid:`.
+    calls_per_minute, batch_limit: most calls in any minute, most people in one `search_many`; the service's own limits
+    are not public, these are this library's (unverified); the *référentiel INS* wants searches made as patients come,
+    not over a whole base. attempts: calls made in all when INSi is busy or an answer is lost (a search changes nothing
+    there), with the wait that the error advises between them; 1 leaves that to the caller.
+    verification: opt-in to the experimental unit verification.
     """
 
     url: Text
     tls: TlsSettings
     idam: Text
     message_id_prefix: Literal["", "uuid:"] = ""
-    timeout_seconds: float = 30.0
+    timeout_seconds: float = Field(default=30.0, gt=0)
+    calls_per_minute: int = Field(default=120, ge=1, le=100_000)
+    batch_limit: int = Field(default=1000, ge=1)
+    attempts: int = Field(default=1, ge=1, le=10)
+    verification: InsiVerification | None = None
 
 
 class Settings(Model):

@@ -206,14 +206,6 @@ def test_a_replacement_says_so(fake: FakeMss, mss: MssClient) -> None:
 
 
 @pytest.mark.parametrize("status", [IdentityStatus.VALIDEE, IdentityStatus.PROVISOIRE])
-def test_without_qualified_ins_a_professional_is_told(fake: FakeMss, mss: MssClient, status: IdentityStatus) -> None:
-    mss.send(mss.prepare(unqualified(status), DOCTOR))
-    (mail,) = fake.mailbox(PROFESSIONAL)
-    assert mail.message["X-MSS-INS"] == "N"
-    assert MATRICULE.encode() not in mail.content
-
-
-@pytest.mark.parametrize("status", [IdentityStatus.VALIDEE, IdentityStatus.PROVISOIRE])
 def test_a_patient_needs_a_qualified_ins(mss: MssClient, status: IdentityStatus) -> None:
     with pytest.raises(InsError) as e:
         mss.prepare(unqualified(status), MssPatient())

@@ -196,7 +196,8 @@ def test_the_patient_of_the_document_must_be_the_recipient(send: Send, to_patien
 
 def test_ins_is_not_claimed_without_one(send: Send, mss: MssClient) -> None:
     identity = Identity(traits=samples.traits(), status=IdentityStatus.VALIDEE)
-    message = mss.prepare(note(patient=samples.patient(identity=identity)), Mss(address=PROFESSIONAL)).blobs["message"]
+    document = note(patient=samples.patient(identity=identity))
+    message = mss.prepare(document, Mss(address=PROFESSIONAL, without_ins=True)).blobs["message"]
     assert "the patient has no INS" in send(message.replace(b"X-MSS-INS: N", b"X-MSS-INS: O"))[1]
 
 

@@ -1,5 +1,5 @@
 """L7: what joins siblings. Here, a hospital stay from its ADT messages to the usage ledger."""
 
-from .stay import admit, count, discharge, send, stay_events
+from .stay import admit, count, discharge, send, send_without_ins, stay_events
 
-__all__ = ["admit", "count", "discharge", "send", "stay_events"]
+__all__ = ["admit", "count", "discharge", "send", "send_without_ins", "stay_events"]

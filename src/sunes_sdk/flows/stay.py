@@ -51,10 +51,21 @@ def discharge(message: bytes, *, stay: Stay, settings: Settings, outbox: Outbox)
 def send(document: Document, *, to: Sequence[str] = (), patient: bool = True, outbox: Outbox) -> tuple[Entry, ...]:
     """Put a document in the outbox for the DMP, for each professional mailbox, and for the patient's own.
 
-    Raises what the channels raise when they prepare; then nothing is stored for any of them.
+    Raises what the channels raise when they prepare (InsError `INS_NOT_QUALIFIED`: see `send_without_ins`); then
+    nothing is stored for any of them.
     """
     recipients = [Mss(address=address) for address in to]
     return outbox.put(document, to=[Dmp(), *recipients, *([MssPatient()] if patient else [])])
+
+
+def send_without_ins(document: Document, *, to: Sequence[str], outbox: Outbox) -> tuple[Entry, ...]:
+    """Put a document whose identity is not qualified in the outbox for professional mailboxes only, by the derogation
+    (`Mss.without_ins`): it goes without matricule, the log says so, and `usage.sent_without_ins` counts it.
+
+    Raises InsError `INS_DEROGATION` when it is not allowed, not needed, or the document shows an INS; and what `send`
+    raises.
+    """
+    return outbox.put(document, to=[Mss(address=address, without_ins=True) for address in to])
 
 
 def count(outbox: Outbox, ledger: Ledger) -> int:

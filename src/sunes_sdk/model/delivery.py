@@ -27,11 +27,17 @@ class Dmp(Model):
 
 
 class Mss(Model):
-    """Destination: a professional's or a structure's MSSanté mailbox."""
+    """Destination: a professional's or a structure's MSSanté mailbox.
+
+    without_ins: True sends a document whose identity is not qualified, without matricule, by the derogation of the
+    ANS volet *Transmission de documents CDA en HL7 v2* (see `MssSettings.derogation_without_ins`). It is a choice made
+    for one document: a document with a qualified INS is refused under it.
+    """
 
     masked: ClassVar[frozenset[str]] = frozenset({"address"})
 
     address: Annotated[str, StringConstraints(pattern=r"^[^@\s<>\r\n]+@[^@\s<>\r\n]+$", max_length=254)]
+    without_ins: bool = False
 
     @property
     def channel(self) -> str:

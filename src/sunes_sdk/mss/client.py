@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,21 +22,25 @@ from .._core.errors import (
 )
 from .._core.ids import IdFactory, RandomIds
 from .._core.retry import RetryAdvice
-from ..cda.header import CdaDocument
+from ..cda.header import CdaDocument, HeaderPatient
 from ..model import (
     ChannelKind,
     Destination,
     Document,
     IdentityStatus,
+    Ins,
+    InsOid,
     Mss,
     MssPatient,
     Outcome,
     Prepared,
     ReasonClass,
     Receipt,
+    Target,
 )
 from ..settings import MssSettings, Settings
 from ..xds import DocumentEntry, check, content_type_of, project, submission_set
+from ..xds.datatypes import is_ins
 from ..xds.metadata import Submission
 from .message import Mail, body_for_patient, body_for_professional, from_field
 from .smtp import Envelope, SmtpReply, SmtpSubmission
@@ -46,6 +51,8 @@ Pdf = Callable[[CdaDocument], bytes]
 Recorder = Callable[[bytes], None]
 """Is given the exact bytes of each message, once they have left."""
 CHANNEL = "mss"
+_log = logging.getLogger("sunes_sdk.mss")
+_INS_OID = re.compile(rb"(?:%s)(?![0-9.])" % b"|".join(re.escape(oid.encode()) for oid in InsOid))
 _ADDRESS = re.compile(r"[!-?A-~]+@[!-?A-~]+", re.ASCII)
 _LABEL_PER = re.compile(r"[^_]+(?:_[^_]+)+")
 
@@ -95,7 +102,11 @@ class MssClient:
     def prepare(self, document: Document, destination: Destination) -> Prepared:
         """Freeze the message, to the last byte, and every identifier in it. Nothing is sent.
 
-        Raises ConfigurationError (`MSS_DOMAIN_NOT_TRUSTED`, `ENVIRONMENT_IDENTITY`), InsError `INS_NOT_QUALIFIED`,
+        A document whose identity is not qualified goes to a professional by an explicit `Mss(address=…,
+        without_ins=True)` only: without matricule, and with a line in the log `sunes_sdk.mss`.
+
+        Raises ConfigurationError `MSS_DOMAIN_NOT_TRUSTED`, InsError (`INS_NOT_QUALIFIED`, `ENVIRONMENT_IDENTITY`,
+        `INS_DEROGATION`: not in force, not needed, or the document shows an INS),
         ModelError (`MSS_ADDRESS`, `MSS_HEADER_…`), MetadataError (XDS and XDM codes), CertificateError
         (`CERTIFICATE_EXPIRED`, `CERTIFICATE_NOT_YET_VALID`), ValidationError `MSS_TOO_BIG`.
         """
@@ -105,12 +116,30 @@ class MssClient:
                 hint="render the document with sunes_sdk.cda",
             )  # fmt: skip
         self._smtp.check_certificate()
-        recipient = self._recipient(document, destination)
-        if document.ins is not None:
-            self._settings.check_identity(document.ins)
+        to_patient = isinstance(destination, MssPatient)
+        ins: Ins | None = None
+        if isinstance(destination, MssPatient):
+            ins = self._ins(document, Target.MSS_PATIENT)
+            recipient = f"{ins.value}@{self._patient_domain}"  # ECO.2.2.6
+        elif isinstance(destination, Mss):
+            recipient = self._professional(destination.address)
+            if destination.without_ins:
+                self._check_derogation(document)
+            else:
+                ins = self._ins(document, Target.MSS_PROFESSIONAL)
+        else:
+            raise ModelError("not a destination of MSSanté", code="MSS_DESTINATION", path="destination",
+                             hint="give Mss(address=…) or MssPatient()")  # fmt: skip
         now = self._clock.now()
         message_uuid, set_uuid, entry_uuid = (self._ids.uuid() for _ in range(3))
         entry = _entry(document, f"urn:uuid:{entry_uuid}")
+        if ins is not None and entry.patient_id != ins.cx:
+            raise MetadataError(
+                "the CDA header is about another patient than the document", code="MSS_PATIENT_MISMATCH",
+                path="recordTarget/patientRole/id", rule="one patient in CDA, metadata and address",
+                hint="build the document from the patient it is sent for",
+                hint_fr="L'identité du document et celle de l'envoi diffèrent : envoi refusé.",
+            )  # fmt: skip
         sending = submission_set(
             entry,
             id=f"urn:uuid:{set_uuid}",
@@ -123,7 +152,6 @@ class MssClient:
         if not report.ok:
             raise MetadataError.from_report(report)
         archive = write_archive([(entry, document.content)], sending, emitter=self._emitter, at=now)
-        to_patient = isinstance(destination, MssPatient)
         message_id = f"<{message_uuid}@{self._sender.rpartition('@')[2]}>"
         headers = (document.header,)
         mail = Mail(
@@ -135,7 +163,7 @@ class MssClient:
             boundary=f"=_{message_uuid.hex}",
             at=now,
             headers=headers,
-            qualified=_is_qualified(document),
+            qualified=ins is not None and _has_traits(document.header.patient),
             archive=archive,
             pdfs=(self._pdf(document),),
             body=(
@@ -153,6 +181,11 @@ class MssClient:
                 code="MSS_TOO_BIG", path="message", rule="25 Mo for the whole message in Mon espace santé",
                 hint="lighten the document's images or file; base64 adds 37 %",
                 hint_fr="Le message est trop volumineux pour la MSSanté : allégez le document.",
+            )  # fmt: skip
+        if ins is None:
+            _log.warning(
+                "document %s is ready for a professional without INS, by derogation: its identity is %s",
+                document.unique_id, document.ins_status.value,
             )  # fmt: skip
         return Prepared(
             channel=CHANNEL,
@@ -238,20 +271,32 @@ class MssClient:
             retry=retry or RetryAdvice.never(),
         )
 
-    def _recipient(self, document: CdaDocument, destination: Destination) -> str:
-        if isinstance(destination, MssPatient):
-            if document.ins is None or document.ins_status is not IdentityStatus.QUALIFIEE:
-                raise InsError(
-                    "a patient is written to by a qualified INS only", code="INS_NOT_QUALIFIED",
-                    path="patient.identity.status", rule="MSSanté référentiel #2, ECO.2.2.6",
-                    hint="qualify the identity (INSi, then the check of an identity document), render again",
-                    hint_fr="L'INS du patient n'est pas qualifiée : pas d'envoi vers Mon espace santé.",
-                )  # fmt: skip
-            return f"{document.ins.value}@{self._patient_domain}"
-        if not isinstance(destination, Mss):
-            raise ModelError("not a destination of MSSanté", code="MSS_DESTINATION", path="destination",
-                             hint="give Mss(address=…) or MssPatient()")  # fmt: skip
-        address = ascii_address(destination.address, "destination.address")
+    def _ins(self, document: CdaDocument, target: Target) -> Ins:
+        settings = self._settings
+        return document.for_transmission(target, settings.environment, test_people=settings.test_people)
+
+    def _check_derogation(self, document: CdaDocument) -> None:
+        """Raises InsError `INS_DEROGATION` when the document may not go without INS."""
+        refusal = None
+        if not self._mss.derogation_without_ins:
+            refusal = ("the derogation is not in force here",
+                       "qualify the identity, or review the setting mss.derogation_without_ins",
+                       "L'envoi sans INS n'est pas admis par l'établissement.")  # fmt: skip
+        elif document.ins_status is IdentityStatus.QUALIFIEE:
+            refusal = ("the INS is qualified: no derogation is needed", "leave without_ins out",
+                       "L'identité est qualifiée : envoyez le document sans dérogation.")  # fmt: skip
+        elif any(is_ins(i.root) for i in document.header.patient.ids) or _INS_OID.search(document.content):
+            refusal = ("the document shows an INS that is not qualified", "render it from the unqualified identity",
+                       "Le document contient un INS non qualifié : envoi refusé.")  # fmt: skip
+        if refusal:
+            raise InsError(
+                refusal[0], code="INS_DEROGATION", path="destination.without_ins",
+                rule="ANS, Transmission de documents CDA en HL7 v2: derogation for an exchange without qualified INS",
+                hint=refusal[1], hint_fr=refusal[2],
+            )  # fmt: skip
+
+    def _professional(self, address: str) -> str:
+        address = ascii_address(address, "destination.address")
         domain = address.rpartition("@")[2]
         if domain == self._patient_domain:
             raise ConfigurationError(
@@ -318,15 +363,9 @@ def _entry(document: CdaDocument, entry_uuid: str) -> DocumentEntry:
     )
 
 
-def _is_qualified(document: CdaDocument) -> bool:
-    """`X-MSS-INS: O`: matricule and OID, birth name, first given name, birth date and sex (ECO.2.4.2)."""
-    patient = document.header.patient
-    return (
-        document.ins is not None
-        and document.ins_status is IdentityStatus.QUALIFIEE
-        and any(i.extension == document.ins.value and i.root == document.ins.oid.value for i in patient.ids)
-        and all((patient.birth_family, patient.first_given or patient.birth_givens, patient.birth_time, patient.sex))
-    )
+def _has_traits(patient: HeaderPatient) -> bool:
+    """`X-MSS-INS: O` wants them beside the INS: birth name, first given name, birth date and sex (ECO.2.4.2)."""
+    return all((patient.birth_family, patient.first_given or patient.birth_givens, patient.birth_time, patient.sex))
 
 
 class Verdict(NamedTuple):

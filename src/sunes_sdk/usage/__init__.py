@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .derogations import sent_without_ins
     from .evaluation import (
         Blocker,
         IndicatorResult,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .report import print_summary, render_html, summary_rows
 
 _HOMES = {
+    "derogations": ("sent_without_ins",),
     "evaluation": (
         "Blocker", "IndicatorResult", "Reach", "Stage", "Status", "UnitShare", "evaluate", "evaluate_all",
         "percent_fr", "reach",
@@ -76,6 +78,7 @@ __all__ = [
     "reach",
     "read_profile",
     "render_html",
+    "sent_without_ins",
     "summary_rows",
 ]
 
