@@ -1,6 +1,6 @@
-"""WS_INS2 `rechercherInsAvecTraitsIdentite`: requests as bytes, answers as values. Pure.
+"""The two searches of INSi, by traits (WS_INS2) and by Vitale data (WS_INS1): requests as bytes, answers as values.
 
-Contract DESIR_ICIR_EXP 1.5.0. Answers are read by namespace and name, whatever their prefixes and order: official
+Pure. Contract DESIR_ICIR_EXP 1.5.0. Answers are read by namespace and name, whatever their prefixes and order: official
 answers differ from their own schema on both, so that no schema validation is done.
 """
 
@@ -14,25 +14,31 @@ from typing import Final
 
 from lxml import etree
 
-from .._core.errors import InsiError, ModelError, SoapFault, XmlSecurityError
+from .._core.errors import InsiError, ModelError
+from .._core.findings import Finding, Report, Severity
 from .._core.retry import RetryAdvice
 from .._core.text import fold_ascii
 from .._core.xml import escape_text
-from .._core.xml import parse as parse_xml
-from ..ins import FoundIdentity
+from ..ins import FoundIdentity, normalize_for_insi
 from ..model import Ins, InsOid, Matricule, expected_key
 from ..settings import SoftwareId
 from ..transport import soap
+from .faults import shown
+from .vitale import VitaleCard
 
-ACTION: Final = "urn:ServiceIdentiteCertifiee:1.0.0:rechercherInsAvecTraitsIdentite"
+_SERVICE: Final = "urn:ServiceIdentiteCertifiee:1.0.0:"
+ACTION: Final = f"{_SERVICE}rechercherInsAvecTraitsIdentite"
+VITALE_ACTION: Final = f"{_SERVICE}rechercherInsAvecCarteVitale"
 BAM: Final = "urn:siram:bam:ctxbam"
 LPS: Final = "urn:siram:lps:ctxlps"
-SIRAM: Final = "urn:siram"
 SEARCH: Final = "http://www.cnamts.fr/INSiRecSans"
+VITALE: Final = "http://www.cnamts.fr/INSiRecVit"
 RESULT: Final = "http://www.cnamts.fr/INSiResultat"
 BAM_VERSION: Final = "01_02"
 LPS_VERSION: Final = "01_00"
 IDAM_KIND: Final = "4"
+MAX_TEXT: Final = 1000
+"""Characters of one text of an answer: no name is longer."""
 
 
 class SearchCode(StrEnum):
@@ -69,181 +75,257 @@ class Caller:
         version = "-".join(fold_ascii(self.software.version).split())
         return (
             f'<ctxlps:LPS><ctxlps:IDAM R="{IDAM_KIND}">{escape_text(self.idam)}</ctxlps:IDAM>'
-            f"<ctxlps:Version>{escape_text(self.software.version)}</ctxlps:Version>"
-            f"<ctxlps:Instance>{escape_text(self.software.instance)}</ctxlps:Instance>"
-            f"<ctxlps:Nom>urn:lps:{escape_text(name)}:{escape_text(version)}</ctxlps:Nom></ctxlps:LPS>"
+            f"{_element('ctxlps:Version', self.software.version)}{_element('ctxlps:Instance', self.software.instance)}"
+            f"{_element('ctxlps:Nom', f'urn:lps:{name}:{version}')}</ctxlps:LPS>"
         )
 
 
 def encode_search(query: Query, caller: Caller, *, message_id: str, bam_id: str, lps_id: str, at: datetime) -> bytes:
-    """The SOAP 1.2 envelope of one call. The three identifiers are fresh for each call; `at` is aware.
+    """The SOAP 1.2 envelope of a search by traits. The three identifiers are fresh for each call; `at` is aware."""
+    traits = (
+        ("NomNaissance", query.birth_name), ("Prenom", query.given_name), ("Sexe", query.sex),
+        ("DateNaissance", query.birth_date), ("LieuNaissance", query.birth_place or ""),
+    )  # fmt: skip
+    content = "".join(_element(f"ins:{name}", value) for name, value in traits if value)
+    body = f'<ins:RECSANSVITALE xmlns:ins="{SEARCH}">{content}</ins:RECSANSVITALE>'
+    return encode_call(ACTION, body, caller, message_id=message_id, bam_id=bam_id, lps_id=lps_id, at=at)
+
+
+def encode_vitale_search(
+    card: VitaleCard, caller: Caller, *, message_id: str, bam_id: str, lps_id: str, at: datetime
+) -> bytes:
+    """The SOAP 1.2 envelope of a search by Vitale data: the beneficiary in the Body, the cover in ContexteBAM.
+
+    `TypeMatricule` is left out: its values are not public. Raises InsError `INS_NAME_CHARSET` when the card's name has
+    a character that INSi does not take.
+    """
+
+    def number(name: str, matricule: Matricule) -> str:
+        parts = _element("ins:NumIdentifiant", matricule.number) + _element("ins:Cle", matricule.key)
+        return f"<ins:{name}>{parts}</ins:{name}>"
+
+    name = normalize_for_insi(card.birth_name, path="card.birth_name") if card.birth_name else ""
+    body = (
+        f'<ins:RECVITALE xmlns:ins="{VITALE}">{number("MatriculeIndividu", card.own) if card.own else ""}'
+        f"{number('MatriculeOD', card.insured)}{_element('ins:NomNaissance', name) if name else ''}"
+        f"{_element('ins:DateNaissance', card.birth_date)}{_element('ins:RangNaissance', str(card.birth_rank))}"
+        "</ins:RECVITALE>"
+    )
+    return encode_call(
+        VITALE_ACTION, body, caller, message_id=message_id, bam_id=bam_id, lps_id=lps_id, at=at, cover=_cover(card)
+    )
+
+
+def _cover(card: VitaleCard) -> str:
+    """The content of `COUVERTURE`, in the order of the schema CTXBAM 01.02."""
+
+    def nir(matricule: Matricule) -> str:
+        return _element("ctxbam:Num", matricule.number) + _element("ctxbam:Cle", matricule.key)
+
+    certified = _element("ctxbam:DateCertification", card.certified_on.isoformat()) if card.certified_on else ""
+    own = f"<ctxbam:Nir>{nir(card.own)}{certified}</ctxbam:Nir>" if card.own else ""
+    bearer = _element("ctxbam:Porteur", card.bearer) if card.bearer else ""
+    return (
+        f"{_element('ctxbam:GrandRegime', card.regime)}{_element('ctxbam:Organisme', card.fund)}"
+        f"{_element('ctxbam:CodeCentre', card.centre)}"
+        f"<ctxbam:ASSURE><ctxbam:Id>{nir(card.insured)}</ctxbam:Id></ctxbam:ASSURE>"
+        f"<ctxbam:BENEFICIAIRE>{own}{_element('ctxbam:DateNai', card.birth_date)}"
+        f"{_element('ctxbam:Rang', str(card.birth_rank))}{bearer}</ctxbam:BENEFICIAIRE>"
+    )
+
+
+def encode_call(
+    action: str,
+    body: str,
+    caller: Caller,
+    *,
+    message_id: str,
+    bam_id: str,
+    lps_id: str,
+    at: datetime,
+    cover: str = "",
+) -> bytes:
+    """The envelope around the Body of any operation. cover: content of `COUVERTURE`, empty without a Vitale card.
 
     Header blocks are in the order of the official sample (ContexteBAM, MessageID, Action, ContexteLPS); with a software
     certificate there is no `wsse:Security`.
     """
     time = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
-    emitter = escape_text(caller.emitter)
+    cover = f"<ctxbam:COUVERTURE>{cover}</ctxbam:COUVERTURE>" if cover else "<ctxbam:COUVERTURE/>"
     headers = (
         f'<ctxbam:ContexteBAM xmlns:ctxbam="{BAM}" Version="{BAM_VERSION}" Nature="CTXBAM">'
-        f"<ctxbam:Id>{escape_text(bam_id)}</ctxbam:Id><ctxbam:Temps>{time}</ctxbam:Temps>"
-        f"<ctxbam:Emetteur>{emitter}</ctxbam:Emetteur><ctxbam:COUVERTURE/></ctxbam:ContexteBAM>"
-        f"<wsa:MessageID>{escape_text(message_id)}</wsa:MessageID><wsa:Action>{ACTION}</wsa:Action>"
+        f"{_element('ctxbam:Id', bam_id)}<ctxbam:Temps>{time}</ctxbam:Temps>"
+        f"{_element('ctxbam:Emetteur', caller.emitter)}{cover}</ctxbam:ContexteBAM>"
+        f"{_element('wsa:MessageID', message_id)}{_element('wsa:Action', action)}"
         f'<ctxlps:ContexteLPS xmlns:ctxlps="{LPS}" Version="{LPS_VERSION}" Nature="CTXLPS">'
-        f"<ctxlps:Id>{escape_text(lps_id)}</ctxlps:Id><ctxlps:Temps>{time}</ctxlps:Temps>"
-        f"<ctxlps:Emetteur>{emitter}</ctxlps:Emetteur>{caller.lps()}</ctxlps:ContexteLPS>"
-    )
-    place = f"<ins:LieuNaissance>{escape_text(query.birth_place)}</ins:LieuNaissance>" if query.birth_place else ""
-    body = (
-        f'<ins:RECSANSVITALE xmlns:ins="{SEARCH}"><ins:NomNaissance>{escape_text(query.birth_name)}</ins:NomNaissance>'
-        f"<ins:Prenom>{escape_text(query.given_name)}</ins:Prenom><ins:Sexe>{escape_text(query.sex)}</ins:Sexe>"
-        f"<ins:DateNaissance>{escape_text(query.birth_date)}</ins:DateNaissance>{place}</ins:RECSANSVITALE>"
+        f"{_element('ctxlps:Id', lps_id)}<ctxlps:Temps>{time}</ctxlps:Temps>"
+        f"{_element('ctxlps:Emetteur', caller.emitter)}{caller.lps()}</ctxlps:ContexteLPS>"
     )
     return soap.raw_envelope(headers=headers.encode(), body=body.encode())
 
 
+def _element(name: str, text: str) -> str:
+    return f"<{name}>{escape_text(text)}</{name}>"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """One answer: its code, and the person when there is exactly one."""
+    """One answer: its code, and the person when there is exactly one.
+
+    remarks: what is odd in the answer, which is kept all the same: `INSI_KEY_WRONG`, `INSI_KEY_ABSENT` (then computed),
+    `INSI_HISTORY_UNREADABLE` (a former number that is left out), `INSI_TRAITS_ABSENT`.
+    """
 
     code: SearchCode
     person: FoundIdentity | None = None
+    remarks: Report = field(default_factory=Report)
+
+
+class _Unreadable(Exception):
+    """An answer that cannot be relied on: why, and where."""
 
 
 def decode_search(body: etree._Element, *, request_id: str = "") -> SearchResult:
     """Read a `RESULTAT`. Every text of the person is kept as received; a wrong key is no reason to refuse.
 
-    Raises InsiError `INSI_ANSWER` (not a RESULTAT, or incomplete), `INSI_RESULT_CODE` (a CodeCR that is not known).
+    Raises InsiError `INSI_ANSWER` (not a RESULTAT, incomplete, contradictory, or saying something twice, so that one
+    could take the wrong person), `INSI_RESULT_CODE` (a CodeCR that is not known).
     """
-    if body.tag != f"{{{RESULT}}}RESULTAT":
-        raise _bad_answer("the answer is no RESULTAT", "Body", request_id)
-    text = _text(body, "CR", "CodeCR")
     try:
-        code = SearchCode(text or "")
+        return _result(body, request_id)
+    except _Unreadable as e:
+        message, path = e.args
+        raise bad_answer(message, path, request_id) from None
+
+
+def _result(body: etree._Element, request_id: str) -> SearchResult:
+    if body.tag != f"{{{RESULT}}}RESULTAT" or any(isinstance(e.tag, str) for e in body.itersiblings()):
+        raise _Unreadable("the answer is not one RESULTAT", "Body")
+    report = _one(body, "CR")
+    text = (_text(report, "CodeCR") if report is not None else None) or ""
+    try:
+        code = SearchCode(text.strip())
     except ValueError:
         raise InsiError(
-            "INSi answered a result code that is not known", code="INSI_RESULT_CODE", path="RESULTAT/CR/CodeCR",
-            remote_code=(text or "")[:20], request_id=request_id, rule="00, 01 or 02",
-            hint="look the code up in the current INSi guide",
+            f"INSi answered a result code that is not known ({shown(text.strip()[:20]) or 'no code'})",
+            code="INSI_RESULT_CODE", path="RESULTAT/CR/CodeCR", remote_code=text[:20], request_id=request_id,
+            rule="00, 01 or 02", hint="look the code up in the current INSi guide",
             hint_fr="INSi a répondu un code inconnu : signalez-le à l'éditeur.",
         ) from None  # fmt: skip
+    person = _one(body, "INDIVIDU")
     if code is not SearchCode.FOUND:
+        if person is not None:
+            raise _Unreadable(f"CodeCR {code.value} comes with a person", "RESULTAT/INDIVIDU")
         return SearchResult(code=code)
-    person = _child(body, "INDIVIDU")
-    active = _child(person, "INSACTIF") if person is not None else None
+    active = _one(person, "INSACTIF") if person is not None else None
     if person is None or active is None:
-        raise _bad_answer("a person was found but is not in the answer", "RESULTAT/INDIVIDU", request_id)
+        raise _Unreadable("a person was found but is not in the answer", "RESULTAT/INDIVIDU")
     ins = _ins(active)
     if ins is None:
-        raise _bad_answer("the active INS cannot be read", "RESULTAT/INDIVIDU/INSACTIF", request_id)
-    traits = _child(person, "TIQ")
-
-    def trait(name: str) -> str | None:
-        return (_text(traits, name) or None) if traits is not None else None
-
+        raise _Unreadable("the active INS cannot be read", "RESULTAT/INDIVIDU/INSACTIF")
+    history = [_ins(e) for e in _children(person, "INSHISTO")]
+    traits = _one(person, "TIQ")
+    values = {name: _text(traits, name) if traits is not None else None for name in _TRAITS}
     return SearchResult(
         code=code,
         person=FoundIdentity(
             ins=ins,
-            birth_name=trait("NomNaissance"),
-            first_given_name=trait("Prenom"),
-            given_names=trait("ListePrenom"),
-            sex=trait("Sexe"),
-            birth_date=trait("DateNaissance"),
-            birth_place=trait("LieuNaissance"),
-            history=tuple(filter(None, map(_ins, _children(person, "INSHISTO")))),
+            birth_name=values["NomNaissance"],
+            first_given_name=values["Prenom"],
+            given_names=values["ListePrenom"],
+            sex=values["Sexe"],
+            birth_date=values["DateNaissance"],
+            birth_place=values["LieuNaissance"],
+            history=tuple(filter(None, history)),
         ),
+        remarks=Report.of(_remarks(active, ins, history, values)),
     )
+
+
+_TRAITS: Final = ("NomNaissance", "Prenom", "ListePrenom", "Sexe", "DateNaissance", "LieuNaissance")
+_EXPECTED: Final = ("NomNaissance", "Sexe", "DateNaissance")
+"""Traits that every published answer has; a given name may be in `Prenom`, in `ListePrenom` or in both."""
+
+
+def _remarks(
+    active: etree._Element, ins: Ins, history: list[Ins | None], values: dict[str, str | None]
+) -> Iterator[Finding]:
+    where = "RESULTAT/INDIVIDU"
+    identifier = _one(active, "IdIndividu")
+    if identifier is None or not _text(identifier, "Cle"):
+        yield _remark("KEY_ABSENT", "the key was left out, and computed", f"{where}/INSACTIF",
+                      "La clé du matricule a été calculée : INSi ne l'a pas donnée.")  # fmt: skip
+    elif not ins.matricule.key_is_valid:
+        yield _remark("KEY_WRONG", "the key is not that of the number", f"{where}/INSACTIF",
+                      "La clé du matricule renvoyé par INSi est inhabituelle : gardez-la.")  # fmt: skip
+    unreadable = [n for n, former in enumerate(history, 1) if former is None]
+    if unreadable:
+        yield _remark("HISTORY_UNREADABLE", f"{len(unreadable)} former number(s) cannot be read",
+                      f"{where}/INSHISTO[{unreadable[0]}]", "Un ancien matricule de cette réponse est illisible.",
+                      severity=Severity.WARNING)  # fmt: skip
+    absent = [n for n in _EXPECTED if not values[n]]
+    if not values["Prenom"] and not values["ListePrenom"]:
+        absent.append("ListePrenom")
+    if absent:
+        yield _remark("TRAITS_ABSENT", f"INSi left out {', '.join(absent)}", f"{where}/TIQ",
+                      "INSi n'a pas renvoyé tous les traits : comparez avec une pièce d'identité.",
+                      severity=Severity.WARNING)  # fmt: skip
+
+
+def _remark(code: str, message: str, path: str, message_fr: str, *, severity: Severity = Severity.INFO) -> Finding:
+    return Finding(
+        code=f"INSI_{code}", message=message, path=path, severity=severity, rule="INSi's answer is kept as received",
+        source="INSi_RESULTAT_INS; EXI REC 08 (as reported)", hint="show it to whoever compares the traits",
+        message_fr=message_fr,
+    )  # fmt: skip
 
 
 def _children(parent: etree._Element, name: str) -> Iterator[etree._Element]:
     return parent.iterchildren(f"{{{RESULT}}}{name}")
 
 
-def _child(parent: etree._Element, name: str) -> etree._Element | None:
-    return next(_children(parent, name), None)
+def _one(parent: etree._Element, name: str) -> etree._Element | None:
+    """The child of this name, None when absent. Of two, nobody can tell which is meant."""
+    found = list(_children(parent, name))
+    if len(found) > 1:
+        raise _Unreadable(f"there is more than one {name}", f"RESULTAT//{name}")
+    return found[0] if found else None
 
 
-def _text(parent: etree._Element, *names: str) -> str | None:
-    for name in names:
-        found = _child(parent, name)
-        if found is None:
-            return None
-        parent = found
-    return parent.text
+def _text(parent: etree._Element, name: str) -> str | None:
+    """The text of a child, comments left out and nothing else; None when absent or blank."""
+    child = _one(parent, name)
+    if child is None:
+        return None
+    if any(isinstance(e.tag, str) for e in child):
+        raise _Unreadable(f"{name} is not a text", f"RESULTAT//{name}")
+    text = "".join((child.text or "", *(comment.tail or "" for comment in child)))
+    if len(text) > MAX_TEXT:
+        raise _Unreadable(f"{name} is over {MAX_TEXT} characters", f"RESULTAT//{name}")
+    return text if text.strip() else None
 
 
 def _ins(element: etree._Element) -> Ins | None:
     """The INS of an INSACTIF or INSHISTO, None when unreadable. A missing key (optional in the schema) is computed."""
-    number = (_text(element, "IdIndividu", "NumIdentifiant") or "").strip()
-    key = (_text(element, "IdIndividu", "Cle") or "").strip()
+    identifier = _one(element, "IdIndividu")
+    if identifier is None:
+        return None
+    number = (_text(identifier, "NumIdentifiant") or "").strip()
+    key = (_text(identifier, "Cle") or "").strip()
     oid = (_text(element, "OID") or "").strip()
     try:
-        matricule = Matricule(value=number + (key or expected_key(number)), certified=True)
-        return Ins(matricule=matricule, oid=InsOid(oid))
+        if len(number) != 13 or len(key) not in (0, 2):
+            return None
+        return Ins(matricule=Matricule(value=number + (key or expected_key(number)), certified=True), oid=InsOid(oid))
     except (ModelError, ValueError):
         return None
 
 
-def _bad_answer(message: str, path: str, request_id: str) -> InsiError:
+def bad_answer(message: str, path: str, request_id: str, *, code: str = "INSI_ANSWER") -> InsiError:
+    """The error for an answer that cannot be used. To ask again is safe: a search changes nothing."""
     return InsiError(
-        message, code="INSI_ANSWER", path=path, request_id=request_id, retry=RetryAdvice.after(60),
+        message, code=code, path=path, request_id=request_id, retry=RetryAdvice.after(60),
         rule="INSiResultat: CR, then INDIVIDU with INSACTIF and TIQ when CodeCR is 00",
         hint="ask again later; if it lasts, keep the request id and tell the service",
         hint_fr="La réponse d'INSi n'est pas lisible : réessayez plus tard.",
     )  # fmt: skip
-
-
-_LATER = RetryAdvice.after(60)
-_NEVER = RetryAdvice.never()
-# Code of siram:Erreur (or subcode) -> our code, what it means, advice, hint, French text. The list of codes that the
-# service may give is not public: these are the ones that were seen.
-_FAULTS: dict[str, tuple[str, str, RetryAdvice, str, str]] = {
-    "insi_102": ("INSI_UNAVAILABLE", "the search is not available now", _LATER,
-                 "ask again later; the test environment also answers this when nobody matches",
-                 "INSi est momentanément indisponible : réessayez plus tard."),
-    "siram_40": ("INSI_UNAVAILABLE", "the service is not available now", _LATER, "ask again later",
-                 "INSi est momentanément indisponible : réessayez plus tard."),
-    "insi_24": ("INSI_SEX", "INSi refuses the sex that was sent", _NEVER, "send M or F",
-                "INSi refuse le sexe transmis : corrigez-le."),
-    "desir_550": ("INSI_IDAM", "the software's authorisation number is not known", _NEVER,
-                  "check settings.insi.idam with the CNDA",
-                  "Le numéro d'autorisation du logiciel est inconnu d'INSi."),
-    "desir_560": ("INSI_ACCESS", "this certificate may not call INSi", _NEVER,
-                  "use the certificate whose CN is INSI-AUTO or INSI-MANU",
-                  "Le certificat de l'établissement n'ouvre pas l'accès à INSi."),
-}  # fmt: skip
-
-
-def fault_error(fault: SoapFault, *, request_id: str) -> InsiError:
-    """A SOAP Fault as an InsiError: `.remote_code` is the code of `siram:Erreur` when there is one, else the subcode.
-
-    Unknown faults: a `Receiver` one may be retried later (a search changes nothing), a `Sender` one never.
-    """
-    inner = _fault_code(fault.detail)
-    code = inner or fault.remote_code
-    unknown = fault.soap_code in ("Receiver", "Server")
-    name, message, retry, hint, french = _FAULTS.get(code) or _FAULTS.get(
-        fault.remote_code if not inner else "",
-        (
-            "INSI_FAULT",
-            "INSi answered a fault",
-            _LATER if unknown else _NEVER,
-            "see .remote_code and .remote_message",
-            "INSi a refusé la demande.",
-        ),
-    )
-    return InsiError(
-        f"{message} ({fault.remote_code or fault.soap_code or 'no code'})", code=name, remote_code=code,
-        remote_message=fault.remote_message, request_id=request_id, retry=retry, hint=hint, hint_fr=french,
-    )  # fmt: skip
-
-
-def _fault_code(detail: bytes) -> str:
-    if not detail:
-        return ""
-    try:
-        root = parse_xml(detail)
-    except XmlSecurityError:
-        return ""
-    error = next(root.iter(f"{{{SIRAM}}}Erreur"), None)
-    return (error.get("code") or "")[:40] if error is not None else ""
