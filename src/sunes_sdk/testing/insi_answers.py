@@ -31,6 +31,9 @@ FAULTS: Final = {
 """Faults that were seen in the real service: code -> SOAP code, subcode, text. `siram_40` comes alone, without a
 `siram:Erreur`. The subcodes of `insi_24` and `desir_560` are not published: those given here are unverified."""
 
+_SEVERITIES: Final = {"insi_102": "fatal"}
+"""`severite` as it was seen (the schema has no `fatal`); `erreur` for the others."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerShape:
@@ -70,8 +73,8 @@ class _Style:
     comments: bool
 
 
-_PLAIN_DATES: Final = (_Node("DateDeb", "2021-05-05"), _Node("DateFin", "2021-05-04"))
-"""The first date is later than the second in the CNDA sample."""
+_DATES: Final = ("2021-05-05", "2021-05-04")
+"""Of numbers that have none of their own. The first is later than the second, as in the CNDA sample."""
 
 
 def result(shape: AnswerShape, number: int, code: str, person: FakePerson | None) -> bytes:
@@ -95,8 +98,9 @@ def fault(shape: AnswerShape, number: int, code: str, text: str, message_id: str
     s, e = shape.soap_prefix, "siram"
     if shape.shuffle is not None:
         s, e = draw.choice(_SOAP_PREFIXES), draw.choice(("siram", "ns4", "err"))
+    severity = _SEVERITIES.get(code, "erreur")
     detail = "" if code == "siram_40" else (
-        f'<{s}:Detail><{e}:Erreur xmlns:{e}="{_SIRAM}" code="{escape_attribute(code)}" severite="fatal" '
+        f'<{s}:Detail><{e}:Erreur xmlns:{e}="{_SIRAM}" code="{escape_attribute(code)}" severite="{severity}" '
         f'messageID="{escape_attribute(message_id)}">{escape_text(text)}</{e}:Erreur></{s}:Detail>'
     )  # fmt: skip
     return (
@@ -117,14 +121,20 @@ def _traits(shape: AnswerShape, person: FakePerson) -> _Node:
         "LieuNaissance": person.birth_place,
         **shape.traits,
     }
-    return _Node("TIQ", [_Node(n, v) for n, v in values.items() if v and n not in shape.omit])
+    return _Node("TIQ", [_Node(n, v) for n, v in values.items() if v and n not in shape.omit | person.unanswered])
 
 
 def _numbers(shape: AnswerShape, person: FakePerson, draw: random.Random) -> list[_Node]:
+    dates = {number: (start, end) for number, start, end in person.dates}
+
     def ins(name: str, matricule: str, oid: InsOid) -> _Node:
-        dates = _PLAIN_DATES if shape.dates_first or (shape.shuffle is not None and draw.random() < 0.5) else ()
+        own = dates.get(matricule)
+        if own is None and (shape.dates_first or (shape.shuffle is not None and draw.random() < 0.5)):
+            own = _DATES
+        during = [_Node(n, d) for n, d in zip(("DateDeb", "DateFin"), own, strict=True)] if own else []
         identifier = _Node("IdIndividu", [_Node("NumIdentifiant", matricule[:13]), _Node("Cle", matricule[13:])])
-        return _Node(name, [*dates, identifier, _Node("OID", oid.value)])
+        which = [identifier, _Node("OID", oid.value)]
+        return _Node(name, [*during, *which] if shape.dates_first else [*which, *during])
 
     return [ins("INSACTIF", person.matricule, person.oid), *(ins("INSHISTO", m, oid) for m, oid in person.history)]
 

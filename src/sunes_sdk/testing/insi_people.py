@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from ..model import Identity, Ins, InsOid, Matricule, Sex, Traits, expected_key
 
@@ -15,9 +15,10 @@ class FakePerson:
 
     matricule: 15 characters, wrong key included; given_names: the whole list; birth_date: `AAAA-MM-JJ`, lunar ones
     included; birth_place: COG; first_given_name: answered as `Prenom` when given; history: former numbers, (matricule,
-    OID) pairs; other_names: birth names that also find this person; has_homonym: somebody who is not in the list has
-    the same traits but for the birth place, so that the search without it is ambiguous; insured: NSS (15 characters) of
-    the *ouvrant droit* when this person has no card of their own; birth_rank: *rang de naissance*.
+    OID) pairs; dates: (matricule, DateDeb, DateFin) of the numbers that have them; unanswered: elements of the traits
+    that INSi leaves out for this person; other_names: birth names that also find them; has_homonym: somebody who is not
+    in the list has the same traits but for the birth place, so that the search without it is ambiguous; insured: NSS
+    (15 characters) of the *ouvrant droit* when this person has no number on the card; birth_rank: *rang de naissance*.
     """
 
     matricule: str = field(repr=False)
@@ -29,6 +30,8 @@ class FakePerson:
     birth_place: str = field(repr=False)
     first_given_name: str | None = field(default=None, repr=False)
     history: tuple[tuple[str, InsOid], ...] = field(default=(), repr=False)
+    dates: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
+    unanswered: frozenset[str] = frozenset()
     other_names: frozenset[str] = field(default=frozenset(), repr=False)
     has_homonym: bool = False
     insured: str | None = field(default=None, repr=False)
@@ -54,11 +57,11 @@ class FakePerson:
 
 def _person(
     matricule: str, name: str, given: str, sex: str, born: str, place: str, *, oid: InsOid = InsOid.NIR,
-    history: tuple[str, ...] = (), other_names: frozenset[str] = frozenset(), has_homonym: bool = False,
+    history: tuple[str, ...] = (), **more: Any,
 ) -> FakePerson:  # fmt: skip
     return FakePerson(
         matricule=matricule, oid=oid, birth_name=name, given_names=given, sex=sex, birth_date=born, birth_place=place,
-        history=tuple((m, InsOid.NIR) for m in history), other_names=other_names, has_homonym=has_homonym,
+        history=tuple((m, InsOid.NIR) for m in history), **more,
     )  # fmt: skip
 
 
@@ -68,27 +71,35 @@ PUBLISHED: Final = (
     _person("236066322083656", "TCHITCHI", "CATARINA BELLA", "F", "1936-06-21", "63220"),
     _person(
         "109076322083489", "ECETINSI", "PIERRE-ALAIN MURIEL FLORIANT", "M", "2009-07-14", "63220",
-        history=("209076322083439", "209066322012355"),
+        history=("209076322083439", "209066322012355"), dates=(("209076322083439", "2019-03-01", "2019-02-28"),),
     ),
-    _person("109076322088835", "PROVISOIRE", "MATRICULE", "M", "2009-07-01", "63220", oid=InsOid.NIA),
+    _person(
+        "109076322088835", "PROVISOIRE", "MATRICULE", "M", "2009-07-01", "63220", oid=InsOid.NIA,
+        first_given_name="MATRICULE",
+    ),
     _person("297022A02077878", "ADRTROIS", "DOMINIQUE", "F", "1997-02-26", "2A020"),
     _person("160012B02077713", "ADRTROIS", "TOUSSAINT", "M", "1960-01-01", "2B020"),
     _person(
-        "180032B02040123", "CORSE", "ANTHONY", "M", "1980-03-02", "2B020", history=("180032B02040123",),
+        "180032B02040123", "CORSE", "ANTHONY", "M", "1980-03-02", "2B020", first_given_name="ANTHONY",
+        history=("180032B02040123",),
     ),
     _person(
-        "181036322045660", "HERMANN", "GATIEN", "M", "1981-03-24", "63220", other_names=frozenset({"HERMAN"}),
-        history=("281036322045610",),
+        "181036322045660", "HERMANN", "GATIEN", "M", "1981-03-24", "63220", first_given_name="GATIEN",
+        other_names=frozenset({"HERMAN"}), history=("181036322045660", "281036322045610"),
     ),
-    _person("207058575627097", "PATB-QUATRE", "LAURENCE", "F", "1907-05-25", "85756"),
+    _person(
+        "207058575627097", "PATB-QUATRE", "LAURENCE", "F", "1907-05-25", "85756", first_given_name="LAURENCE",
+        unanswered=frozenset({"ListePrenom"}),
+    ),
     _person("279035121518989", "PAT-TROIS", "DOMINIQUE MARIE-LOUISE", "F", "1979-03-28", "51215", oid=InsOid.NIR_TEST),
     _person("277076322082910", "NESSI", "RUTH ISABELLE", "F", "1977-07-14", "63220"),
     _person("276037510669380", "DE VINCI", "DONATELLO", "M", "2010-08-07", "63220"),
 )  # fmt: skip
-"""Test people whose matricule and traits are published (CNDA answers of INSi, GIE SESAM-Vitale, examples of the ANS).
+"""Test people whose matricule and traits are published: answers of INSi for the CNDA tests and of the GIE SESAM-Vitale
+(from ECETINSI to PATB-QUATRE with their exact shape), then people of examples of the ANS.
 
-HERMANN and DE VINCI DONATELLO have wrong keys at the source, and keep them; CORSE's number is in its own history.
-Published numbers that a living person may bear are left out."""
+Keys of HERMANN and DE VINCI DONATELLO are wrong at the source, and stay so; the numbers of CORSE and HERMANN are in
+their own history. Published numbers that a living person may bear are left out."""
 
 SCENARIOS: Final = (
     _person("1140263220900" + expected_key("1140263220900"), "DE VINCI", "LEONARDO", "M", "2014-02-01", "63220",

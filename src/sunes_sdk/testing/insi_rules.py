@@ -46,7 +46,12 @@ _HEADER_ORDERS: Final = (
 _COMMON_NAMES: Final = ("INSI-AUTO", "INSI-MANU")
 _TRAITS: Final = ("NomNaissance", "Prenom", "Sexe", "DateNaissance", "LieuNaissance")
 _VITALE: Final = ("MatriculeIndividu", "MatriculeOD", "NomNaissance", "DateNaissance", "RangNaissance")
-_COVER: Final = ("GrandRegime", "Organisme", "CodeCentre", "ASSURE", "BENEFICIAIRE")
+# What the schema of ContexteBAM allows under COUVERTURE: all optional, in this order.
+_COVER: Final = {
+    "COUVERTURE": ("GrandRegime", "Organisme", "CodeCentre", "ASSURE", "BENEFICIAIRE"), "ASSURE": ("Id",),
+    "Id": ("Num", "Cle"), "BENEFICIAIRE": ("Nir", "DateNai", "Rang", "Porteur"), "Nir":
+    ("Num", "Cle", "DateCertification"),
+}  # fmt: skip
 _CHARACTERS = re.compile(r"[A-Z' -]*", re.ASCII)
 _DOUBLED = re.compile(r"[ ']{2}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -54,6 +59,7 @@ _COG = re.compile(r"[0-9][0-9AB][0-9]{3}", re.ASCII)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3,4}Z", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{6}[0-9AB][0-9]{6}", re.ASCII)
 _KEY = re.compile(r"[0-9]{2}", re.ASCII)
+_DIGIT = re.compile(r"[0-9]", re.ASCII)
 
 REFUSALS: Final = {
     "fake_path": "the path of the service is /lps",
@@ -77,7 +83,7 @@ REFUSALS: Final = {
     "fake_time": "Temps is UTC with milliseconds and Z",
     "fake_skew": "Temps is the present: correct the clock of the machine",
     "fake_emitter": "Emetteur is the OU of the TLS certificate, or NameID of the assertion",
-    "fake_couverture": "COUVERTURE is empty without a Vitale card; with it, it holds what the card says",
+    "fake_couverture": "COUVERTURE is empty without a Vitale card; with one, it holds what its schema says",
     "fake_lps": "LPS holds IDAM, Version, Instance, Nom, in this order, none of them empty",
     "fake_idam_kind": 'IDAM/@R is "4"',
     "desir_550": "numéro d'autorisation du logiciel inconnu: IDAM is the number that the CNDA gave",
@@ -230,7 +236,9 @@ class Contract:
         need(lps.get("Version") == "01_00", "fake_lps_version", f"found {lps.get('Version')}")
         self._context(bam, _BAM, "CTXBAM", "COUVERTURE", emitter)
         self._context(lps, _LPS, "CTXLPS", "LPS", emitter)
-        _check_cover(bam.find(f"{{{_BAM}}}COUVERTURE"), operation)
+        # Published clients give both contexts of one call the same Id.
+        self._seen |= {bam.findtext(f"{{{_BAM}}}Id") or "", lps.findtext(f"{{{_LPS}}}Id") or ""}
+        _check_cover(_elements(bam)[-1], operation)
         self._software(lps.find(f"{{{_LPS}}}LPS"))
         if not self._assertion:
             name = _of_subject(client, NameOID.COMMON_NAME)
@@ -239,13 +247,14 @@ class Contract:
     def _context(self, block: etree._Element, namespace: str, nature: str, last: str, emitter: str) -> None:
         where = _name(block)
         need(block.get("Nature", nature) == nature, "fake_nature", f"found {block.get('Nature')} in {where}")
-        # ContexteBAM may also have DateRef, whose place in the schema was not seen.
-        found = [str(e.tag) for e in _elements(block) if e.tag != f"{{{_BAM}}}DateRef"]
+        found = [str(e.tag) for e in _elements(block)]
         wanted = [f"{{{namespace}}}{n}" for n in ("Id", "Temps", "Emetteur", last)]
-        need(found == wanted, "fake_context", f"found {', '.join(map(_name, _elements(block)))[:200]} in {where}")
+        dated = [*wanted[:3], f"{{{_BAM}}}DateRef", wanted[3]]
+        names = ", ".join(map(_name, _elements(block)))[:200]
+        need(found in (wanted, dated if namespace == _BAM else wanted), "fake_context", f"found {names} in {where}")
         identifier = block.findtext(f"{{{namespace}}}Id") or ""
         need(_is_uuid(identifier), "fake_context_id_form", f"in {where}")
-        self._once(identifier, "fake_context_id", f"in {where}")
+        need(identifier not in self._seen, "fake_context_id", f"in {where}")
         time = block.findtext(f"{{{namespace}}}Temps") or ""
         need(_TIME.fullmatch(time), "fake_time", f"found {time[:40]} in {where}")
         try:
@@ -272,11 +281,8 @@ class Contract:
 
     def _message_id(self, message_id: str) -> None:
         need(_is_uuid(message_id.removeprefix("uuid:")), "fake_message_id_form", f"found {message_id[:60]}")
-        self._once(message_id, "fake_message_id", f"found {message_id} again")
-
-    def _once(self, identifier: str, code: str, detail: str) -> None:
-        need(identifier not in self._seen, code, detail)
-        self._seen.add(identifier)
+        need(message_id not in self._seen, "fake_message_id", f"found {message_id} again")
+        self._seen.add(message_id)
 
 
 def _operation(body: etree._Element | None) -> Operation:
@@ -288,11 +294,15 @@ def _operation(body: etree._Element | None) -> Operation:
     return operation
 
 
-def _check_cover(cover: etree._Element | None, operation: Operation) -> None:
-    names = [_name(e) for e in _elements(cover)]
-    text = (cover.text or "").strip() if cover is not None else ""
-    allowed = [[]] if operation is BY_TRAITS else [[], list(_COVER)]
-    need(names in allowed and not text, "fake_couverture", f"found {', '.join(names)[:200] or 'text'}")
+def _check_cover(cover: etree._Element, operation: Operation) -> None:
+    if operation is BY_TRAITS:
+        need(not len(cover) and not (cover.text or "").strip(), "fake_couverture", "it is not empty")
+    for element in cover.iter("{*}*"):
+        name, names = _name(element), [_name(e) for e in _elements(element)]
+        right = names == [n for n in _COVER.get(name, ()) if n in names]
+        need(right, "fake_couverture", f"found {', '.join(names)[:200]} in {name}")
+        pattern = {"Num": _NUMBER, "Cle": _KEY, "DateNai": _DATE, "Porteur": _DIGIT}.get(name)
+        need(pattern is None or pattern.fullmatch(element.text or ""), "fake_couverture", f"the form of {name}")
 
 
 def _check_traits(search: etree._Element, namespace: str) -> None:
