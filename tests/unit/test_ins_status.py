@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+from collections.abc import Callable
 from datetime import date
 
 import pytest
 
+from sunes_sdk._core.findings import Finding, Report
 from sunes_sdk.errors import InsError, ModelError
 from sunes_sdk.ins import (
     DocumentKind,
@@ -24,12 +27,13 @@ from sunes_sdk.ins import (
     mark,
     normalize_for_insi,
     qualify,
+    qualify_by_vitale_app,
     recorded_date,
     recover,
     unmark,
     validate,
 )
-from sunes_sdk.model import Identity, IdentityAttribute, IdentityStatus, Sex
+from sunes_sdk.model import Identity, IdentityAttribute, IdentityStatus, Ins, InsOid, Sex
 from sunes_sdk.testing import samples as made
 
 SEEN = Evidence(document=DocumentKind.PASSPORT, checked_by="agent-7", checked_on=date(2026, 1, 10))
@@ -41,58 +45,191 @@ PROV = Identity(traits=made.traits())
 S = IdentityStatus
 
 
-def test_the_two_axes() -> None:
-    recovered = recover(PROV, FOUND)
-    checked = validate(PROV, SEEN)
-    assert (recovered.status, recovered.ins) == (S.RECUPEREE, made.ins())
-    assert (checked.status, checked.ins) == (S.VALIDEE, None)
-    assert validate(recovered, SEEN).status is S.QUALIFIEE
-    assert recover(checked, FOUND).status is S.QUALIFIEE
-    assert qualify(PROV, FOUND, evidence=SEEN).status is S.QUALIFIEE
-    assert qualify(PROV, FOUND, evidence=None).status is S.RECUPEREE
+# --- the table of the RNIV: which states exist, and what leads from one to another -----------------------------------
+
+A = IdentityAttribute
+NONE, HOMA, DOUT, FICT = frozenset[A](), frozenset({A.HOMONYME}), frozenset({A.DOUTEUSE}), frozenset({A.FICTIVE})
+STATES = {
+    (S.PROVISOIRE, False): {NONE, HOMA, DOUT, FICT, DOUT | HOMA},
+    (S.RECUPEREE, True): {NONE, HOMA},
+    (S.VALIDEE, False): {NONE, HOMA},
+    (S.QUALIFIEE, True): {NONE, HOMA},
+}
+"""Status and whether there is an INS: the attributes that may go with them. Nothing else exists."""
+EVERY = [
+    (status, frozenset(a for a, on in zip(A, flags, strict=True) if on), has_ins)
+    for status, flags, has_ins in itertools.product(S, itertools.product((False, True), repeat=3), (False, True))
+]
+EXISTING = [state for state in EVERY if state[1] in STATES.get((state[0], state[2]), ())]
 
 
-def test_what_brings_an_identity_back() -> None:
-    qualified = qualify(PROV, FOUND, evidence=SEEN)
-    for attribute in (IdentityAttribute.DOUTEUSE, IdentityAttribute.FICTIVE):
-        back = mark(qualified, attribute)
-        assert (back.status, back.ins, back.attributes) == (S.PROVISOIRE, None, frozenset({attribute}))
-        with pytest.raises(InsError, match="INS_CALL_FORBIDDEN"):
-            recover(back, FOUND)
-        with pytest.raises(InsError, match="INS_DOUBTFUL"):
-            validate(back, SEEN)
-        assert unmark(back, attribute).status is S.PROVISOIRE
-    assert mark(qualified, IdentityAttribute.HOMONYME).is_qualified
-    assert (invalidate(qualified, still_checked=True).status, invalidate(qualified, still_checked=True).ins) == (
-        S.VALIDEE,
-        None,
-    )
-    assert invalidate(qualified, still_checked=False).status is S.PROVISOIRE
-    assert invalidate(recover(PROV, FOUND), still_checked=True).status is S.PROVISOIRE
-    other = made.traits().model_copy(update={"birth_date": "1979-03-29"})
-    assert (edit_traits(qualified, other, evidence=None).status, qualified.status) == (S.PROVISOIRE, S.QUALIFIEE)
-    assert edit_traits(qualified, other, evidence=SEEN).status is S.VALIDEE
-    assert edit_traits(qualified, made.traits(), evidence=None) == qualified
+def state(status: S, attributes: frozenset[A], has_ins: bool) -> Identity:
+    return Identity(
+        traits=made.traits(), status=status, attributes=attributes, ins=made.ins() if has_ins else None
+    )  # fmt: skip
 
 
-def test_every_combination_of_status_and_attributes() -> None:
-    """The 32 states: an INS when recovered, PROV when doubtful or fictitious, FICT alone."""
-    allowed = 0
-    for status, flags in itertools.product(S, itertools.product((False, True), repeat=3)):
-        attributes = frozenset(a for a, on in zip(IdentityAttribute, flags, strict=True) if on)
-        blocked = attributes & {IdentityAttribute.DOUTEUSE, IdentityAttribute.FICTIVE}
-        ins = made.ins() if status in (S.RECUPEREE, S.QUALIFIEE) else None
-        right = (not blocked or status is S.PROVISOIRE) and (
-            IdentityAttribute.FICTIVE not in attributes or len(attributes) == 1
-        )
-        try:
-            Identity(traits=made.traits(), status=status, ins=ins, attributes=attributes)
-        except ModelError:
-            assert not right
-        else:
-            assert right
-            allowed += 1
-    assert allowed == 11
+def name(case: tuple[S, frozenset[A], bool]) -> str:
+    return "+".join([case[0].value, *sorted(case[1]), "INS" if case[2] else "none"])
+
+
+@pytest.mark.parametrize("case", EVERY, ids=name)
+def test_a_state_that_the_rules_forbid_cannot_be_built(case: tuple[S, frozenset[A], bool]) -> None:
+    if case in EXISTING:
+        assert state(*case).status is case[0]
+    else:
+        with pytest.raises(ModelError) as caught:
+            state(*case)
+        assert caught.value.code in ("INS_MISSING", "INS_UNEXPECTED", "INS_DOUBTFUL", "INS_ATTRIBUTES")
+
+
+def test_the_space_is_whole() -> None:
+    assert (len(EVERY), len(set(EVERY)), len(EXISTING)) == (64, 64, 11)
+
+
+OTHER_DAY = made.traits().model_copy(update={"birth_date": "1979-03-29"})
+DIFFERS = dataclasses.replace(FOUND, birth_date="1979-03-29")
+ACTS: dict[str, Callable[[Identity], Identity]] = {
+    "INSi, traits agree": lambda i: recover(i, FOUND),
+    "INSi, a trait differs": lambda i: recover(i, DIFFERS),
+    "INSi, the difference accepted": lambda i: recover(i, DIFFERS, accepted_differences={"INS_DIFF_BIRTH_DATE"}),
+    "document": lambda i: i.validated(SEEN),
+    "document not accepted here": lambda i: i.validated(SEEN, accepted={DocumentKind.IDENTITY_CARD}),
+    "INSi and document": lambda i: qualify(i, FOUND, evidence=SEEN),
+    "application carte Vitale": lambda i: qualify_by_vitale_app(
+        i, FOUND, checked_by="agent-7", checked_on=date(2026, 1, 10)
+    ),
+    "verification KO": lambda i: i.invalidated(still_checked=False),
+    "verification KO, document still good": lambda i: i.invalidated(still_checked=True),
+    "traits edited": lambda i: i.edited(OTHER_DAY, evidence=None),
+    "traits edited with document": lambda i: i.edited(OTHER_DAY, evidence=SEEN),
+    "traits the same": lambda i: i.edited(made.traits(), evidence=None),
+    **{f"{a.value} set": lambda i, a=a: i.marked(a) for a in A},  # type: ignore[misc]  # the usual way to bind it now
+    **{f"{a.value} removed": lambda i, a=a: i.unmarked(a) for a in A},  # type: ignore[misc]
+}
+P, R, V, Q = S.PROVISOIRE, S.RECUPEREE, S.VALIDEE, S.QUALIFIEE
+# act: from PROV, RECUP, VALI, QUAL, and from a doubtful or fictitious PROV: a status, or the code of the refusal.
+TABLE: dict[str, tuple[S | str, S | str, S | str, S | str, S | str]] = {
+    "INSi, traits agree": (R, R, Q, Q, "INS_CALL_FORBIDDEN"),
+    "INSi, a trait differs": (*["INS_TRAITS_DIFFER"] * 4, "INS_CALL_FORBIDDEN"),  # type: ignore[dict-item]
+    "INSi, the difference accepted": (R, R, Q, Q, "INS_CALL_FORBIDDEN"),
+    "document": (V, Q, V, Q, "INS_DOUBTFUL"),
+    "document not accepted here": (*["INS_EVIDENCE"] * 4, "INS_EVIDENCE"),  # type: ignore[dict-item]
+    "INSi and document": (Q, Q, Q, Q, "INS_CALL_FORBIDDEN"),
+    "application carte Vitale": (Q, Q, Q, Q, "INS_DOUBTFUL"),
+    "verification KO": ("INS_NONE", P, "INS_NONE", P, "INS_NONE"),
+    "verification KO, document still good": ("INS_NONE", P, "INS_NONE", V, "INS_NONE"),
+    "traits edited": (P, P, P, P, P),
+    "traits edited with document": (V, V, V, V, "INS_DOUBTFUL"),
+    "traits the same": (P, R, V, Q, P),
+    "DOUT set": (P, P, P, P, P),
+    "FICT set": (P, P, P, P, P),
+    "HOMA set": (P, R, V, Q, P),
+    "DOUT removed": (P, R, V, Q, P),
+    "FICT removed": (P, R, V, Q, P),
+    "HOMA removed": (P, R, V, Q, P),
+}
+
+
+def attributes_after(act: str, before: frozenset[A]) -> frozenset[A] | str:
+    which, _, verb = act.partition(" ")
+    if verb == "removed":
+        return before - {A(which)}
+    if act == "FICT set":
+        return FICT
+    if act == "DOUT set":
+        return (before - FICT) | DOUT
+    if act == "HOMA set":
+        return "INS_ATTRIBUTES" if A.FICTIVE in before else before | HOMA
+    return before
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("case", EXISTING, ids=name)
+def test_every_transition_of_every_state(case: tuple[S, frozenset[A], bool], act: str) -> None:
+    before = state(*case)
+    column = 4 if case[1] & (DOUT | FICT) else [P, R, V, Q].index(case[0])
+    status, attributes = TABLE[act][column], attributes_after(act, case[1])
+    refusal = next((x for x in (status, attributes) if isinstance(x, str) and not isinstance(x, S)), None)
+    if refusal:
+        with pytest.raises(InsError) as caught:
+            ACTS[act](before)
+        assert caught.value.code == refusal
+        assert caught.value.rule
+        assert caught.value.hint
+        assert caught.value.hint_fr
+        assert made.ins().value not in str(caught.value)
+    else:
+        after = ACTS[act](before)
+        assert (after.status, after.attributes) == (status, attributes)
+        assert after.ins == (made.ins() if status in (R, Q) else None)
+        lost = before.ins is not None and after.ins is None
+        assert after.former_ins == ((made.ins(),) if lost else ())
+    assert before == state(*case)  # the former identity is untouched
+
+
+def test_functions_and_methods_are_one() -> None:
+    assert (validate, invalidate, edit_traits, mark, unmark) == (
+        Identity.validated, Identity.invalidated, Identity.edited, Identity.marked, Identity.unmarked,
+    )  # fmt: skip
+
+
+# --- history ---------------------------------------------------------------------------------------------------------
+
+NIR = Ins.of("109076322083489", InsOid.NIR)
+OLD = Ins.of("209076322083439", InsOid.NIR)
+OLDER = Ins.of("209066322012355", InsOid.NIR)
+NIA = Ins.of("109076322083489", InsOid.NIA)
+
+
+def found(ins: Ins, *history: Ins) -> FoundIdentity:
+    return dataclasses.replace(FOUND, ins=ins, history=history)
+
+
+def test_former_numbers_are_kept() -> None:
+    first = recover(PROV, found(OLD, OLDER, OLD))  # INSi may list the active number among the former ones
+    assert (first.ins, first.former_ins) == (OLD, (OLDER,))
+    changed = recover(first, found(NIR, OLD))
+    assert (changed.ins, changed.former_ins) == (NIR, (OLDER, OLD))
+    dropped = changed.marked(A.DOUTEUSE)
+    assert (dropped.ins, dropped.former_ins) == (None, (OLDER, OLD, NIR))
+    again = recover(dropped.unmarked(A.DOUTEUSE), found(NIR))
+    assert (again.ins, again.former_ins) == (NIR, (OLDER, OLD))
+
+
+def test_a_waiting_number_becomes_a_nir() -> None:
+    waiting = qualify(PROV, found(NIA), evidence=SEEN)
+    certified = recover(waiting, found(NIR))
+    assert (certified.status, certified.ins, certified.former_ins) == (S.QUALIFIEE, NIR, (NIA,))
+    with pytest.raises(InsError, match="INS_OTHER_MATRICULE"):
+        recover(certified, dataclasses.replace(FOUND, ins=NIA))
+
+
+def test_another_number_is_not_taken_without_a_link() -> None:
+    held = recover(PROV, found(OLD))
+    for act in (recover, lambda i, f: qualify_by_vitale_app(i, f, checked_by="a", checked_on=date(2026, 1, 1))):
+        with pytest.raises(InsError) as caught:
+            act(held, found(NIR))
+        assert caught.value.code == "INS_OTHER_MATRICULE"
+        assert NIR.value not in str(caught.value)
+        assert OLD.value not in str(caught.value)
+    assert recover(held.invalidated(still_checked=False), found(NIR)).former_ins == (OLD,)
+
+
+def test_the_ins_held_is_no_former_one() -> None:
+    with pytest.raises(ModelError, match="INS_FORMER"):
+        Identity(traits=made.traits(), status=S.QUALIFIEE, ins=NIR, former_ins=(OLD, NIR))
+    assert NIR.value not in repr(recover(PROV, found(NIR, OLD)))
+    assert OLD.value not in repr(recover(PROV, found(NIR, OLD)))
+
+
+def test_a_found_error_is_never_accepted_by_silence() -> None:
+    """`recovered` asks for the comparison, and refuses its errors as it refuses its warnings."""
+    with pytest.raises(TypeError, match="differences"):
+        PROV.recovered(NIR, made.traits())  # type: ignore[call-arg]  # what a careless caller writes
+    error = Report((Finding(code="INS_DIFF_X", message="x", path="traits"),))
+    with pytest.raises(InsError, match="INS_TRAITS_DIFFER"):
+        PROV.recovered(NIR, made.traits(), differences=error)
 
 
 def test_evidence_is_somebodys_and_of_an_accepted_kind() -> None:
