@@ -43,11 +43,6 @@ class VitaleCard(Model):
     centre: Text
     bearer: str | None = Field(default=None, pattern=r"^[0-9]$")
 
-    @field_validator("insured", "own", mode="before")
-    @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        return {"value": value} if isinstance(value, str) else value
-
     @field_validator("birth_date", mode="before")
     @classmethod
     def _date_form(cls, value: Any) -> Any:
