@@ -190,6 +190,10 @@ REFUSED: dict[str, tuple[Proposal, list[str]]] = {
         ["INS_COLP"],
     ),
     "former of another": (proposed(borne_by=[record("B", former=[made.ins()])]), ["INS_DPOT"]),
+    "number of the history elsewhere": (
+        proposed(found=replace(FOUND, history=(OTHER,)), borne_by=[record("B", recover(PROV, replace(FOUND, ins=OTHER)))]),
+        ["INS_DPOT"],
+    ),
     "other number": (proposed(recover(PROV, replace(FOUND, ins=OTHER))), ["INS_OTHER_MATRICULE"]),
 }  # fmt: skip
 
@@ -269,6 +273,12 @@ PAIRS: dict[str, tuple[LocalRecord, LocalRecord, Reason | None, tuple[Clue, ...]
         Reason.DUPLICATE_POTENTIAL, (Clue.INVERTED_NAMES,)),
     "one letter": (record("A"), record("B", Identity(traits=traits(birth_name="PAT-TROI"))),
                    Reason.DUPLICATE_POTENTIAL, (Clue.ONE_LETTER,)),
+    "one letter, short given names": (
+        record("A", Identity(traits=traits(birth_given_names="LI", first_given_name="LI"))),
+        record("B", Identity(traits=traits(birth_name="BAT-TROIS", birth_given_names="LI-NA", first_given_name="LI-NA"))),
+        Reason.DUPLICATE_POTENTIAL, (Clue.ONE_LETTER,)),
+    "one marked homonym": (record("A", mark(PROV, IdentityAttribute.HOMONYME)), record("B"),
+                           Reason.DUPLICATE_POTENTIAL, (Clue.SAME_NAMES,)),
     "two letters swapped": (record("A"), record("B", Identity(traits=traits(birth_name="APT-TROIS"))),
                             Reason.DUPLICATE_POTENTIAL, (Clue.ONE_LETTER,)),
     "another sex": (record("A"), record("B", Identity(traits=traits(sex="M"))), None, ()),
@@ -308,10 +318,11 @@ def test_a_scan_streams_and_never_compares_a_record_with_itself() -> None:
             yield record(f"R{n % 900}", Identity(traits=traits(birth_date=born)))
 
     search = DuplicateSearch(MemoryIndex())
-    first = next(search.scan(base()))
+    candidates = search.scan(base())
+    first = next(candidates)
     assert drawn < 1000
-    assert first.record_id != first.other_id
     assert first.reason is Reason.DUPLICATE_POTENTIAL
+    assert all(c.record_id != c.other_id for c in [first, *candidates])
     assert search.find(record("R0", QUALIFIED)) == search.find(record("R0"))
 
 
@@ -343,6 +354,7 @@ def test_bearers_of_a_number() -> None:
         search.add(other)
     assert [r.record_id for r in search.bearers([made.ins()], besides="A")] == ["B"]
     assert [r.record_id for r in search.bearers([OTHER, made.ins()], besides="Z")] == ["A", "B"]
+    assert record("A", QUALIFIED, former=[made.ins(), OTHER]).former == record("A", former=[OTHER]).former
 
 
 # --- audit ----------------------------------------------------------------------------------------------------------
