@@ -73,6 +73,10 @@ def decision(*accepted: str, evidence: Evidence | None = SEEN, **more: Any) -> D
     )
 
 
+def with_ins(who: Traits, status: IdentityStatus = S.QUALIFIEE, ins: Ins | None = None) -> Identity:
+    return Identity(traits=who, status=status, ins=ins or made.ins())
+
+
 # --- the proposal ---------------------------------------------------------------------------------------------------
 
 
@@ -191,7 +195,7 @@ REFUSED: dict[str, tuple[Proposal, list[str]]] = {
     ),
     "former of another": (proposed(borne_by=[record("B", former=[made.ins()])]), ["INS_DPOT"]),
     "number of the history elsewhere": (
-        proposed(found=replace(FOUND, history=(OTHER,)), borne_by=[record("B", recover(PROV, replace(FOUND, ins=OTHER)))]),
+        proposed(found=replace(FOUND, history=(OTHER,)), borne_by=[record("B", with_ins(made.traits(), ins=OTHER))]),
         ["INS_DPOT"],
     ),
     "other number": (proposed(recover(PROV, replace(FOUND, ins=OTHER))), ["INS_OTHER_MATRICULE"]),
@@ -235,10 +239,6 @@ RECOVERED = recover(PROV, FOUND)
 STRANGER = traits(birth_name="DURAND", birth_given_names="LEA", first_given_name="LEA", birth_date="1990-01-01")
 
 
-def with_ins(who: Traits, status: IdentityStatus = S.QUALIFIEE, ins: Ins | None = None) -> Identity:
-    return Identity(traits=who, status=status, ins=ins or made.ins())
-
-
 PAIRS: dict[str, tuple[LocalRecord, LocalRecord, Reason | None, tuple[Clue, ...]]] = {
     "same qualified": (record("A", QUALIFIED), record("B", QUALIFIED), Reason.DUPLICATE_CERTAIN,
                        (Clue.SAME_INS, Clue.SAME_NAMES)),
@@ -275,7 +275,8 @@ PAIRS: dict[str, tuple[LocalRecord, LocalRecord, Reason | None, tuple[Clue, ...]
                    Reason.DUPLICATE_POTENTIAL, (Clue.ONE_LETTER,)),
     "one letter, short given names": (
         record("A", Identity(traits=traits(birth_given_names="LI", first_given_name="LI"))),
-        record("B", Identity(traits=traits(birth_name="BAT-TROIS", birth_given_names="LI-NA", first_given_name="LI-NA"))),
+        record("B", Identity(traits=traits(birth_name="BAT-TROIS", birth_given_names="LI-NA",
+                                           first_given_name="LI-NA"))),
         Reason.DUPLICATE_POTENTIAL, (Clue.ONE_LETTER,)),
     "one marked homonym": (record("A", mark(PROV, IdentityAttribute.HOMONYME)), record("B"),
                            Reason.DUPLICATE_POTENTIAL, (Clue.SAME_NAMES,)),
@@ -343,6 +344,7 @@ def test_a_record_that_changed_is_found_as_it_is_now() -> None:
     search.replace(record("A", QUALIFIED), record("A", Identity(traits=STRANGER)))
     assert search.find(record("B", QUALIFIED)) == ()
     assert search.bearers([made.ins()], besides="B") == ()
+    assert search.find(record("A", Identity(traits=STRANGER))) == ()  # itself
     index.remove("none", "A")
     with pytest.raises(InsError, match="INS_INDEX_FULL"):  # what was removed made room, no more
         search.add(record("B"))
