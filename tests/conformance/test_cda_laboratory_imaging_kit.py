@@ -107,7 +107,7 @@ def partial_laboratory() -> CdaDocument:
 
 
 def laboratory_of_2021() -> CdaDocument:
-    return reports.laboratory_report(version="2021.01", pdf_copy=None).render(issuer())
+    return reports.laboratory_report(**reports.OF_2021).render(issuer())
 
 
 def provisional_laboratory() -> CdaDocument:

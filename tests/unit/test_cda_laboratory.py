@@ -15,7 +15,9 @@ from sunes_sdk._core.errors import CdaError, ModelError
 from sunes_sdk._core.ids import SeededIds
 from sunes_sdk._core.xml import parse
 from sunes_sdk.cda import Issuer, check, read_header
+from sunes_sdk.cda.datatypes import TA_ASIP
 from sunes_sdk.cda.documents.attachments import AttachedPdf, Picture
+from sunes_sdk.cda.documents.clinical import Problem
 from sunes_sdk.cda.documents.laboratory_content import (
     AWAITING_LOINC,
     BIOCHEMISTRY,
@@ -30,7 +32,9 @@ from sunes_sdk.cda.documents.laboratory_content import (
     SubChapter,
     Validation,
 )
+from sunes_sdk.cda.documents.laboratory_context import ExaminationReason, Vaccination
 from sunes_sdk.cda.documents.measures import Interval, Measure
+from sunes_sdk.cda.documents.treatments import Medicine
 from sunes_sdk.cda.header import II
 from sunes_sdk.model import Actor, Code, Identifier
 from sunes_sdk.testing import sample_reports as reports
@@ -126,7 +130,7 @@ def test_microbiology_holds_its_isolate_specimen_and_validation(full: etree._Ele
 
 
 def test_sub_chapters_keep_their_own_results_and_the_chapter_has_no_text(full: etree._Element) -> None:
-    chapter = full.xpath("//c:structuredBody/c:component[1]/c:section", namespaces=NS)[0]
+    chapter = full.xpath("//c:structuredBody/c:component[2]/c:section", namespaces=NS)[0]
     assert chapter.find("c:text", NS) is None
     assert texts(chapter, "c:component/c:section/c:title/text()") == ["Bilan thyroïdien", "Inflammation"]
     assert texts(chapter, "c:component/c:section/c:entry/@typeCode") == ["DRIV", "DRIV"]
@@ -236,14 +240,46 @@ def test_reports_of_second_intention_are_attached(full: etree._Element) -> None:
     assert "Compte rendu du centre national de référence" in "".join(section.find("c:text", NS).itertext())
 
 
+def test_the_reason_and_the_vaccinations_are_said_and_coded(full: etree._Element) -> None:
+    reason = "//c:section[c:templateId/@root='1.2.250.1.213.1.1.2.128']"
+    assert texts(full, f"{reason}/c:entry/c:observation/c:value/@code") == ["R53"]
+    assert texts(full, f"{reason}/c:text/c:paragraph/c:content/text()") == [
+        "Bilan d'une asthénie fébrile", "Asthénie fébrile depuis dix jours",
+    ]  # fmt: skip
+    section = "//c:section[c:templateId/@root='1.2.250.1.213.1.1.2.147']"
+    assert texts(full, f"{section}/c:entry/c:substanceAdministration/@negationInd") == ["true", "false"]
+    assert texts(full, f"{section}/c:entry/c:substanceAdministration/c:effectiveTime/@*") == ["NA", "20090928"]
+    assert texts(full, f"{section}//c:observation[c:code/@code='30973-2']/c:value/@value") == ["2"]
+    assert texts(full, f"{section}//c:lotNumberText/text()") == ["4456672"]
+    rows = full.xpath(f"{section}/c:text//c:tbody/c:tr", namespaces=NS)
+    assert [[" ".join(cell.itertext()) for cell in row] for row in rows] == [
+        ["Vaccin contre le papillomavirus", "Non", "Vaccination sans autre précision", "", "", "", ""],
+        ["VACCIN TETANIQUE PASTEUR", "Oui", "Rappel de vaccin", "28/09/2009", "2", "4456672", "Bien toléré."],
+    ]
+
+
+def test_a_reason_may_be_a_code_and_a_vaccination_of_unknown_date() -> None:
+    code = Code(code="MED-1210", system=TA_ASIP, display="Test HPV-HR de dépistage primaire", system_name="TA_ASIP")
+    model = reports.minimal_laboratory_report(
+        reason=ExaminationReason(reason=code, problems=(Problem(description="Papillomavirus"),)),
+        vaccinations=(Vaccination(vaccine=Medicine(name="Vaccin antitétanique")),),
+    )
+    root = parse(model.render(issuer()).content)
+    assert texts(root, "//c:observation[c:code/@code='42349-1']/c:value/@code") == ["MED-1210"]
+    assert texts(root, "//c:substanceAdministration/c:effectiveTime/@nullFlavor") == ["UNK"]
+    assert texts(root, "//c:substanceAdministration//c:manufacturedMaterial/c:code/@nullFlavor") == ["UNK"]
+    assert "Papillomavirus" not in repr(model)
+    assert "tétanique" not in repr(model)
+
+
 def test_version_2021_has_no_pdf_copy() -> None:
-    document = reports.laboratory_report(version="2021.01", pdf_copy=None).render(issuer())
+    document = reports.laboratory_report(**reports.OF_2021).render(issuer())
     root = parse(document.content)
     assert texts(root, "/c:ClinicalDocument/c:templateId[@root='1.2.250.1.213.1.1.1.55']/@extension") == ["2021.01"]
     assert "55108-5" not in texts(root, "//c:structuredBody/c:component/c:section/c:code/@code")
     assert document.format_code.code == "urn:ihe:lab:xd-lab:2008"
     assert not check(document.content).findings
-    second = reports.laboratory_report(version="2021.01", pdf_copy=None).revise(document).render(issuer(2))
+    second = reports.laboratory_report(**reports.OF_2021).revise(document).render(issuer(2))
     assert second.header.template_ids[-1] == II("1.2.250.1.213.1.1.1.55", "2021.01")
     # Each version refuses the body of the other.
     as_2024 = check(document.content.replace(b'extension="2021.01"', b'extension="2024.01"'))
@@ -358,6 +394,24 @@ REFUSED: list[tuple[str, Build, str, str]] = [
     ("2024.01 without copy", lambda: reports.minimal_laboratory_report(pdf_copy=None), "BIO_PDF_COPY", "2021.01"),
     ("2021.01 with a copy", lambda: reports.minimal_laboratory_report(version="2021.01"), "BIO_PDF_COPY", "2021.01"),
     ("free title", lambda: reports.minimal_laboratory_report(title="Biologie"), "BIO_TITLE", "leave"),
+    (
+        "reason without a problem",
+        lambda: ExaminationReason(reason="Bilan", problems=()),
+        "BIO_REASON",
+        "Problem",
+    ),
+    (
+        "compounded vaccine",
+        lambda: Vaccination(vaccine=Medicine(name="x", compounded=True)),
+        "BIO_VACCINATION",
+        "cis",
+    ),
+    (
+        "vaccinations in 2021.01",
+        lambda: reports.minimal_laboratory_report(**reports.OF_2021 | {"vaccinations": reports.vaccinations()}),
+        "BIO_SECTION",
+        "2024.01",
+    ),
     ("no chapter", lambda: reports.minimal_laboratory_report(chapters=()), "BIO_EMPTY", "chapter"),
     (
         "released first",

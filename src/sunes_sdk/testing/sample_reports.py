@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from ..cda.datatypes import CCAM, SNOMED_CT
+from ..cda.datatypes import CCAM, CIM_10, SNOMED_CT
 from ..cda.documents.attachments import AttachedPdf, Picture
-from ..cda.documents.clinical import MedicalDevice
+from ..cda.documents.clinical import MedicalDevice, Problem, ProblemKind
 from ..cda.documents.imaging import (
     Addendum,
     AdministeredProduct,
@@ -46,8 +46,9 @@ from ..cda.documents.laboratory_content import (
     SubChapter,
     Validation,
 )
+from ..cda.documents.laboratory_context import ExaminationReason, Vaccination, VaccinationKind
 from ..cda.documents.measures import Interval, Measure
-from ..cda.documents.treatments import ATC, EDQM, Quantity
+from ..cda.documents.treatments import ATC, EDQM, Medicine, Quantity
 from ..model import Actor, Address, Code, Identifier
 from . import samples
 
@@ -125,6 +126,36 @@ def _report(values: dict[str, Any], changes: dict[str, Any]) -> LaboratoryReport
 def minimal_laboratory_report(**changes: Any) -> LaboratoryReport:
     """One result, and nothing that may be left out."""
     return _report({"chapters": (Chapter(code=BIOCHEMISTRY, results=(tsh(),)),)}, changes)
+
+
+def examination_reason() -> ExaminationReason:
+    tired = Problem(
+        description="Asthénie fébrile depuis dix jours",
+        code=Code(code="R53", system=CIM_10, display="Malaise et fatigue", system_name="CIM-10"),
+        kind=ProblemKind.SYMPTOM,
+        start="2026-01",
+    )
+    return ExaminationReason(reason="Bilan d'une asthénie fébrile", problems=(tired,))
+
+
+def vaccinations() -> tuple[Vaccination, ...]:
+    """One that was not done, one that was."""
+    papillomavirus = Code(code="J07BM", system=ATC, display="vaccins contre le Papillomavirus", system_name="ATC")
+    return (
+        Vaccination(vaccine=Medicine(name="Vaccin contre le papillomavirus", atc=papillomavirus), given=False),
+        Vaccination(
+            vaccine=Medicine(name="VACCIN TETANIQUE PASTEUR", cis="68747507"),
+            on="2009-09-28",
+            kind=VaccinationKind.BOOSTER,
+            lot="4456672",
+            rank=2,
+            comment="Bien toléré.",
+        ),
+    )
+
+
+OF_2021: Final[dict[str, Any]] = {"version": "2021.01", "pdf_copy": None, "reason": None, "vaccinations": ()}
+"""What changes for the version 2021.01 of the volet."""
 
 
 def laboratory_report(**changes: Any) -> LaboratoryReport:
@@ -285,6 +316,8 @@ def laboratory_report(**changes: Any) -> LaboratoryReport:
         "collector": nurse(),
         "treating_physician": general_practitioner(),
         "recipients": (general_practitioner(),),
+        "reason": examination_reason(),
+        "vaccinations": vaccinations(),
         "comment": "Résultats communiqués au service par téléphone.",
         "second_intention": (AttachedPdf(title="Compte rendu du centre national de référence", data=PDF),),
     }

@@ -36,6 +36,7 @@ _ISOLATE = "1.3.6.1.4.1.19376.1.3.1.5"
 _COMMENT = "1.3.6.1.4.1.19376.1.5.3.1.4.2"
 _VALIDATOR = "1.3.6.1.4.1.19376.1.3.3.1.5"
 _PERFORMER = "1.3.6.1.4.1.19376.1.3.3.1.7"
+_VACCINATION = "1.3.6.1.4.1.19376.1.5.3.1.4.12"
 _IHE_ACT_CODE = "1.3.5.1.4.1.19376.1.5.3.2"
 """As the official validator wants it, which looks mistyped (1.3.5 for 1.3.6)."""
 _NCBI = "2.16.840.1.113883.3.9471"
@@ -432,6 +433,21 @@ def _chapter_code(view: View) -> Iterator[Problem]:
 def _known_version(view: View) -> Iterator[Problem]:
     if _applies(view) and _version(view) not in ("", *_VERSIONS):
         yield "templateId", "a version that is not known here"
+
+
+@rule(
+    "CDA_B27",
+    "a vaccination says whether it was done (negationInd), and which vaccine by a text or a nullFlavor",
+    hint="use Vaccination",
+    source="IHE PCC Immunizations; CI-SIS FR-Vaccination",
+)
+def _vaccination(view: View) -> Iterator[Problem]:
+    for vaccination in view.templates.get(_VACCINATION, ()):
+        if vaccination.get("negationInd") not in ("true", "false"):
+            yield vaccination, "negationInd is missing"
+        code = find(vaccination, "consumable", "manufacturedProduct", "manufacturedMaterial", "code")
+        if code is None or (code.get("nullFlavor") is None and find(code, "originalText", "reference") is None):
+            yield vaccination, "the vaccine has no text"
 
 
 @rule(

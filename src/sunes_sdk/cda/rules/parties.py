@@ -75,3 +75,15 @@ def _titles_once(view: View) -> Iterator[Problem]:
             for name in findall(person, "name"):
                 if len(findall(name, "prefix")) > 1 or len(findall(name, "suffix")) > 1:
                     yield name, "more than one prefix or suffix"
+
+
+@rule(
+    "CDA_H73",
+    "what qualifies the code of an act has its name",
+    hint="write the name of the qualifier: 121139 for a modality, 39111-0 for a region",
+)
+def _qualifiers(view: View) -> Iterator[Problem]:
+    for qualifier in _header(view, "qualifier"):
+        name = find(qualifier, "name")
+        if name is None or name.get("code") is None:
+            yield qualifier, "the name is missing"

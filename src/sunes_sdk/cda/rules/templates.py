@@ -25,6 +25,11 @@ section S.35.1 +S.35 code=33557-0@L title entry
 section S.73 *1.3.6.1.4.1.19376.1.4.1.2.16 +2.16.840.1.113883.10.12.201 code=55112-7@L
 section S.107 +1.3.6.1.4.1.19376.1.5.3.1.1.9.38 +1.3.6.1.4.1.19376.1.5.3.1.1.9.39 code=34895-3@L entry
 section S.127 +1.3.6.1.4.1.19376.1.5.3.1.3.1 code=42349-1@L
+section S.128 +1.3.6.1.4.1.19376.1.5.3.1.3.2
+section 1.3.6.1.4.1.19376.1.5.3.1.3.2 code=42349-1@L ~1.3.6.1.4.1.19376.1.5.3.1.4.5 ~1.3.6.1.4.1.19376.1.5.3.1.4.13
+section S.147 +1.3.6.1.4.1.19376.1.5.3.1.3.23
+section 1.3.6.1.4.1.19376.1.5.3.1.3.23 +2.16.840.1.113883.10.20.1.6 code=11369-6@L
+  ~1.3.6.1.4.1.19376.1.5.3.1.4.12
 section S.146 +1.3.6.1.4.1.19376.1.5.3.1.3.22 code=10183-2@L
 section S.150 +1.3.6.1.4.1.19376.1.5.3.1.3.27 code=30954-2@L
 section S.163.1 +S.163 +1.3.6.1.4.1.19376.1.5.3.1.1.21.2.9 +1.3.6.1.4.1.19376.1.7.3.1.1.13.7 code=42545-4@L
@@ -72,6 +77,9 @@ procedure E.153 *1.2.840.10008.9.14 id{1} targetSiteCode/originalText?/reference
 procedure E.165 code=121290@D participant/participantRole/code=113850@D participant/participantRole/playingEntity
 substanceAdministration E.42 +2.16.840.1.113883.10.20.1.24 +1.3.6.1.4.1.19376.1.5.3.1.4.7 code=DRUG@A id{1}
   text/reference effectiveTime?/low effectiveTime?/high doseQuantity?/low doseQuantity?/high status
+substanceAdministration E.45 +1.3.6.1.4.1.19376.1.5.3.1.4.12
+substanceAdministration 1.3.6.1.4.1.19376.1.5.3.1.4.12 +2.16.840.1.113883.10.20.1.24 id{1} code text/reference
+  effectiveTime{1} status consumable consumable@typeCode ~1.3.6.1.4.1.19376.1.5.3.1.4.7.2
 substanceAdministration E.83 +2.16.840.1.113883.10.20.1.24 +1.3.6.1.4.1.19376.1.5.3.1.4.7 +1.3.6.1.4.1.19376.1.9.1.3.2
   code=DRUG@A id{1} text/reference effectiveTime?/low status repeatNumber
   ~E.48.12 ~E.48.13 ~E.48.14 ~E.48.15 ~1.3.6.1.4.1.19376.1.9.1.3.1 doseQuantity?/low doseQuantity?/high
@@ -80,6 +88,7 @@ substanceAdministration E.151 *1.2.840.10008.9.13 status consumable/manufactured
   consumable/manufacturedProduct/manufacturedMaterial/name
 substanceAdministration E.173 code consumable/manufacturedProduct/manufacturedMaterial/code
   consumable/manufacturedProduct/manufacturedMaterial/name
+observation 2.16.840.1.113883.10.20.1.46 code=30973-2@L
 observation E.163 code=ASSERTION@A
 supply E.20 *2.16.840.1.113883.10.20.1.34 effectiveTime{1}
 supply E.86 *1.3.6.1.4.1.19376.1.9.1.3.8 independentInd quantity independentInd@value quantity@value
