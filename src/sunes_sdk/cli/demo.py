@@ -26,7 +26,7 @@ from ..cda import CdaDocument, Issuer
 from ..dmp import DmpClient
 from ..ins import DocumentKind, Evidence
 from ..insi import InsiClient
-from ..model import ChannelKind, IdentityStatus, Patient, Stay
+from ..model import ChannelKind, IdentityStatus, Patient, Stay, Target
 from ..mss import MssClient
 from ..outbox import Entry, Outbox, OutboxPolicy, State
 from ..settings import Settings
@@ -236,8 +236,8 @@ class _Demo:
         def mailbox(address: str) -> list[bytes]:
             return sorted(content for mail in self.fakes.mss.mailbox(address) for content in mail.documents)
 
-        assert patient.ins is not None
-        mine = f"{patient.ins.value}@{self.settings.require_mss().patient_domain}"
+        ins = patient.identity.for_transmission(Target.MSS_PATIENT, self.settings.environment)
+        mine = f"{ins.value}@{self.settings.require_mss().patient_domain}"
         return [
             Check(what="the DMP holds the five documents, once each", expected=once, found=dict(held)),
             Check(what="byte for byte", expected={d.unique_id: d.content for d in documents}, found=bytes_held),

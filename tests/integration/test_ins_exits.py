@@ -1,0 +1,64 @@
+"""With the gate shut, no INS leaves: every way out of the library asks it, and asks it before anything else is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import pytest
+
+from sunes_sdk.dmp import DmpClient
+from sunes_sdk.errors import InsError
+from sunes_sdk.hl7v2 import write_identity
+from sunes_sdk.ins import datamatrix
+from sunes_sdk.model import Dmp, Document, Environment, Identity, Mss, MssPatient, Target
+from sunes_sdk.mss import MssClient
+from sunes_sdk.testing import Fakes, TestPki, samples
+from sunes_sdk.testing.fake_mss import PROFESSIONAL
+
+LETTER = samples.discharge_letter().render(samples.issuer())
+WHO = samples.patient()
+EXITS: dict[str, tuple[Target, Callable[[DmpClient, MssClient], Any]]] = {
+    "CDA": (Target.CDA, lambda dmp, mss: samples.discharge_letter().render(samples.issuer())),
+    "DMP, existence": (Target.DMP, lambda dmp, mss: dmp.existence(WHO.identity)),
+    "DMP, find": (Target.DMP, lambda dmp, mss: dmp.find(LETTER.unique_id, WHO.identity)),
+    "DMP, submit": (Target.DMP, lambda dmp, mss: dmp.submit(LETTER)),
+    "DMP, prepare": (Target.DMP, lambda dmp, mss: dmp.prepare(LETTER, Dmp())),
+    "mail to a professional": (
+        Target.MSS_PROFESSIONAL,
+        lambda dmp, mss: mss.prepare(LETTER, Mss(address=PROFESSIONAL)),
+    ),
+    "mail to the patient": (Target.MSS_PATIENT, lambda dmp, mss: mss.prepare(LETTER, MssPatient())),
+    "HL7 v2": (Target.HL7V2, lambda dmp, mss: write_identity(WHO, environment=Environment.FAKE)),
+    "label": (Target.LABEL, lambda dmp, mss: datamatrix.encode(WHO.identity, Environment.FAKE)),
+}
+
+
+@pytest.fixture
+def fakes(pki: TestPki) -> Iterator[Fakes]:
+    with Fakes(pki) as running:
+        yield running
+
+
+@pytest.mark.parametrize("way", EXITS)
+def test_every_way_out_asks_the_gate(way: str, fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, leave = EXITS[way]
+    asked = []
+
+    def shut(_: object, target: Target, environment: Environment, **__: object) -> NoReturn:
+        asked.append((target, environment))
+        raise InsError("shut", code="SHUT")
+
+    with (
+        DmpClient(fakes.settings, actor=samples.physician().at(samples.hospital())) as dmp,
+        MssClient(fakes.settings, pdf=lambda _: b"%PDF-1.4\n") as mss,
+    ):
+        leave(dmp, mss)  # open, it leaves
+        before = len(fakes.dmp.requests)
+        monkeypatch.setattr(Identity, "for_transmission", shut)
+        monkeypatch.setattr(Document, "for_transmission", shut)
+        with pytest.raises(InsError, match="SHUT"):
+            leave(dmp, mss)
+    assert asked == [(target, Environment.FAKE)]
+    assert len(fakes.dmp.requests) == before
+    assert fakes.mss.mails == []
