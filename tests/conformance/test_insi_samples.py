@@ -164,7 +164,8 @@ def schemas() -> Callable[[str], etree.XMLSchema]:
 
 
 CARD = VitaleCard(
-    insured=Matricule(value="279035121518989"), own=Matricule(value="180032B02040123"), certified_on=date(2020, 1, 2), birth_name="D'ÆION",
+    insured=Matricule(value="279035121518989"), own=Matricule(value="180032B02040123"),
+    certified_on=date(2020, 1, 2), birth_name="D'ÆION",
     birth_date="1950-00-00", birth_rank=1, regime="01", fund="751", centre="0001", bearer="1",
 )  # fmt: skip
 

@@ -202,7 +202,9 @@ def _result(body: etree._Element, request_id: str) -> SearchResult:
     if body.tag != f"{{{RESULT}}}RESULTAT" or any(isinstance(e.tag, str) for e in body.itersiblings()):
         raise _Unreadable("the answer is not one RESULTAT", "Body")
     report = _one(body, "CR")
-    text = (_text(report, "CodeCR") if report is not None else None) or ""
+    text = _text(report, "CodeCR") if report is not None else None
+    if text is None:
+        raise _Unreadable("there is no CodeCR", "RESULTAT/CR/CodeCR")
     try:
         code = SearchCode(text.strip())
     except ValueError:
