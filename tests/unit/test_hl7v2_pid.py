@@ -256,6 +256,20 @@ def test_an_ins_that_does_not_say_so_is_not_taken() -> None:
     assert [(w.code, w.path) for w in got.warnings] == [("ADT_IDENTIFIER", "PID-3[2].5")]
 
 
+def test_an_identifier_whose_authority_is_no_oid_is_none_of_ours() -> None:
+    pid = written(made.patient()).pid.replace(IPP_CX, f"{IPP_CX}~77^^^CLINIQUE&750803447&N^RI")
+    got = read_identity(message(IdentitySegments(pid=pid)), oids=made.settings().oids, strict=True)
+    assert (got.others, got.patient.identifiers) == ((), made.patient().identifiers)
+
+
+def test_who_is_said_alive_has_no_time_of_death() -> None:
+    fields = written(made.patient()).pid.split("|")
+    fields[29:31] = ["20260112", "N"]
+    got = read_identity(message(IdentitySegments(pid="|".join(fields))), oids=made.settings().oids)
+    assert (got.patient.deceased, got.patient.deceased_at) == (False, None)
+    assert [w.code for w in got.warnings] == ["ADT_DEATH_TIME"]
+
+
 def test_what_is_missing_is_refused() -> None:
     with pytest.raises(Hl7Error, match="PID_IPP"):
         written(made.patient(identifiers=()))
