@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,13 @@ import pytest
 from sunes_sdk._core.clock import FixedClock, SystemClock
 from sunes_sdk._core.xml import parse
 from sunes_sdk.errors import SoapFault
-from sunes_sdk.insi.codec import Caller, Query, encode_search
+from sunes_sdk.insi.codec import Caller, Query, encode_search, encode_vitale_search
+from sunes_sdk.insi.verification import encode_verification
+from sunes_sdk.insi.vitale import VitaleCard
+from sunes_sdk.model import Matricule
 from sunes_sdk.settings import TlsSettings
 from sunes_sdk.testing import samples as made
-from sunes_sdk.testing.fake_insi import IDAM, PATH, REFUSALS, FakeInsi
+from sunes_sdk.testing.fake_insi import FAKE_VERIFICATION, IDAM, PATH, PUBLISHED, REFUSALS, FakeInsi
 from sunes_sdk.testing.pki import STRUCTURE, TestPki
 from sunes_sdk.transport import HttpsTransport, soap
 
@@ -34,16 +37,22 @@ def request(query: Query = QUERY, caller: Caller = CALLER) -> bytes:
     return encode_search(query, caller, message_id=IDS[0], bam_id=IDS[1], lps_id=IDS[2], at=NOW)
 
 
+CARD = VitaleCard(
+    insured=Matricule(value="275126322074974"), own=Matricule(value="275126322074974"),
+    certified_on=date(2020, 1, 1), birth_name="ADRUN",
+    birth_date="1975-12-31", birth_rank=1, regime="01", fund="631", centre="0001", bearer="0",
+)  # fmt: skip
+
+
 def vitale_request() -> bytes:
-    """The same envelope with the Body of WS_INS1, as the contract has it."""
-    number = "<v:NumIdentifiant>2751263220749</v:NumIdentifiant><v:Cle>74</v:Cle>"
-    body = (
-        f'<v:RECVITALE xmlns:v="http://www.cnamts.fr/INSiRecVit"><v:MatriculeIndividu>{number}</v:MatriculeIndividu>'
-        f"<v:MatriculeOD>{number}</v:MatriculeOD><v:NomNaissance>ADRUN</v:NomNaissance>"
-        "<v:DateNaissance>1975-12-31</v:DateNaissance><v:RangNaissance>1</v:RangNaissance></v:RECVITALE>"
-    ).encode()
-    changed = re.sub(rb"<ins:RECSANSVITALE.*</ins:RECSANSVITALE>", body, request())
-    return changed.replace(TRAITS_ACTION.encode(), VITALE_ACTION.encode())
+    return encode_vitale_search(CARD, CALLER, message_id=IDS[0], bam_id=IDS[1], lps_id=IDS[2], at=NOW)
+
+
+def verification_request() -> bytes:
+    (person,) = (p for p in PUBLISHED if p.birth_name == "ADRUN")
+    return encode_verification(
+        person.ins, person.traits, FAKE_VERIFICATION, CALLER, message_id=IDS[0], bam_id=IDS[1], lps_id=IDS[2], at=NOW
+    )
 
 
 @pytest.fixture
@@ -228,39 +237,47 @@ MUTATIONS: dict[str, tuple[Change, str, str]] = {
     "town": (replace("<ins:LieuNaissance>63220", "<ins:LieuNaissance>PARIS"), "fake_place", ""),
 }  # fmt: skip
 
-NUMBER = "<c:Num>2751263220749</c:Num><c:Cle>74</c:Cle>"
-FULL_COVER = (
-    '<c:COUVERTURE xmlns:c="urn:siram:bam:ctxbam"><c:GrandRegime>01</c:GrandRegime><c:Organisme>631</c:Organisme>'
-    f"<c:CodeCentre>0001</c:CodeCentre><c:ASSURE><c:Id>{NUMBER}</c:Id></c:ASSURE><c:BENEFICIAIRE><c:Nir>{NUMBER}"
-    "<c:DateCertification>2020-01-01</c:DateCertification></c:Nir><c:DateNai>1975-12-31</c:DateNai><c:Rang>1</c:Rang>"
-    "<c:Porteur>0</c:Porteur></c:BENEFICIAIRE></c:COUVERTURE>"
-)
-
 VITALE_MUTATIONS: dict[str, tuple[Change, str, str]] = {
-    "15 characters": (replace("2751263220749<", "275126322074974<"), "fake_matricule", "in MatriculeIndividu"),
-    "no key": (replace("<v:Cle>74</v:Cle>", "", 2), "fake_matricule", "in MatriculeIndividu"),
+    "15 characters": (
+        replace("<ins:NumIdentifiant>2751263220749", "<ins:NumIdentifiant>275126322074974"),
+        "fake_matricule", "in MatriculeIndividu",
+    ),
+    "no key": (replace("<ins:Cle>74</ins:Cle>", ""), "fake_matricule", "in MatriculeIndividu"),
     "insured with letters": (
-        replace("<v:MatriculeOD><v:NumIdentifiant>2", "<v:MatriculeOD><v:NumIdentifiant>X"),
+        replace("<ins:MatriculeOD><ins:NumIdentifiant>2", "<ins:MatriculeOD><ins:NumIdentifiant>X"),
         "fake_matricule", "in MatriculeOD",
     ),
     "no number": (
-        lambda b: re.sub(b"<v:MatriculeIndividu>.*</v:MatriculeOD>", b"", b), "fake_trait_missing", "no matricule",
+        lambda b: re.sub(b"<ins:MatriculeIndividu>.*</ins:MatriculeOD>", b"", b), "fake_trait_missing", "no matricule",
     ),
-    "a sex": (replace("</v:RECVITALE>", "<v:Sexe>F</v:Sexe></v:RECVITALE>"), "fake_trait_order", "RangNaissance, Sexe"),
-    "date": (replace("1975-12-31", "751231"), "fake_date", ""),
+    "a sex": (
+        replace("</ins:RECVITALE>", "<ins:Sexe>F</ins:Sexe></ins:RECVITALE>"),
+        "fake_trait_order", "RangNaissance, Sexe",
+    ),
+    "date": (replace("<ins:DateNaissance>1975-12-31", "<ins:DateNaissance>751231"), "fake_date", ""),
     "order of the cover": (
-        replace("<ctxbam:COUVERTURE/>", FULL_COVER.replace("<c:GrandRegime>01</c:GrandRegime>", "").replace(
-            "</c:COUVERTURE>", "<c:GrandRegime>01</c:GrandRegime></c:COUVERTURE>")),
+        lambda b: re.sub(b"(<ctxbam:GrandRegime>.*</ctxbam:GrandRegime>)(.*)(</ctxbam:COUVERTURE>)", rb"\2\1\3", b),
         "fake_couverture", "BENEFICIAIRE, GrandRegime in COUVERTURE",
     ),
-    "number of the cover": (
-        replace("<ctxbam:COUVERTURE/>", FULL_COVER.replace("<c:Cle>74</c:Cle>", "<c:Cle>7</c:Cle>", 1)),
-        "fake_couverture", "the form of Cle",
+    "key of the cover": (
+        replace("<ctxbam:Cle>74</ctxbam:Cle>", "<ctxbam:Cle>7</ctxbam:Cle>"), "fake_couverture", "the form of Cle",
+    ),
+    "bearer": (
+        replace("<ctxbam:Porteur>0", "<ctxbam:Porteur>OUI"), "fake_couverture", "the form of Porteur",
     ),
     "unknown in the cover": (
-        replace("<ctxbam:COUVERTURE/>", FULL_COVER.replace("<c:Rang>1</c:Rang>", "<c:Rang>1</c:Rang><c:Nom>X</c:Nom>")),
-        "fake_couverture", "Nom, Porteur in BENEFICIAIRE",
+        replace("<ctxbam:Porteur>", "<ctxbam:Nom>X</ctxbam:Nom><ctxbam:Porteur>"),
+        "fake_couverture", "Rang, Nom, Porteur in BENEFICIAIRE",
     ),
+}  # fmt: skip
+
+VERIFICATION_MUTATIONS: dict[str, tuple[Change, str, str]] = {
+    "no OID": (lambda b: re.sub(b"<ver:OID>.*</ver:OID>", b"", b), "fake_verified", "INSFourni is not whole"),
+    "no traits": (
+        lambda b: re.sub(b"<ver:TraitsIdentiteIndividu>.*</ver:TraitsIdentiteIndividu>", b"", b),
+        "fake_verified", "no TraitsIdentiteIndividu",
+    ),
+    "no key": (replace("<ver:Cle>74</ver:Cle>", ""), "fake_matricule", "in IdIndividu"),
 }  # fmt: skip
 
 CONTENT_TYPES = [
@@ -321,11 +338,26 @@ def test_a_mutated_request_of_a_card_is_refused(fake: FakeInsi, pki: TestPki, na
     assert_refused(fake, fault, code, detail)
 
 
-@pytest.mark.parametrize("cover", ["<ctxbam:COUVERTURE/>", FULL_COVER], ids=["empty", "full"])
-def test_the_request_of_a_card_passes(fake: FakeInsi, pki: TestPki, cover: str) -> None:
-    body = vitale_request().replace(b"<ctxbam:COUVERTURE/>", cover.encode())
-    assert send(fake, pki.insi_tls, body, VITALE_ACTION) is None
+@pytest.mark.parametrize(
+    "change", [lambda b: b, lambda b: re.sub(b"<ctxbam:COUVERTURE>.*</ctxbam:COUVERTURE>", b"<ctxbam:COUVERTURE/>", b)],
+    ids=["full cover", "empty cover"],
+)  # fmt: skip
+def test_the_request_of_a_card_passes(fake: FakeInsi, pki: TestPki, change: Change) -> None:
+    assert send(fake, pki.insi_tls, change(vitale_request()), VITALE_ACTION) is None
     assert [(c.operation, c.code) for c in fake.calls] == [("RECVITALE", "00")]
+
+
+@pytest.mark.parametrize("name", VERIFICATION_MUTATIONS)
+def test_a_mutated_verification_is_refused(pki: TestPki, name: str) -> None:
+    change, code, detail = VERIFICATION_MUTATIONS[name]
+    with FakeInsi(pki, verification=FAKE_VERIFICATION) as fake:
+        fault = send(fake, pki.insi_tls, change(verification_request()), FAKE_VERIFICATION.action)
+        assert_refused(fake, fault, code, detail)
+
+
+def test_a_verification_is_not_served_unasked(fake: FakeInsi, pki: TestPki) -> None:
+    fault = send(fake, pki.insi_tls, verification_request(), FAKE_VERIFICATION.action)
+    assert_refused(fake, fault, "fake_body", "found VERIFICATION")
 
 
 @pytest.mark.parametrize(("content_type", "code", "detail"), CONTENT_TYPES)
@@ -426,7 +458,7 @@ def test_the_official_request_is_not_one_by_certificate(pki: TestPki, samples: P
 
 def test_every_refusal_is_tested() -> None:
     """One reason, one code, one line in REFUSALS, and a request above that meets it."""
-    tables = {code for table in (MUTATIONS, VITALE_MUTATIONS) for _, code, _ in table.values()}
+    tables = {code for table in (MUTATIONS, VITALE_MUTATIONS, VERIFICATION_MUTATIONS) for _, code, _ in table.values()}
     tables |= {code for _, code in ASSERTION_MUTATIONS.values()} | {code for _, code, _ in CONTENT_TYPES}
     alone = {"fake_path", "fake_skew", "fake_context_id", "fake_message_id", "fake_instance", "desir_560"}
     assert tables | alone == set(REFUSALS)

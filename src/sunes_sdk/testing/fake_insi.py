@@ -2,7 +2,8 @@
 
 It refuses what the real service refuses, and what its contract forbids, and says why in the Fault and in `.refusals`
 (`insi_rules.REFUSALS` lists all reasons). It answers searches by traits (WS_INS2) and by the data of a Vitale card
-(WS_INS1). What the contract does not have is not made up: nothing in an answer tells that somebody has died.
+(WS_INS1), and to verifications once it is told their names. What the contract does not have is not made up: nothing in
+an answer tells that somebody has died.
 """
 
 from __future__ import annotations
@@ -17,17 +18,31 @@ from typing import Any, Final, Self, cast
 
 from .._core.clock import Clock, SystemClock, sleep
 from .._core.text import fold_ascii
-from ..model import Identity, Ins, InsOid, Traits
-from ..settings import InsiSettings
+from ..model import Identity, InsOid, Traits
+from ..settings import InsiSettings, InsiVerification
 from . import insi_answers
 from .insi_answers import FAULTS, AnswerShape
 from .insi_people import PUBLISHED, SCENARIOS, TEST_PEOPLE, FakePerson, generated_people, with_other_sex
-from .insi_rules import BY_VITALE, IDAM, MAX_SKEW, PATH, REFUSALS, Asked, Contract, Operation, Refused, glance
-from .insi_rules import read_envelope as _read_envelope
+from .insi_rules import (
+    BY_TRAITS,
+    BY_VITALE,
+    FAKE_VERIFICATION,
+    IDAM,
+    MAX_SKEW,
+    PATH,
+    REFUSALS,
+    Asked,
+    Contract,
+    Operation,
+    Refused,
+    glance,
+    read_envelope,
+)
 from .pki import TestPki
 from .server import Answer, FakeHttpServer, Fault, Request
 
 __all__ = [
+    "FAKE_VERIFICATION",
     "FAULTS",
     "IDAM",
     "MAX_SKEW",
@@ -88,10 +103,19 @@ class FakeInsi:
     example `lambda call: 0.2`; not_found_as_fault: who is unknown is answered by the Fault `insi_102`, as the test
     environment did once, instead of `01`; server: for network faults by hand (`server.plan("cut_before")`).
     assertion: calls are authenticated by an assertion (CPx card, Pro Santé Connect) and not by the name of the
-    certificate; TLS asks for a certificate all the same here.
+    certificate; TLS asks for a certificate all the same here. verification: EXPERIMENTAL: names of the verification
+    (WS_INS3), for example `FAKE_VERIFICATION`; it is not served without.
     """
 
-    def __init__(self, pki: TestPki, *, clock: Clock | None = None, idam: str = IDAM, assertion: bool = False) -> None:
+    def __init__(
+        self,
+        pki: TestPki,
+        *,
+        clock: Clock | None = None,
+        idam: str = IDAM,
+        assertion: bool = False,
+        verification: InsiVerification | None = None,
+    ) -> None:
         self.people: list[FakePerson] = [*PUBLISHED, *SCENARIOS]
         self.shape = AnswerShape()
         self.calls: list[InsiCall] = []
@@ -100,7 +124,8 @@ class FakeInsi:
         self.not_found_as_fault = False
         self._clock = clock or SystemClock()
         self._idam = idam
-        self._contract = Contract(clock=self._clock, idam=idam, assertion=assertion)
+        self._verification = verification
+        self._contract = Contract(clock=self._clock, idam=idam, assertion=assertion, verification=verification)
         self._planned: deque[str] = deque()
         self._labels: dict[tuple[str, str], str] = {}
         self._forbidden: list[Who] = []
@@ -113,7 +138,7 @@ class FakeInsi:
 
     def settings(self, pki: TestPki) -> InsiSettings:
         """What a client needs to call this fake. People with production OIDs also need `test_people=TEST_PEOPLE`."""
-        return InsiSettings(url=self.url, tls=pki.insi_tls, idam=self._idam)
+        return InsiSettings(url=self.url, tls=pki.insi_tls, idam=self._idam, verification=self._verification)
 
     def close(self) -> None:
         self.server.close()
@@ -170,7 +195,7 @@ class FakeInsi:
     def correct(self, person: FakePerson, **traits: str) -> FakePerson:
         """The civil status is corrected: fields of `FakePerson` that change, `correct(person, birth_name="MARTIN")`.
 
-        The former traits find nobody any more, and `verify` says no to them.
+        The former traits find nobody any more, and are no longer confirmed by a verification.
         """
         return self._put(person, replace(person, **cast("dict[str, Any]", traits)))
 
@@ -187,14 +212,6 @@ class FakeInsi:
         homonym = replace(person, matricule=matricule, birth_place=birth_place, history=(), has_homonym=False)
         self.add(homonym)
         return homonym
-
-    def verify(self, ins: Ins, traits: Traits) -> bool:
-        """What a verification (WS_INS3) would say: the number is active, under this OID, and every trait is the same.
-
-        A plain call and no message: the schema of that operation is not public.
-        """
-        with self._lock:
-            return any(p.ins == ins and p.traits == traits for p in self.people)
 
     def _put(self, person: FakePerson, *instead: FakePerson) -> FakePerson:
         with self._lock:
@@ -286,21 +303,20 @@ class FakeInsi:
     def _answer(self, request: Request) -> tuple[InsiCall, Answer]:
         asked, number = Asked(), len(self.calls)
         try:
-            root = _read_envelope(request)
+            root = read_envelope(request)
             asked = glance(root)
             operation = self._contract.check(request, root)
         except Refused as refused:
             self.refusals.append(f"{refused.code}: {refused.text}")
             call = self._call(asked, refused.code, refusal=refused.text)
             return call, self._fault(number, refused.code, refused.text, asked.message_id)
-        code, person = self._found(operation, asked)
+        code, body = self._served(operation, asked, number)
         planned = self._planned.popleft() if self._planned else ""
-        if not planned and code == "01" and self.not_found_as_fault:
+        if not planned and code == "01" and operation is BY_TRAITS and self.not_found_as_fault:
             planned = "insi_102"
         call = self._call(asked, planned or code)
         if planned in FAULTS:
             return call, self._fault(number, planned, FAULTS[planned][2], asked.message_id)
-        body = insi_answers.result(self.shape, number, code, person)
         content_type = f'application/soap+xml; charset=utf-8; action="{operation.action}Response"'
         if planned.startswith("html"):
             page = b"<html><body><h1>Service unavailable</h1></body></html>"
@@ -326,6 +342,16 @@ class FakeInsi:
             sex=values.get("Sexe", ""), birth_place=values.get("LieuNaissance") or None, code=code, refusal=refusal,
             at=self._clock.now(),
         )  # fmt: skip
+
+    def _served(self, operation: Operation, asked: Asked, number: int) -> tuple[str, bytes]:
+        """CodeCR and the answer."""
+        if operation is BY_TRAITS or operation is BY_VITALE:
+            code, person = self._found(operation, asked)
+            return code, insi_answers.result(self.shape, number, code, person)
+        assert self._verification is not None  # the contract knows no other operation
+        confirmed = any(_is_confirmed(p, asked) for p in self.people)
+        code = min(self._verification.confirmed_codes if confirmed else self._verification.refuted_codes)
+        return code, insi_answers.verdict(self.shape, number, code, self._verification.answer_namespace)
 
     def _found(self, operation: Operation, asked: Asked) -> tuple[str, FakePerson | None]:
         if operation is BY_VITALE:
@@ -353,6 +379,16 @@ def _has_traits(person: FakePerson, asked: Asked) -> bool:
         and person.given_names.split(" ")[: len(given)] == given
         and values.get("LieuNaissance", "") in ("", person.birth_place)
     )
+
+
+def _is_confirmed(person: FakePerson, asked: Asked) -> bool:
+    """The number is the active one, under its OID, and every trait that was sent is INSi's."""
+    known = {
+        "IdIndividu": person.matricule, "OID": person.oid.value, "NomNaissance": person.birth_name,
+        "ListePrenom": person.given_names, "Prenom": person.traits.first_given_name, "Sexe": person.sex,
+        "DateNaissance": person.birth_date, "LieuNaissance": person.birth_place,
+    }  # fmt: skip
+    return all(known.get(name) == value for name, value in asked.values.items())
 
 
 def _by_vitale(people: Sequence[FakePerson], asked: Asked) -> list[FakePerson]:

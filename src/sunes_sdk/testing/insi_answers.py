@@ -65,6 +65,7 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class _Style:
+    namespace: str
     envelope: str
     body: str
     prefix: str
@@ -84,11 +85,22 @@ def result(shape: AnswerShape, number: int, code: str, person: FakePerson | None
     if person is not None:
         traits, numbers = _traits(shape, person), _numbers(shape, person, draw)
         nodes.append(_Node("INDIVIDU", [traits, *numbers] if shape.traits_first else [*numbers, traits]))
-    root = _Node("RESULTAT", nodes)
-    if shape.shuffle is None:
-        prefix = shape.prefix or f"n{draw.randrange(10**6)}"
-        return _envelope(_Style(shape.soap_prefix, shape.soap_prefix, prefix, False, False, False), root, draw)
-    return _envelope(_drawn_style(draw), _shuffled(root, draw), draw)
+    return _message(shape, _RESULT, _Node("RESULTAT", nodes), draw)
+
+
+def verdict(shape: AnswerShape, number: int, code: str, namespace: str) -> bytes:
+    """The answer of a verification. EXPERIMENTAL: only its namespace was seen, the rest is as in a search."""
+    draw = random.Random(f"{shape.shuffle}/{number}")  # noqa: S311  the form of a fake's answers
+    return _message(shape, namespace, _Node("RESULTAT", [_Node("CR", [_Node("CodeCR", code)])]), draw)
+
+
+def _message(shape: AnswerShape, namespace: str, root: _Node, draw: random.Random) -> bytes:
+    if shape.shuffle is not None:
+        return _envelope(_drawn_style(namespace, draw), _shuffled(root, draw), draw)
+    prefix = shape.prefix or f"n{draw.randrange(10**6)}"
+    s = shape.soap_prefix
+    style = _Style(namespace, envelope=s, body=s, prefix=prefix, indent=False, declaration=False, comments=False)
+    return _envelope(style, root, draw)
 
 
 def fault(shape: AnswerShape, number: int, code: str, text: str, message_id: str) -> bytes:
@@ -155,9 +167,9 @@ def _shuffled(node: _Node, draw: random.Random) -> _Node:
 _SOAP_PREFIXES: Final = ("S", "soap", "env", "SOAP-ENV", "s12")
 
 
-def _drawn_style(draw: random.Random) -> _Style:
+def _drawn_style(namespace: str, draw: random.Random) -> _Style:
     return _Style(
-        envelope=draw.choice(_SOAP_PREFIXES), body=draw.choice(_SOAP_PREFIXES),
+        namespace, envelope=draw.choice(_SOAP_PREFIXES), body=draw.choice(_SOAP_PREFIXES),
         prefix=draw.choice(("", "ns2", "ns3", "insi_resultat_ins", f"n{draw.randrange(10**6)}")),
         indent=draw.random() < 0.5, declaration=draw.random() < 0.5, comments=draw.random() < 0.3,
     )  # fmt: skip
@@ -176,7 +188,7 @@ def _envelope(style: _Style, root: _Node, draw: random.Random) -> bytes:
 
 def _written(style: _Style, node: _Node, depth: int, draw: random.Random) -> str:
     name = f"{style.prefix}:{node.name}" if style.prefix else node.name
-    declared = "" if depth else f' xmlns{":" if style.prefix else ""}{style.prefix}="{_RESULT}"'
+    declared = "" if depth else f' xmlns{":" if style.prefix else ""}{style.prefix}="{style.namespace}"'
     if isinstance(node.content, str):
         return f"<{name}{declared}>{escape_text(node.content)}</{name}>"
     gap = "\n" + "  " * (depth + 1) if style.indent else ""

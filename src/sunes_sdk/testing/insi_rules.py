@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -20,6 +20,7 @@ from lxml import etree
 from .._core.clock import Clock
 from .._core.errors import XmlSecurityError
 from .._core.xml import parse
+from ..settings import InsiVerification
 from .server import Request
 
 PATH: Final = "/lps"
@@ -34,7 +35,6 @@ _WSSE: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecuri
 _SAML: Final = "urn:oasis:names:tc:SAML:2.0:assertion"
 _BAM: Final = "urn:siram:bam:ctxbam"
 _LPS: Final = "urn:siram:lps:ctxlps"
-_SERVICE: Final = "urn:ServiceIdentiteCertifiee:1.0.0:"
 _BLOCKS: Final = {
     f"{{{_WSSE}}}Security": "Security", f"{{{_BAM}}}ContexteBAM": "ContexteBAM", f"{{{_LPS}}}ContexteLPS":
     "ContexteLPS", f"{{{_WSA}}}MessageID": "MessageID", f"{{{_WSA}}}Action": "Action",
@@ -92,7 +92,7 @@ REFUSALS: Final = {
     "fake_action": "wsa:Action names the operation of the Body",
     "fake_message_id_form": "wsa:MessageID is a UUID, alone or after uuid:",
     "fake_message_id": "wsa:MessageID is new in each call",
-    "fake_body": "the Body holds one RECSANSVITALE or RECVITALE",
+    "fake_body": "the Body holds one RECSANSVITALE or RECVITALE (or a verification, once the fake is told its names)",
     "fake_namespace": "the elements of a request have the namespace of their operation",
     "fake_prenom": "exactly one Prenom is sent in each call",
     "fake_trait_missing": "NomNaissance, Prenom, Sexe and DateNaissance are mandatory",
@@ -105,6 +105,7 @@ REFUSALS: Final = {
     "fake_date": "DateNaissance is AAAA-MM-JJ",
     "fake_place": "LieuNaissance is a COG code of 5 characters, or is left out",
     "fake_matricule": "a matricule is NumIdentifiant (13 characters) and Cle (2 digits)",
+    "fake_verified": "IndividuVerifie holds INSFourni (IdIndividu, OID), then TraitsIdentiteIndividu",
 }
 """Code of a refusal -> what the contract wants. A detail may follow in the Fault; it never names a person.
 
@@ -127,30 +128,33 @@ def need(condition: object, code: str, detail: str = "") -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One search of the service: element of the Body, its namespace, its action."""
+    """One operation of the service: element of the Body, its namespace, its action."""
 
     element: str
     namespace: str
-    name: str
-
-    @property
-    def action(self) -> str:
-        return _SERVICE + self.name
+    action: str
 
 
 BY_TRAITS: Final = Operation(
-    element="RECSANSVITALE", namespace="http://www.cnamts.fr/INSiRecSans", name="rechercherInsAvecTraitsIdentite"
-)
+    element="RECSANSVITALE", namespace="http://www.cnamts.fr/INSiRecSans",
+    action="urn:ServiceIdentiteCertifiee:1.0.0:rechercherInsAvecTraitsIdentite",
+)  # fmt: skip
 BY_VITALE: Final = Operation(
-    element="RECVITALE", namespace="http://www.cnamts.fr/INSiRecVit", name="rechercherInsAvecCarteVitale"
-)
-_OPERATIONS: Final = {o.element: o for o in (BY_TRAITS, BY_VITALE)}
+    element="RECVITALE", namespace="http://www.cnamts.fr/INSiRecVit",
+    action="urn:ServiceIdentiteCertifiee:1.0.0:rechercherInsAvecCarteVitale",
+)  # fmt: skip
+
+FAKE_VERIFICATION: Final = InsiVerification(
+    action="urn:fake:verifierInsAvecTraitsIdentite", request_namespace="urn:fake:insi:verification",
+    request_element="VERIFICATION", confirmed_codes=frozenset({"00"}), refuted_codes=frozenset({"01"}),
+)  # fmt: skip
+"""EXPERIMENTAL: names made up for tests, since those of the real verification (WS_INS3) are not public."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What a request asks, as far as it can be read. values: texts of the Body by element name; a matricule is its
-    number and key together."""
+    number and key together, under the name of the element that holds both."""
 
     message_id: str = ""
     element: str = ""
@@ -170,13 +174,14 @@ def read_envelope(request: Request) -> etree._Element:
 
 def glance(root: etree._Element) -> Asked:
     """Whom a request is about, right or wrong: a refused one has told who the person is all the same."""
-    body = root.find("{*}Body")
-    search = next(iter(_elements(body)), None) if body is not None else None
+    search = next(iter(_elements(root.find("{*}Body"))), None)
     values: dict[str, str] = {}
-    for element in _elements(search):
-        inner = _elements(element)
-        text = "".join((e.text or "") for e in inner if _name(e) != "TypeMatricule") if inner else element.text or ""
-        values[_name(element)] = f"{values.get(_name(element), '')} {text}".strip()
+    for leaf in search.iter("{*}*") if search is not None else ():
+        parent = leaf.getparent()
+        if leaf is search or len(leaf) or parent is None or _name(leaf) == "TypeMatricule":
+            continue
+        name = _name(parent) if _name(leaf) in ("NumIdentifiant", "Cle") else _name(leaf)
+        values[name] = values.get(name, "") + (leaf.text or "")
     message_id = (root.findtext(f"{{*}}Header/{{{_WSA}}}MessageID") or "").strip()
     return Asked(message_id=message_id, element=_name(search) if search is not None else "", values=values)
 
@@ -185,13 +190,25 @@ class Contract:
     """The checks of one service, in the order in which it makes them, with what it remembers between calls.
 
     assertion: authentication by an assertion (CPx card, Pro Santé Connect) instead of the software certificate. Its
-    signature is not checked: those of Pro Santé Connect have none.
+    signature is not checked: those of Pro Santé Connect have none. verification: the names of the verification, which
+    is not served without.
     """
 
-    def __init__(self, *, clock: Clock, idam: str, assertion: bool = False) -> None:
+    def __init__(
+        self, *, clock: Clock, idam: str, assertion: bool = False, verification: InsiVerification | None = None
+    ) -> None:
         self._clock = clock
         self._idam = idam
         self._assertion = assertion
+        self._checks: dict[Operation, Callable[[etree._Element, str], None]] = {
+            BY_TRAITS: _check_traits, BY_VITALE: _check_vitale
+        }  # fmt: skip
+        if verification is not None:
+            operation = Operation(
+                element=verification.request_element, namespace=verification.request_namespace,
+                action=verification.action,
+            )  # fmt: skip
+            self._checks[operation] = _check_verified
         self._seen: set[str] = set()
         self._instance: str | None = None
 
@@ -202,7 +219,7 @@ class Contract:
         if header is None:
             raise Refused("fake_header", "there is no Header")
         blocks = self._blocks(header)
-        operation = _operation(body)
+        operation = self._operation(body)
         self._headers(blocks, request.client, operation)
         action = (blocks["Action"].text or "").strip()
         need(action == operation.action, "fake_action", f"found {action[:100]}")
@@ -211,7 +228,15 @@ class Contract:
         search = _elements(body)[0]
         need(all(_namespace(e) == operation.namespace for e in search.iter("{*}*")), "fake_namespace",
              operation.namespace)  # fmt: skip
-        (_check_traits if operation is BY_TRAITS else _check_vitale)(search, operation.namespace)
+        self._checks[operation](search, operation.namespace)
+        return operation
+
+    def _operation(self, body: etree._Element | None) -> Operation:
+        found = _elements(body)
+        need(len(found) == 1, "fake_body", f"found {len(found)} elements")
+        operation = next((o for o in self._checks if o.element == _name(found[0])), None)
+        if operation is None:
+            raise Refused("fake_body", f"found {_name(found[0])[:80]}")
         return operation
 
     def _blocks(self, header: etree._Element) -> dict[str, etree._Element]:
@@ -285,17 +310,8 @@ class Contract:
         self._seen.add(message_id)
 
 
-def _operation(body: etree._Element | None) -> Operation:
-    found = _elements(body)
-    need(len(found) == 1, "fake_body", f"found {len(found)} elements")
-    operation = _OPERATIONS.get(_name(found[0]))
-    if operation is None:
-        raise Refused("fake_body", f"found {_name(found[0])[:80]}")
-    return operation
-
-
 def _check_cover(cover: etree._Element, operation: Operation) -> None:
-    if operation is BY_TRAITS:
+    if operation is not BY_VITALE:
         need(not len(cover) and not (cover.text or "").strip(), "fake_couverture", "it is not empty")
     for element in cover.iter("{*}*"):
         name, names = _name(element), [_name(e) for e in _elements(element)]
@@ -330,15 +346,28 @@ def _check_name(name: str, where: str) -> None:
         need(name[-1] not in "-'", "fake_name_end", f"in {where}")
 
 
+def _check_verified(search: etree._Element, namespace: str) -> None:
+    """EXPERIMENTAL: what was seen of WS_INS3 in public sample code, and no more."""
+    where = f"{{{namespace}}}IndividuVerifie/{{{namespace}}}INSFourni"
+    for path in (f"{where}/{{{namespace}}}IdIndividu", f"{where}/{{{namespace}}}OID"):
+        need(search.find(path) is not None, "fake_verified", "INSFourni is not whole")
+    need(search.find(f"{{{namespace}}}IndividuVerifie/{{{namespace}}}TraitsIdentiteIndividu") is not None,
+         "fake_verified", "there is no TraitsIdentiteIndividu")  # fmt: skip
+    _check_matricule(search.find(f"{where}/{{{namespace}}}IdIndividu"), namespace)
+
+
+def _check_matricule(element: etree._Element | None, namespace: str) -> None:
+    if element is not None:
+        number = element.findtext(f"{{{namespace}}}NumIdentifiant") or ""
+        key = element.findtext(f"{{{namespace}}}Cle") or ""
+        need(_NUMBER.fullmatch(number) and _KEY.fullmatch(key), "fake_matricule", f"in {_name(element)}")
+
+
 def _check_vitale(search: etree._Element, namespace: str) -> None:
     names = [_name(e) for e in _elements(search)]
     need(names == [n for n in _VITALE if n in names], "fake_trait_order", f"found {', '.join(names)[:200]}")
     for matricule in ("MatriculeIndividu", "MatriculeOD"):
-        element = search.find(f"{{{namespace}}}{matricule}")
-        if element is not None:
-            number = element.findtext(f"{{{namespace}}}NumIdentifiant") or ""
-            key = element.findtext(f"{{{namespace}}}Cle") or ""
-            need(_NUMBER.fullmatch(number) and _KEY.fullmatch(key), "fake_matricule", f"in {matricule}")
+        _check_matricule(search.find(f"{{{namespace}}}{matricule}"), namespace)
     need("MatriculeIndividu" in names or "MatriculeOD" in names, "fake_trait_missing", "no matricule of the card")
     date = search.findtext(f"{{{namespace}}}DateNaissance")
     need(date is None or _DATE.fullmatch(date), "fake_date")
