@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
+from sunes_sdk.errors import Hl7Error
 from sunes_sdk.hl7v2 import decode
 from sunes_sdk.hl7v2.er7 import build, segment
 from sunes_sdk.hl7v2.pid import IdentityChannel, IdentityTrace, carried, read_identity, write_identity
@@ -151,3 +152,27 @@ def test_the_rest_is_what_carried_says(patient: Patient) -> None:
     assert carried(carried(patient)) == carried(patient)
     if not patient.identity.is_qualified and patient.ins:
         assert patient.ins.value not in segments.pid
+
+
+PIECES = st.sampled_from([
+    "", "^", "&", "~", '""', "\\X0A\\", "\\E\\", "L", "D", "BDL", "PI", "INS", "NH", "ISO", "1.2.3", "Y", "N", "F",
+    "2026", "20260112", "51215", "279035121518989", "1.2.250.1.213.1.4.10", "VALI", "DOUT", "DUPONT", "ANNE", "é", "٣",
+    "\u2028",
+])  # fmt: skip
+GARBAGE = st.lists(PIECES | st.text("^&~\\AZ09é ", max_size=4), max_size=14).map("".join)
+
+
+@given(st.dictionaries(st.sampled_from([3, 5, 7, 8, 11, 13, 18, 24, 25, 29, 30, 32]), GARBAGE, max_size=8), GARBAGE)
+def test_any_pid_is_read_or_refused_with_a_code(changes: dict[int, str], zfd: str) -> None:
+    fields = write_identity(made.patient(), environment=Environment.FAKE).pid.split("|")
+    for number, text in changes.items():
+        fields[number] = text
+    message = decode("\r".join([MSH, "|".join(fields), f"ZFD|{zfd}|||{zfd}|{zfd}|{zfd}|{zfd}|{zfd}"]).encode())
+    try:
+        read = read_identity(message, oids=made.settings().oids)
+    except Hl7Error as refused:
+        event(refused.code)
+    else:
+        assert all(i.root not in {oid.value for oid in InsOid} for i in read.patient.identifiers)
+        if read.patient.ins:
+            assert ("INS" in fields[3], "VALI" in fields[32]) == (True, True)

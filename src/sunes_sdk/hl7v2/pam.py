@@ -127,8 +127,8 @@ def read_adt(
     namespace (CX-4.1) of its own IPP, needed when the feed bears several.
 
     Raises Hl7Error: what `er7.decode` raises, `ADT_TRIGGER`, `ADT_SEGMENT_MISSING`, `ADT_NAME`, `ADT_BIRTH_DATE`,
-    `ADT_SEX`, `ADT_BIRTH_PLACE`, `ADT_TRAITS`, `ADT_IPP`, `ADT_TIME`, `ADT_VISIT`, `ADT_STAY`; with `strict`, the first
-    warning as an error, and all of them in `.report`.
+    `ADT_SEX`, `ADT_BIRTH_PLACE`, `ADT_TRAITS`, `ADT_IPP`, `ADT_IDENTIFIER`, `ADT_TIME`, `ADT_VISIT`, `ADT_STAY`; with
+    `strict`, the first warning as an error, and all of them in `.report`.
     """
     return _AdtReader(er7.decode(message), organization, oids, authority).event(strict=strict)
 
@@ -166,8 +166,8 @@ class _AdtReader:
         kind, trigger = self._message.get("MSH-9.1"), self._message.get("MSH-9.2")
         if kind != "ADT" or trigger not in TRIGGERS:
             raise adt_error("ADT_TRIGGER", "MSH-9", "not an ADT message that is read here",
-                         f"one of ADT^{', ADT^'.join(sorted(TRIGGERS))}",
-                         "route other events elsewhere")  # fmt: skip
+                            f"one of ADT^{', ADT^'.join(sorted(TRIGGERS))}",
+                            "route other events elsewhere")  # fmt: skip
         return trigger
 
     def _check_wire(self) -> None:
@@ -190,7 +190,7 @@ class _AdtReader:
         found = self._message.first(name)
         if found is None:
             raise adt_error("ADT_SEGMENT_MISSING", name, f"segment {name} is missing", f"{name} is required",
-                         "ask the sender for a complete message")  # fmt: skip
+                            "ask the sender for a complete message")  # fmt: skip
         return found
 
     def _warn(self, code: str, path: str) -> None:
@@ -204,7 +204,8 @@ class _AdtReader:
             stamp = parse_ts(text)
         except ValueError:
             raise adt_error("ADT_TIME", path, "not a time stamp", "TS: YYYYMMDDHHMM[SS][±ZZZZ]",
-                         "ask the sender to mend it", "Une date du message n'est pas lisible.") from None  # fmt: skip
+                            "ask the sender to mend it",
+                            "Une date du message n'est pas lisible.") from None  # fmt: skip
         return stamp.value if stamp.precision >= Precision.HOUR else None
 
     def _feeding_opposed(self) -> bool | None:
@@ -263,8 +264,8 @@ class _AdtReader:
             if pv1.value(2) == StayClass.NOT_APPLICABLE:
                 return None
             raise adt_error("ADT_VISIT", "PV1-19", "the visit number is missing",
-                         "PV1-19 is required when PV1-2 is E, I, O or R", "ask the sender for it",
-                         "Le numéro de venue manque.")  # fmt: skip
+                            "PV1-19 is required when PV1-2 is E, I, O or R", "ask the sender for it",
+                            "Le numéro de venue manque.")  # fmt: skip
         cx = found[0]
         if cx.value(1) == cx.value(4, 2):
             self._warn("ADT_VISIT_NUMBER", "PV1-19.1")

@@ -284,12 +284,12 @@ class IdentityReader:
         found = self._name("L")
         if found is None or not filled(found[1].value(1)) or not filled(found[1].value(2) or found[1].value(3)):
             raise adt_error("ADT_NAME", "PID-5", "there is no birth name (type L) with a given name",
-                         "PID-5 has an L repetition: birth name, first given name, list", "ask the sender for it",
-                         "Le nom ou le prénom de naissance manque.")  # fmt: skip
+                            "PID-5 has an L repetition: birth name, first given name, list", "ask the sender for it",
+                            "Le nom ou le prénom de naissance manque.")  # fmt: skip
         number, name = found
         if any(_CONTROL.search(name.value(n)) for n in (1, 2, 3)):
             raise adt_error("ADT_NAME", f"PID-5[{number}]", "a name holds a control character", "names are plain text",
-                         "ask the sender to mend it", "Un nom contient un caractère interdit.")  # fmt: skip
+                            "ask the sender to mend it", "Un nom contient un caractère interdit.")  # fmt: skip
         listed = name.value(3)
         if not listed:
             self._warn("ADT_GIVEN_NAMES_MISSING", f"PID-5[{number}].3")
@@ -300,7 +300,7 @@ class IdentityReader:
         sex = self._pid.value(8)
         if sex not in ("F", "M", "U"):
             raise adt_error("ADT_SEX", "PID-8", "the sex is missing or not of the table", "PID-8 is F, M or U",
-                         "ask the sender to mend it", "Le sexe manque ou n'est pas lisible.")  # fmt: skip
+                            "ask the sender to mend it", "Le sexe manque ou n'est pas lisible.")  # fmt: skip
         values: dict[str, Any] = {
             "birth_name": name.value(1),
             "birth_given_names": listed or name.value(2),
@@ -334,8 +334,8 @@ class IdentityReader:
         if lunar:
             return f"{lunar[3]}-{int(lunar[2]):02d}-{int(lunar[1]):02d}"
         raise adt_error("ADT_BIRTH_DATE", "PID-7", "the birth date is missing or not a day",
-                     "PID-7 is YYYYMMDD, or ZFD-1 holds a lunar date", "ask the sender to mend it",
-                     "La date de naissance manque ou n'est pas lisible.")  # fmt: skip
+                        "PID-7 is YYYYMMDD, or ZFD-1 holds a lunar date", "ask the sender to mend it",
+                        "La date de naissance manque ou n'est pas lisible.")  # fmt: skip
 
     def _identity(self, traits: Traits, complete: bool, trace: IdentityTrace) -> Identity:
         codes = [r.value() for r in self._pid.repetitions(32)]
