@@ -54,7 +54,7 @@ def traits() -> Traits:
 
 
 def ins() -> Ins:
-    return Ins(matricule="279035121518989", oid=InsOid.NIR_TEST)  # type: ignore[arg-type]  # text is coerced
+    return Ins.of("279035121518989", InsOid.NIR_TEST)
 
 
 def patient(**changes: Any) -> Patient:
