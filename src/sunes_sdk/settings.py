@@ -148,7 +148,7 @@ class InsiVerification(Model):
     """
 
     action: Text
-    request_namespace: Text
+    request_namespace: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[!#-;=?-~]+$")]
     request_element: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
     answer_namespace: Text = "http://www.cnamts.fr/INSiLot2/REPUnitaire"
     confirmed_codes: frozenset[str]
