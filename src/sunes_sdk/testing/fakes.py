@@ -11,7 +11,7 @@ from typing import Any, Self
 from ..settings import Settings
 from . import samples
 from .fake_dmp import FakeDmp
-from .fake_insi import FakeInsi
+from .fake_insi import TEST_PEOPLE, FakeInsi
 from .fake_mss import FakeMss
 from .pki import TestPki
 
@@ -20,7 +20,8 @@ class Fakes:
     """`with Fakes() as fakes:` a fake DMP, INSi and MSSanté operator, and the settings of a hospital that uses them.
 
     pki: made in a temporary folder when not given; sections: replace sections of the settings. The DMP of the sample
-    patient is open. Leaving the context fails when a fake broke, so that a test cannot pass by accident.
+    patient is open; the published test people of INSi, who bear production OIDs, are allowed. Leaving the context fails
+    when a fake broke, so that a test cannot pass by accident.
     """
 
     def __init__(self, pki: TestPki | None = None, **sections: Any) -> None:
@@ -33,9 +34,11 @@ class Fakes:
         self.dmp = self._stack.enter_context(FakeDmp(pki))
         self.mss = self._stack.enter_context(FakeMss(pki))
         self.dmp.open_dmp(samples.ins())
-        self.settings: Settings = samples.settings(
-            **{"insi": self.insi.settings(pki), "dmp": self.dmp.settings(), "mss": self.mss.settings()} | sections
-        )
+        own = {
+            "insi": self.insi.settings(pki), "dmp": self.dmp.settings(), "mss": self.mss.settings(),
+            "test_people": TEST_PEOPLE,
+        }  # fmt: skip
+        self.settings: Settings = samples.settings(**own | sections)
 
     def close(self) -> None:
         self._stack.close()

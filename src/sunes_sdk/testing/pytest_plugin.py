@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from .fake_insi import FakeInsi
     from .fakes import Fakes
     from .pki import TestPki
 
@@ -27,3 +28,9 @@ def sunes_fakes(sunes_pki: TestPki) -> Iterator[Fakes]:
 
     with Fakes(sunes_pki) as fakes:
         yield fakes
+
+
+@pytest.fixture
+def sunes_insi(sunes_fakes: Fakes) -> FakeInsi:
+    """The fake INSi of `sunes_fakes`: the published test people, and whom the test adds."""
+    return sunes_fakes.insi
