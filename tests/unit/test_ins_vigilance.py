@@ -13,7 +13,7 @@ import pytest
 
 from sunes_sdk._core.clock import FixedClock
 from sunes_sdk._core.findings import Severity
-from sunes_sdk.errors import ConfigurationError, InsError
+from sunes_sdk.errors import ConfigurationError, InsError, ModelError
 from sunes_sdk.ins import (
     Clue,
     Decision,
@@ -165,6 +165,9 @@ def test_a_first_given_name_is_recorded_as_the_list_spells_it(local: str, listed
     proposal = proposed(here, found)
     assert (proposal.can_be_accepted, proposal.needs_first_given_name, proposal.differences) == (True, False, ())
     assert proposal.accept(decision(), current=here).traits.first_given_name == first
+    assert traits(birth_given_names=listed, first_given_name=local).first_given_name == local  # bases mix both
+    with pytest.raises(ModelError, match="INS_FIRST_GIVEN_NAME"):
+        traits(birth_given_names=listed, first_given_name=f"{local}A")
 
 
 def test_only_what_was_shown_can_be_accepted_and_somebody_answers() -> None:

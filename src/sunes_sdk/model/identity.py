@@ -12,6 +12,7 @@ from pydantic import field_validator, model_validator
 
 from .._core.errors import InsError
 from .._core.findings import Report
+from .._core.text import strip_accents
 from ._base import Model, invalid
 from .code import Text
 from .environment import PUBLISHED_TEST_PEOPLE, Environment
@@ -184,8 +185,13 @@ class Traits(Model):
         def words(text: str) -> list[str]:
             return re.split(r"[\s'’-]+", text.upper())
 
-        first, listed = words(self.first_given_name), words(self.birth_given_names)
-        if listed[: len(first)] != first:
+        def starts(first: list[str], listed: list[str]) -> bool:
+            return listed[: len(first)] == first
+
+        first, listed = self.first_given_name, self.birth_given_names
+        if not starts(words(first), words(listed)) and not starts(
+            words(strip_accents(first)), words(strip_accents(listed))
+        ):
             raise invalid("INS_FIRST_GIVEN_NAME", "the first given name does not start the list of given names",
                           rule="EXI ID 10", path="first_given_name",
                           hint="take the first given name(s) of the civil act's list",
