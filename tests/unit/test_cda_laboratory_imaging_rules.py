@@ -27,7 +27,12 @@ LABORATORY: list[Row] = [
     ("CDA_B12", r'(3\.80"></templateId><code [^>]*>.*?<statusCode code=)"completed"', r'\1"active"', "neither"),
     ("CDA_B12", r"(<referenceRange.*?</referenceRange>)", r"\1\1", "more than one reference range"),
     ("CDA_B12", r'(<translation code="CRP-US"[^>]*) displayName="[^"]*"', r"\1", "no displayName"),
-    ("CDA_B12", r'(<observation) classCode="OBS"( moodCode="EVN"><templateId root="[\d.]*\.1\.3\.1\.6")', r"\1\2", "an OBS"),
+    (
+        "CDA_B12",
+        r'(<observation) classCode="OBS"( moodCode="EVN"><templateId root="[\d.]*\.1\.3\.1\.6")',
+        r"\1\2",
+        "an OBS",
+    ),
     ("CDA_B13", r"(<procedure .*?)<effectiveTime>.*?</effectiveTime>", r"\1", "effectiveTime is missing"),
     ("CDA_B13", r"(<targetSiteCode [^>]*></targetSiteCode>)", r"\1\1", "more than one site"),
     ("CDA_B14", r'(<organizer classCode="BATTERY".*?<statusCode code=)"completed"', r'\1"new"', "none of completed"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from lxml import etree
 
 from ..._core.findings import Severity
 from ...terminology import lookup
+from ..datatypes import CCAM, CIM_10
 from ..datatypes_reader import find, findall
 from .engine import Problem, RuleSet, View
 
@@ -249,3 +251,28 @@ def _medicine_code(view: View) -> Iterator[Problem]:
 
 
 _MEDICINE_CODES = {"1.2.250.1.213.2.3.1": (8,), "1.2.250.1.213.2.3.2": (7, 13)}
+
+
+@rule(
+    "CDA_C14",
+    "a code of CIM-10, ATC or CCAM has the form of one",
+    hint="copy the code from its nomenclature: B97.7, J07BM, HHFA001",
+    fr="Un code CIM-10, ATC ou CCAM n'a pas la forme attendue.",
+    source="CIM-10, ATC and CCAM as published; the code itself is not looked up",
+    held=False,
+)
+def _form_of_codes(view: View) -> Iterator[Problem]:
+    for tag in ("code", "value", "translation"):
+        for element in view.all(tag):
+            form = _FORMS.get(element.get("codeSystem") or "")
+            code = element.get("code")
+            if form and code is not None and not form.fullmatch(code):
+                yield element, "not the form of a code of this nomenclature"
+
+
+_FORMS = {
+    CIM_10: re.compile(r"[A-Z][0-9]{2}[0-9A-Z.+*-]*"),
+    "2.16.840.1.113883.6.73": re.compile(r"[A-Z](?:[0-9]{2}(?:[A-Z](?:[A-Z](?:[0-9]{2})?)?)?)?"),
+    CCAM: re.compile(r"[A-Z]{4}[0-9]{3}[0-9A-Z-]*"),
+}
+"""Code system → form. CCAM: its codes of 7 characters, with activity and phase when the sender adds them."""

@@ -37,6 +37,11 @@ _COMMENT = "1.3.6.1.4.1.19376.1.5.3.1.4.2"
 _VALIDATOR = "1.3.6.1.4.1.19376.1.3.3.1.5"
 _PERFORMER = "1.3.6.1.4.1.19376.1.3.3.1.7"
 _VACCINATION = "1.3.6.1.4.1.19376.1.5.3.1.4.12"
+_VACCINATION_KINDS = frozenset(
+    {(code, "2.16.840.1.113883.5.4") for code in ("INITIMMUNIZ", "BOOSTER", "IMMUNIZ")}
+    | {(code, "2.16.840.1.113883.5.1150.1") for code in ("no-immunization-info", "no-known-immunizations")}
+)
+"""JDV_HL7_ActSubstanceAdministrationImmunizationCode and JDV_AbsentOrUnknownImmunization."""
 _IHE_ACT_CODE = "1.3.5.1.4.1.19376.1.5.3.2"
 """As the official validator wants it, which looks mistyped (1.3.5 for 1.3.6)."""
 _NCBI = "2.16.840.1.113883.3.9471"
@@ -437,7 +442,8 @@ def _known_version(view: View) -> Iterator[Problem]:
 
 @rule(
     "CDA_B27",
-    "a vaccination says whether it was done (negationInd), and which vaccine by a text or a nullFlavor",
+    "a vaccination says whether it was done (negationInd), its type by a code of the national lists, and which vaccine "
+    "by a text or a nullFlavor",
     hint="use Vaccination",
     source="IHE PCC Immunizations; CI-SIS FR-Vaccination",
 )
@@ -445,6 +451,9 @@ def _vaccination(view: View) -> Iterator[Problem]:
     for vaccination in view.templates.get(_VACCINATION, ()):
         if vaccination.get("negationInd") not in ("true", "false"):
             yield vaccination, "negationInd is missing"
+        kind = find(vaccination, "code")
+        if kind is None or (kind.get("code"), kind.get("codeSystem")) not in _VACCINATION_KINDS:
+            yield vaccination, "the type is not in the national lists"
         code = find(vaccination, "consumable", "manufacturedProduct", "manufacturedMaterial", "code")
         if code is None or (code.get("nullFlavor") is None and find(code, "originalText", "reference") is None):
             yield vaccination, "the vaccine has no text"

@@ -68,6 +68,8 @@ observation E.48.14 +E.48 code=GEN-180@T value{1}
 observation E.48.15 +E.48 code=GEN-181@T value{1}
 observation E.48.16.1 +E.48 +E.48.16 code=GEN-065@T
 observation E.48.18 +E.48 code=69764-9@L id value
+observation 1.3.6.1.4.1.19376.1.5.3.1.4.5 +2.16.840.1.113883.10.20.1.28 id{1} code{1} text/reference
+  effectiveTime/low value{1} status
 observation E.80 +1.3.6.1.4.1.19376.1.3.1.6 interpretationCode@code
 observation E.150 *2.16.840.1.113883.10.20.6.2.13 id{1} code{1} statusCode{1} value{1} targetSiteCode{1}
 observation E.154 *2.16.840.1.113883.10.20.6.2.14 id{1} code statusCode{1} value targetSiteCode{1}
@@ -78,7 +80,7 @@ procedure E.165 code=121290@D participant/participantRole/code=113850@D particip
 substanceAdministration E.42 +2.16.840.1.113883.10.20.1.24 +1.3.6.1.4.1.19376.1.5.3.1.4.7 code=DRUG@A id{1}
   text/reference effectiveTime?/low effectiveTime?/high doseQuantity?/low doseQuantity?/high status
 substanceAdministration E.45 +1.3.6.1.4.1.19376.1.5.3.1.4.12
-substanceAdministration 1.3.6.1.4.1.19376.1.5.3.1.4.12 +2.16.840.1.113883.10.20.1.24 id{1} code text/reference
+substanceAdministration 1.3.6.1.4.1.19376.1.5.3.1.4.12 +2.16.840.1.113883.10.20.1.24 id{1} text/reference
   effectiveTime{1} status consumable consumable@typeCode ~1.3.6.1.4.1.19376.1.5.3.1.4.7.2
 substanceAdministration E.83 +2.16.840.1.113883.10.20.1.24 +1.3.6.1.4.1.19376.1.5.3.1.4.7 +1.3.6.1.4.1.19376.1.9.1.3.2
   code=DRUG@A id{1} text/reference effectiveTime?/low status repeatNumber
@@ -88,7 +90,7 @@ substanceAdministration E.151 *1.2.840.10008.9.13 status consumable/manufactured
   consumable/manufacturedProduct/manufacturedMaterial/name
 substanceAdministration E.173 code consumable/manufacturedProduct/manufacturedMaterial/code
   consumable/manufacturedProduct/manufacturedMaterial/name
-observation 2.16.840.1.113883.10.20.1.46 code=30973-2@L
+observation 2.16.840.1.113883.10.20.1.46 code=30973-2@L statusCode value{1}
 observation E.163 code=ASSERTION@A
 supply E.20 *2.16.840.1.113883.10.20.1.34 effectiveTime{1}
 supply E.86 *1.3.6.1.4.1.19376.1.9.1.3.8 independentInd quantity independentInd@value quantity@value
