@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from sunes_sdk._core.xml import parse
+from sunes_sdk.cda import write_patient_role
 from sunes_sdk.errors import Hl7Error, InsError, ModelError
 from sunes_sdk.hl7v2 import decode
 from sunes_sdk.hl7v2.er7 import Message, build, segment
@@ -205,6 +207,25 @@ def test_a_corrected_birth_date_has_no_ins() -> None:
     got = read_identity(message(forged), oids=made.settings().oids)
     assert (got.patient.ins, got.patient.status) == (None, S.VALIDEE)
     assert [w.code for w in got.warnings] == ["ADT_INS_CORRECTED_DATE"]
+
+
+@pytest.mark.parametrize("status", [S.PROVISOIRE, S.RECUPEREE, S.QUALIFIEE])
+def test_pid_3_holds_the_identifiers_of_the_cda(status: IdentityStatus) -> None:
+    """ANS, document in HL7 v2: CX-1 and CX-4.2 are the extension and the root of patientRole/id, one for one."""
+    second = Identifier(value="77", root="1.2.3", authority="CLINIQUE", type_code="PI")
+    who = identity(status, None if status is S.PROVISOIRE else made.ins())
+    patient = made.patient(identity=who, identifiers=(*made.patient().identifiers, second))
+    role = parse(write_patient_role(patient, made.issuer()))
+    in_cda = {(i.get("extension"), i.get("root")) for i in role.iterchildren("{urn:hl7-org:v3}id")}
+    in_pid = {(cx.value(1), cx.value(4, 2)) for cx in message(written(patient)).segments[1].repetitions(3)}
+    assert in_pid == in_cda
+    assert len(in_pid) == (3 if status is S.QUALIFIEE else 2)
+
+
+def test_an_ins_goes_with_the_sex() -> None:
+    patient = made.patient(identity=identity(S.QUALIFIEE, made.ins(), sex=Sex.UNKNOWN))
+    with pytest.raises(Hl7Error, match="PID_SEX"):
+        written(patient)
 
 
 # --- identifiers ----------------------------------------------------------------------------------------------------

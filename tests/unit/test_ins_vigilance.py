@@ -151,6 +151,8 @@ def test_a_first_given_name_that_nobody_gave_is_chosen_by_a_human() -> None:
         proposal.accept(decision(*accepted), current=PROV)
     identity = proposal.accept(decision(*accepted, first_given_name="MARIE ROSE"), current=PROV)
     assert identity.traits.first_given_name == "MARIE ROSE"
+    with pytest.raises(ModelError, match="INS_FIRST_GIVEN_NAME"):
+        proposal.accept(decision(*accepted, first_given_name="ROSE"), current=PROV)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,8 @@ _NAMESPACES: Final = {InsOid.NIA: "ASIP-SANTE-INS-NIA"}
 _DATE = re.compile(r"[0-9]{8}", re.ASCII)
 _LUNAR = re.compile(r"([0-9]{1,2})\^([0-9]{1,2})\^([0-9]{4})", re.ASCII)
 _PHONE = re.compile(r"0[1-9][0-9]{8}|\+[1-9][0-9]{5,14}", re.ASCII)
+_SEPARATORS: Final = str.maketrans("", "", "-.()")
+_BLANK = re.compile(r"\s")
 _COUNTRY = re.compile(r"[A-Z]{3}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -480,13 +482,16 @@ _CHANNELS: Final = {c.value: c for c in IdentityChannel}
 _INS_ROOTS: Final = frozenset(oid.value for oid in InsOid)
 
 
+def _phone(scheme: str, number: str) -> Telecom:
+    return Telecom(value=f"{scheme}:{number if number.startswith('+') else f'+33{number[1:]}'}")
+
+
 def _telecoms_of(found: Sequence[Repetition]) -> Iterator[Telecom]:
     for xtn in found:
         phone, mail = xtn.value(12) or xtn.value(1), xtn.value(4)
         if _PHONE.fullmatch(phone):
-            scheme = "fax" if xtn.value(3) == "FX" else "tel"
-            yield Telecom(value=f"{scheme}:{phone if phone.startswith('+') else f'+33{phone[1:]}'}")
-        elif "@" in mail and not re.search(r"\s", mail):
+            yield _phone("fax" if xtn.value(3) == "FX" else "tel", phone)
+        elif "@" in mail and not _BLANK.search(mail):
             yield Telecom(value=f"mailto:{mail}")
 
 
@@ -510,7 +515,9 @@ def write_identity(
     What PID cannot carry is left out: see `carried`.
     Raises InsError (what `Identity.for_transmission` refuses), Hl7Error: `PID_IPP` (no local identifier),
     `PID_AUTHORITY` (an identifier without the name of its authority), `PID_INS_IDENTIFIER` (an INS among other
-    identifiers), `PID_TEXT` (control character, or `""`), `PID_CORRECTED_DATE` (an INS with a corrected date).
+    identifiers), `PID_TEXT` (control character, or `""`), `PID_CORRECTED_DATE` (an INS with a corrected date),
+    `PID_SEX` (an INS without sex). With a lunar date PID-7 is empty even beside an INS, where PAM wants it filled: the
+    two rules contradict each other (unverified), and no date is made up.
     """
     identity, traits = patient.identity, patient.traits
     trace = trace or IdentityTrace()
@@ -521,6 +528,10 @@ def write_identity(
         raise adt_error("PID_CORRECTED_DATE", "ZFD-4", "an identity with a corrected birth date has no INS",
                         "a corrected birth date forbids sending the INS", "record the date that INSi gave",
                         "La date de naissance a été corrigée : l'INS ne peut pas être transmis.")  # fmt: skip
+    if ins and traits.sex is Sex.UNKNOWN:
+        raise adt_error("PID_SEX", "PID-8", "an INS without the sex", "an identity with an INS has the sex M or F",
+                        "record the sex that INSi gave",
+                        "Le sexe doit être M ou F pour transmettre l'INS.")  # fmt: skip
     day = traits.calendar_birth_date
     fields: dict[int, str] = {
         1: "1",
@@ -657,7 +668,7 @@ def _xtn(telecom: Telecom) -> str:
 
 def _number(text: str) -> str:
     """XTN-12: the ten digits of a French number, `+` and digits of another; empty when it is neither."""
-    digits = re.sub(r"[-.()]", "", text)
+    digits = text.translate(_SEPARATORS)
     if digits.startswith("+33"):
         digits = f"0{digits[3:]}"
     return digits if _PHONE.fullmatch(digits) else ""
@@ -714,4 +725,4 @@ def _carried_telecom(telecom: Telecom) -> Telecom | None:
     if scheme == "mailto" and "@" in rest:
         return Telecom(value=telecom.value)
     number = _number(rest) if scheme in ("tel", "fax") else ""
-    return Telecom(value=f"{scheme}:{number if number[0] == '+' else f'+33{number[1:]}'}") if number else None
+    return _phone(scheme, number) if number else None

@@ -122,7 +122,7 @@ class Proposal:
         current: the identity as it is recorded now: when somebody changed it since the proposal, nothing is applied.
         Raises InsError: the first of `refusals`; `INS_PROPOSAL_STALE`; `INS_TRAITS_DIFFER` (a difference was not
         accepted), `INS_DECISION` (one was accepted that was not shown, or the first given name is to be chosen);
-        `INS_EVIDENCE`.
+        `INS_EVIDENCE`. ModelError `INS_FIRST_GIVEN_NAME` when the one chosen does not start INSi's list.
         """
         if not self.can_be_accepted:
             raise InsError.from_report(self.refusals)
