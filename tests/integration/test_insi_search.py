@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import traceback
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,7 +18,7 @@ from sunes_sdk._core.retry import RetryKind
 from sunes_sdk.errors import CertificateError, ConfigurationError, InsError, InsiError, TransportError
 from sunes_sdk.hl7v2 import read_adt
 from sunes_sdk.ins import DocumentKind, Evidence
-from sunes_sdk.insi import InsiClient, SearchCode
+from sunes_sdk.insi import InsiClient, SearchCode, VitaleCard
 from sunes_sdk.model import Identity, IdentityAttribute, IdentityStatus, InsOid, Sex, Traits
 from sunes_sdk.settings import Environment, Settings
 from sunes_sdk.testing import samples as made
@@ -247,6 +249,25 @@ def test_faults(fake: FakeInsi, client: InsiClient, fault: str, code: str, remot
     assert client.search(Identity(traits=made.traits())).outcome is SearchCode.FOUND
 
 
+FAILURES = ("insi_102", "siram_40", "insi_24", "desir_550", "desir_560", "html_500", "html_503", "truncated", "text",
+            "cut_before", "cut_after", "truncate", "reset")  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAILURES)
+def test_no_failure_tells_who_was_asked_about(
+    fake: FakeInsi, client: InsiClient, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    person = fake.generate(1, seed=7)[0]
+    told = (person.birth_name, person.given_names, person.birth_date, person.birth_place, person.matricule[:13])
+    fake.fail_next(fault)
+    with caplog.at_level(logging.DEBUG), pytest.raises((InsiError, TransportError)) as caught:
+        client.search(Identity(traits=person.traits))
+    assert caplog.records  # urllib3 logs each request: what it says is looked at too
+    logged = [f"{r.getMessage()} {r.args} {r.exc_text}" for r in caplog.records]
+    written = "".join((*traceback.format_exception(caught.value), repr(caught.value), *logged))
+    assert not [t for t in told if t in written]
+
+
 @pytest.mark.parametrize("fault", ["html_500", "html_503", "truncated"])
 def test_gateway_pages_and_cut_answers_may_be_retried(fake: FakeInsi, client: InsiClient, fault: str) -> None:
     fake.fail_next(fault)
@@ -332,6 +353,29 @@ def test_a_prefix_of_message_ids_can_be_set(fake: FakeInsi, pki: TestPki) -> Non
     with InsiClient(settings(fake, pki, insi=insi)) as c:
         assert c.search(Identity(traits=made.traits())).request_id.startswith("uuid:")
     assert fake.refusals == []
+
+
+def test_a_person_is_found_by_the_card(fake: FakeInsi, client: InsiClient) -> None:
+    person = PUBLISHED[3]
+    number = person.ins.matricule
+    card = VitaleCard(
+        insured=number, own=number, birth_name=person.birth_name, birth_date=person.birth_date, birth_rank=1,
+        regime="01", fund="751", centre="0001",
+    )  # fmt: skip
+    answer = client.search_by_vitale(Identity(traits=person.traits), card)
+    assert answer.person == client.search(Identity(traits=person.traits)).person
+    other = client.search_by_vitale(Identity(traits=person.traits), card.model_copy(update={"birth_rank": 2}))
+    assert other.outcome is SearchCode.NOT_FOUND
+    assert fake.refusals == []
+
+
+def test_unusual_people_come_back_as_they_are(fake: FakeInsi, client: InsiClient) -> None:
+    for person in fake.generate(60, seed=11, unusual=1.0):
+        found = client.search(Identity(traits=person.traits)).person
+        assert found is not None
+        assert (found.ins.value, found.ins.oid) == (person.matricule, person.oid)
+        assert (found.birth_date, found.birth_place) == (person.birth_date, person.birth_place)
+        assert [i.value for i in found.history] == [matricule for matricule, _ in person.history]
 
 
 def test_generated_people_are_found(fake: FakeInsi, client: InsiClient) -> None:
