@@ -20,6 +20,7 @@ from sunes_sdk.ins import (
     recorded_lunar_date,
     split_given_names,
 )
+from sunes_sdk.ins.traits import agreement
 from sunes_sdk.model import Sex, Traits, expected_key
 
 
@@ -264,3 +265,17 @@ def test_local_traits_beside_those_of_insi(changes: dict[str, object], expected:
 def test_two_codes_of_one_place_are_no_difference(here: str, there: str) -> None:
     assert codes(compare_traits(traits(birth_place=here), traits(birth_place=there))) == ["PLACE_EQUIVALENT"]
     assert codes(compare_traits(traits(birth_place=there), traits(birth_place=here))) == ["PLACE_EQUIVALENT"]
+
+
+@pytest.mark.parametrize(
+    ("here", "there"), [("78300", "95300"), ("91228", "99352"), ("75115", "75116"), ("2A004", "2B004")]
+)
+def test_codes_that_only_look_near_are_a_difference_for_a_human(here: str, there: str) -> None:
+    assert codes(compare_traits(traits(birth_place=here), traits(birth_place=there))) == ["DIFF_BIRTH_PLACE"]
+    assert codes(compare_traits(traits(birth_place=there), traits(birth_place=here))) == ["DIFF_BIRTH_PLACE"]
+
+
+def test_places_without_a_date_are_not_brought_together() -> None:
+    assert codes(agreement(matricule("91352"), "", "", "99352")) == ["PLACE_MISMATCH"]
+    assert codes(agreement(matricule("78300"), "", "", "95300")) == ["PLACE_MISMATCH"]
+    assert codes(agreement(matricule("20004"), "", "", "2A004")) == ["PLACE_EQUIVALENT"]

@@ -89,23 +89,21 @@ def _disagreements(
 
 
 def _equivalence(old: str, new: str, birth_date: str) -> str:
-    """Why an older code and one of today may be the same place for a person born on that day, empty when they are not.
-
-    Rules on digits come before the table, which is then not read for nothing.
-    """
-    department, commune, born = old[:2], old[2:], birth_date[:4]
-    if department == "20" and new in (f"2A{commune}", f"2B{commune}"):
-        return "CORSICA"
+    """Why the place in a matricule and one of today may be the same for a person born on that day, empty when not."""
+    department, born = old[:2], birth_date[:4]
     country, last_year = _NORTH_AFRICA.get(department, ("", ""))
-    if country == new and born <= last_year:
+    if country == new and "" < born <= last_year:
         return "NORTH_AFRICA"
-    if (
-        department in _OLD_PARIS_REGION
-        and born < _PARIS_REGION_SPLIT
-        and new[:2] in _PARIS_REGION
-        and new[2:] == commune
-    ):
+    paris = department in _OLD_PARIS_REGION and new[:2] in _PARIS_REGION and old[2:] == new[2:]
+    if paris and "" < born < _PARIS_REGION_SPLIT:
         return "PARIS_REGION"
+    return _recoding(old, new)
+
+
+def _recoding(old: str, new: str) -> str:
+    """Why two codes are one place whatever the person. The rule on digits comes first: it needs no table."""
+    if old[:2] == "20" and new in (f"2A{old[2:]}", f"2B{old[2:]}"):
+        return "CORSICA"
     return "SAME" if same_place(old, new) else ""
 
 
@@ -114,7 +112,9 @@ def compare_traits(local: Traits, found: Traits) -> Report:
 
     Warnings: `INS_DIFF_BIRTH_NAME INS_DIFF_GIVEN_NAMES INS_DIFF_SEX INS_DIFF_BIRTH_DATE INS_DIFF_BIRTH_PLACE`. A
     difference that is only of case, accents, hyphens or apostrophes is a remark, `INS_DIFF_SPELLING`; so is a local
-    list of given names that is only the start of INSi's, `INS_DIFF_SHORT_LIST`, and a local place that is unknown.
+    list of given names that is only the start of INSi's, `INS_DIFF_SHORT_LIST`, and a place that is unknown or has two
+    codes. Two codes that only their digits bring near (Paris region, North Africa) are a difference here: they may be
+    two people's.
     """
     return Report.of(_differences(local, found))
 
@@ -139,8 +139,8 @@ def _differences(local: Traits, found: Traits) -> Iterator[Finding]:
     if local.birth_date != found.birth_date:
         yield _difference("BIRTH_DATE", "birth_date", "the birth date differs", "La date de naissance")
     if local.birth_place != found.birth_place:
-        ours, theirs, born = local.birth_place, found.birth_place, found.birth_date
-        equivalence = _equivalence(ours, theirs, born) or _equivalence(theirs, ours, born)
+        ours, theirs = local.birth_place, found.birth_place
+        equivalence = _recoding(ours, theirs) or _recoding(theirs, ours)
         if equivalence:
             yield _EQUIVALENT[equivalence]
         elif is_unknown(ours) or is_unknown(theirs):
