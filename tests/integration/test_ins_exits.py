@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import pytest
 
 from sunes_sdk.dmp import DmpClient
-from sunes_sdk.errors import InsError
+from sunes_sdk.errors import ConfigurationError, InsError
 from sunes_sdk.hl7v2 import write_identity
 from sunes_sdk.ins import datamatrix
-from sunes_sdk.model import Dmp, Document, Environment, Identity, Mss, MssPatient, Target
+from sunes_sdk.model import Dmp, Document, Environment, Identity, Mss, MssPatient, Prepared, Target
 from sunes_sdk.mss import MssClient
 from sunes_sdk.testing import Fakes, TestPki, samples
 from sunes_sdk.testing.fake_mss import PROFESSIONAL
@@ -61,4 +62,22 @@ def test_every_way_out_asks_the_gate(way: str, fakes: Fakes, monkeypatch: pytest
             leave(dmp, mss)
     assert asked == [(target, Environment.FAKE)]
     assert len(fakes.dmp.requests) == before
+    assert fakes.mss.mails == []
+
+
+def test_what_waits_for_one_environment_never_leaves_for_another(fakes: Fakes) -> None:
+    production = fakes.settings.model_copy(update={"environment": Environment.PRODUCTION})
+    actor = samples.physician().at(samples.hospital())
+    with DmpClient(fakes.settings, actor=actor) as dmp, MssClient(fakes.settings, pdf=lambda _: b"%PDF-1.4\n") as mss:
+        waiting = dmp.prepare(LETTER, Dmp()), mss.prepare(LETTER, MssPatient())
+    stored_dmp, stored_mss = (Prepared.from_bytes(each.to_bytes()) for each in waiting)
+    assert (stored_dmp, stored_mss) == waiting
+    with DmpClient(production, actor=actor) as dmp, MssClient(production, pdf=lambda _: b"%PDF-1.4\n") as mss:
+        for leave, what in (
+            (dmp.send, stored_dmp), (dmp.reconcile, stored_dmp), (mss.send, stored_mss),
+            (mss.send, replace(stored_mss, environment=None)),
+        ):  # fmt: skip
+            with pytest.raises(ConfigurationError, match="ENVIRONMENT_PREPARED"):
+                leave(what)
+    assert fakes.dmp.requests == []
     assert fakes.mss.mails == []

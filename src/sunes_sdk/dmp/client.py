@@ -229,6 +229,7 @@ class DmpClient:
                 "ebrim": xds.encode(signed.submission, xds.DMP).encode(),
                 "signature": signed.signature,
             },
+            environment=self._settings.environment,
         )
 
     def send(self, prepared: Prepared) -> Receipt:
@@ -239,8 +240,9 @@ class DmpClient:
         `DMP_REPLACED_ABSENT`.
 
         Raises TransportError(sent="no") when nothing of the submission left, OutcomeUnknown when the DMP may have
-        acted on it, CertificateError.
+        acted on it, CertificateError, ConfigurationError `ENVIRONMENT_PREPARED`.
         """
+        prepared.check_environment(self._settings.environment)
         metadata = json.loads(prepared.metadata)
         user, ins_cx = VihfUser.from_json(metadata["user"]), metadata["ins"]
         ebrim = prepared.blobs["ebrim"].decode()
@@ -305,7 +307,8 @@ class DmpClient:
 
     def reconcile(self, prepared: Prepared) -> Receipt:
         """Ask the DMP (DMP_3.1b) what became of a delivery: ACCEPTED with its entryUUID, ABSENT, or UNKNOWN when it
-        cannot be asked now. Raises CertificateError."""
+        cannot be asked now. Raises CertificateError, ConfigurationError `ENVIRONMENT_PREPARED`."""
+        prepared.check_environment(self._settings.environment)
         metadata = json.loads(prepared.metadata)
         try:
             found = self._find(prepared.unique_id, VihfUser.from_json(metadata["user"]), metadata["ins"])

@@ -9,9 +9,11 @@ from typing import Annotated, ClassVar, Protocol
 
 from pydantic import AwareDatetime, StringConstraints
 
+from .._core.errors import ConfigurationError
 from .._core.retry import RetryAdvice
 from ._base import Model
 from .document import Document
+from .environment import Environment
 
 
 class Dmp(Model):
@@ -147,7 +149,7 @@ class Prepared:
 
     channel: name of the channel that made it; kind: for the ledger; unique_id: of the document; key: idempotency
     key (document and destination); ids: every identifier the channel drew; metadata: JSON text of the channel's
-    own; blobs: exact bytes (`document`, `signature`, `message`).
+    own; blobs: exact bytes (`document`, `signature`, `message`); environment: the one that its INS passed the gate for.
     """
 
     channel: str
@@ -157,6 +159,17 @@ class Prepared:
     ids: dict[str, str] = field(default_factory=dict)
     metadata: str = field(default="{}", repr=False)
     blobs: dict[str, bytes] = field(default_factory=dict, repr=False)
+    environment: Environment | None = None
+
+    def check_environment(self, environment: Environment) -> None:
+        """Raises ConfigurationError `ENVIRONMENT_PREPARED` for a delivery that was prepared for another environment:
+        a test identity that waits in a store does not reach production when the settings change."""
+        if self.environment is not environment:
+            raise ConfigurationError(
+                f"this delivery was not prepared for {environment.value}", code="ENVIRONMENT_PREPARED",
+                path="prepared.environment", rule="test identities never reach production, nor the reverse",
+                hint="cancel it, or send it with the settings that it was prepared with",
+            )  # fmt: skip
 
     def to_bytes(self) -> bytes:
         """A self-contained form to store: a JSON head line, then the metadata and the blobs as they are."""
@@ -167,6 +180,7 @@ class Prepared:
             "key": self.key,
             "unique_id": self.unique_id,
             "ids": self.ids,
+            "environment": self.environment,
             "metadata": len(metadata),
             "blobs": [[name, len(data)] for name, data in self.blobs.items()],
         }
@@ -192,6 +206,7 @@ class Prepared:
             ids=head["ids"],
             metadata=metadata,
             blobs=blobs,
+            environment=Environment(head["environment"]) if head.get("environment") else None,
         )
 
 

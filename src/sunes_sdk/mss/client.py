@@ -208,14 +208,16 @@ class MssClient:
             ),
             # The addresses stay out of what is shown: a patient's address holds the matricule.
             blobs={"envelope": f"{self._sender}\n{recipient}".encode("ascii"), "message": message},
+            environment=self._settings.environment,
         )
 
     def send(self, prepared: Prepared) -> Receipt:
         """One attempt. RELAYED: the operator has the message; REJECTED: it refused, with its code and who mends what.
 
-        Raises CertificateError before anything leaves, TransportError with `sent="no"`, OutcomeUnknown when the
-        connection was lost after the final dot.
+        Raises CertificateError and ConfigurationError `ENVIRONMENT_PREPARED` before anything leaves, TransportError
+        with `sent="no"`, OutcomeUnknown when the connection was lost after the final dot.
         """
+        prepared.check_environment(self._settings.environment)
         sender, recipient = prepared.blobs["envelope"].decode("ascii").split("\n")
         envelope = Envelope(sender=sender, recipient=recipient, envelope_id=prepared.ids["envelope_id"])
         try:
