@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 class ReadDocument(CdaDocument):
     """A received document: its exact bytes, its header as data, its body as sections.
 
-    organization: the custodian, or the author's when the custodian has no FINESS or SIRET; None when neither has one;
+    organization: the custodian, or when it has no FINESS or SIRET (the DMP) that of the author, the signer or the
+    performer; None when none has one;
     ins_status: QUALIFIEE when the document carries an INS, PROVISOIRE otherwise (a document does not say it);
     created_at: effectiveTime, or the time of its signature or author when it cannot be read;
     report: what the reader left out or made up; envelope: what the document came in.
@@ -267,22 +268,23 @@ _INS_ROOTS = frozenset(oid.value for oid in InsOid)
 
 def _structure(header: CdaHeader, findings: list[Finding]) -> Organization | None:
     setting = header.service_events[0].practice_setting if header.service_events else None
-    others = [a.organization for a in header.authors if a.organization]
+    people = (*header.authors, header.legal_authenticator, *[e.performer for e in header.service_events])
+    others = [p.organization for p in people if p and p.organization]
     for found in (header.custodian, *others):
         number = found.id.extension if found.id else ""
-        known = {"1": {"finess_geo": number[1:]}, "3": {"siret": number[1:]}}.get(number[:1])
-        if known:
+        if number[:1] in ("1", "3"):
             try:
                 return Organization(
                     name=found.name or number,
+                    finess_geo=number[1:] if number.startswith("1") else None,
+                    siret=number[1:] if number.startswith("3") else None,
                     facility_type=header.encounter.facility.code if header.encounter.facility else "SA01",
                     practice_setting=setting.code if setting else "ETABLISSEMENT",
-                    **known,  # type: ignore[arg-type]  # one of two text fields
                 )
             except ModelError:
                 continue
     findings.append(
-        _warning("CDA_NO_STRUCTURE", "neither the custodian nor an author has a FINESS or a SIRET", "custodian",
+        _warning("CDA_NO_STRUCTURE", "nobody in charge of the document has a FINESS or a SIRET", "custodian",
                  "SMDS Struct_IdNat", "the header holds what the document says of them")
     )  # fmt: skip
     return None

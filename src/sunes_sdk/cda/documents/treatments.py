@@ -439,6 +439,9 @@ class PrescribedTreatment(Treatment):
                 return f"steps.{i}.product", "a component goes with the mode COMBINED, and it alone", (
                     "give the product of each step in that mode only"), (
                     "Indiquez le composant de chaque étape d'une association, et là seulement.")  # fmt: skip
+            if step.product and step.product.compounded:  # the entry would have nowhere to name it
+                return f"steps.{i}.product", "a component is no compounded preparation itself", "give its name", (
+                    "Un composant d'une association ne peut pas être une préparation magistrale.")  # fmt: skip
         return None
 
     @property

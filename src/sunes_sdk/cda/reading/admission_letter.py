@@ -22,6 +22,7 @@ _ALLERGIES: Final = "1.2.250.1.213.1.1.2.137"
 
 def read_admission_letter(root: etree._Element, people: People, notes: Notes) -> AdmissionLetter:
     body = Body(root, notes)
+    people.done_by_author = people.header.encounter.responsible is None
     values: dict[str, Any] = {
         "reason": body.text(REASON),
         "treatments": read_needed_treatments(body, _TREATMENTS, "the treatments at admission"),

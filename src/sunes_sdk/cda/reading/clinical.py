@@ -40,7 +40,7 @@ _DETAILS: Final = {
 _M = TypeVar("_M")
 
 
-def _read(body: Body, what: str, read: Callable[[etree._Element], _M], element: etree._Element) -> Iterator[_M]:
+def attempt(body: Body, what: str, read: Callable[[etree._Element], _M], element: etree._Element) -> Iterator[_M]:
     """The model of a statement; what its model refuses is noted."""
     try:
         yield read(element)
@@ -65,7 +65,7 @@ def read_allergies(body: Body) -> dict[str, Any]:
             if value and value.code in set(NoAllergy):
                 absent.append(observation)
             else:
-                found += _read(body, "an allergy", lambda o: _allergy(body, o), observation)
+                found += attempt(body, "an allergy", lambda o: _allergy(body, o), observation)
     for observation in absent[1 if not found else 0 :]:
         body.notes.leave("an absence of allergy", path_of(observation), "the model says one, without allergies")
     if found:
@@ -87,7 +87,7 @@ def _allergy(body: Body, observation: etree._Element) -> Allergy:
     values: dict[str, Any] = {
         "substance": lines_of(named) if named is not None else substance or described,
         "substance_code": code_of(find(agent, "code")),
-        "kind": _kind(body, observation, AllergyKind.ADVERSE_PROPENSITY),
+        "kind": kind_of(body, observation, AllergyKind.ADVERSE_PROPENSITY),
         "since": partial_date(find(period, "low"), body.notes),
         "until": partial_date(find(period, "high"), body.notes),
     }
@@ -98,13 +98,13 @@ def _allergy(body: Body, observation: etree._Element) -> Allergy:
     for relationship in observation.iterchildren(f"{V3}entryRelationship"):
         if relationship.get("typeCode") == "MFST":
             for inner in relationship.iterchildren(f"{V3}observation"):
-                reactions += _read(body, "a reaction", lambda o: _observed(body, o, Reaction), inner)
+                reactions += attempt(body, "a reaction", lambda o: read_problem(body, o, Reaction), inner)
     allergy = Allergy(**values, reactions=tuple(reactions))
     _take(body, observation, taken, "participant")
     return allergy
 
 
-def _kind(body: Body, observation: etree._Element, widest: str) -> str:
+def kind_of(body: Body, observation: etree._Element, widest: str) -> str:
     """The code of what an observation is about; when it is not said, the widest one, with a note."""
     code = code_of_statement(observation)
     if not code:
@@ -144,20 +144,20 @@ def read_medical_history(body: Body) -> Iterator[Problem]:
     for concern in statements(section, "act") if section is not None else ():
         body.notes.take(concern, "effectiveTime")
         for observation in related(concern, "observation"):
-            yield from _read(body, "a problem", lambda o: _observed(body, o, Problem), observation)
+            yield from attempt(body, "a problem", lambda o: read_problem(body, o, Problem), observation)
 
 
 _O = TypeVar("_O", Problem, Reaction)
 
 
-def _observed(body: Body, observation: etree._Element, model: type[_O]) -> _O:
+def read_problem(body: Body, observation: etree._Element, model: type[_O]) -> _O:
     """FR-Probleme: of the patient, or the reaction of an allergy."""
     period = find(observation, "effectiveTime")
     value = find(observation, "value")
     values: dict[str, Any] = {
         "description": body.said(find(observation, "text")) or body.said(find(value, "originalText")),
         "code": code_of(value),
-        "kind": _kind(body, observation, ProblemKind.PROBLEM),
+        "kind": kind_of(body, observation, ProblemKind.PROBLEM),
         "start": partial_date(find(period, "low"), body.notes),
         "end": partial_date(find(period, "high"), body.notes),
     }
@@ -175,7 +175,7 @@ def read_surgical_history(body: Body) -> Iterator[Procedure]:
     section = body.section(_SURGICAL_HISTORY)
     for procedure in statements(section, "procedure") if section is not None else ():
         if procedure.get("moodCode") == "EVN":
-            yield from _read(body, "an act", lambda p: _procedure(body, p), procedure)
+            yield from attempt(body, "an act", lambda p: _procedure(body, p), procedure)
 
 
 def read_care_plan(body: Body, people: People) -> Iterator[CarePlanItem]:
@@ -185,11 +185,11 @@ def read_care_plan(body: Body, people: People) -> Iterator[CarePlanItem]:
         return
     for procedure in statements(section, "procedure"):
         if procedure.get("moodCode") == "INT":
-            yield from _read(body, "an act to do", lambda p: _procedure(body, p), procedure)
+            yield from attempt(body, "an act to do", lambda p: _procedure(body, p), procedure)
     for request in statements(section, "observation"):
-        yield from _read(body, "a request", lambda o: _follow_up(body, o), request)
+        yield from attempt(body, "a request", lambda o: _follow_up(body, o), request)
     for encounter in statements(section, "encounter"):
-        yield from _read(body, "an appointment", lambda e: _appointment(body, people, e), encounter)
+        yield from attempt(body, "an appointment", lambda e: _appointment(body, people, e), encounter)
 
 
 def _told(body: Body, statement: etree._Element, heading: str) -> tuple[str, dict[str, str]]:
@@ -255,7 +255,7 @@ def _appointment(body: Body, people: People, encounter: etree._Element) -> Appoi
     practitioner: Actor | None = None
     if performer is not None:
         practitioner = next(
-            _read(body, "who gives an appointment", lambda p: people.actor(party_of(p)), performer), None
+            attempt(body, "who gives an appointment", lambda p: people.actor(party_of(p)), performer), None
         )
     priority = _code_value(find(encounter, "priorityCode"))
     found = Appointment(

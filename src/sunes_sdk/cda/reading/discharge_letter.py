@@ -35,6 +35,7 @@ _FIELDS: Final = {
 
 def read_discharge_letter(root: etree._Element, people: People, notes: Notes) -> DischargeLetter:
     body = Body(root, notes)
+    people.done_by_author = people.header.encounter.responsible is None
     reason = body.text(REASON)
     if reason is None:
         raise not_typed("no reason for the stay", f"section {REASON}")

@@ -25,9 +25,10 @@ from ..documents.laboratory_content import (
     Specimen,
     SubChapter,
     Validation,
+    validations_of,
 )
 from ..documents.laboratory_entries import PERFORMER, VALIDATOR
-from ..documents.measures import Interval, Measure
+from ..documents.measures import DIMENSIONLESS, Interval, Measure
 from ..envelope import V3
 from ..header import HeaderParty, HeaderServiceEvent
 from ..header_reader import party_of
@@ -45,6 +46,7 @@ from .entries import (
     statements,
     unit_of,
 )
+from .laboratory_context import read_reason, read_vaccinations
 from .notes import Notes, not_typed
 from .people import People, identifier, instant, instant_or_none
 from .prescription import COMMENT
@@ -92,6 +94,8 @@ class _Report:
             else instant(self.released, "documentationOf/serviceEvent/effectiveTime/high"),
             "biologist": people.performer(principal),
             "registration": identifier(registered) if registered else None,
+            "reason": read_reason(self.body),
+            "vaccinations": tuple(read_vaccinations(self.body)),
             "comment": self.body.text(COMMENT),
             "second_intention": tuple(read_attached(self.body, _SECOND_INTENTION)),
             "pdf_copy": (pdf_copy := self.body.pdf_copy()),
@@ -147,7 +151,7 @@ class _Report:
             (v.biologist.professional.national_id, v.at)
             for c in chapters
             for part in c.parts()
-            for v in part.validations
+            for v in validations_of(part)
         }
         found = []
         for party in list(self.people.authenticators):
@@ -357,18 +361,27 @@ class _Report:
         if element is None or element.get("nullFlavor") is not None:
             return None
         kind = element.get(XSI_TYPE)
-        if kind == "PQ" and (number := decimal(element)) is not None:
-            return Measure(value=number, unit=unit_of(element) or "1")
-        if kind == "IVL_PQ":
+        if kind in ("PQ", "REAL", "INT") and (number := decimal(element)) is not None:
+            return Measure(value=number, unit=self._unit(kind, element))
+        if kind in ("IVL_PQ", "IVL_REAL", "IVL_INT"):
             low, high = find(element, "low"), find(element, "high")
             return Interval(
                 low=decimal(low),
                 high=decimal(high),
-                unit=unit_of(low) or unit_of(high) or "1",
+                unit=self._unit(kind, element, low, high),
                 low_inclusive=low is None or low.get("inclusive") != "false",
                 high_inclusive=high is None or high.get("inclusive") != "false",
             )
         return code_of(element) or lines_of(element).strip() or value_of(element) or self.body.said(element) or None
+
+    def _unit(self, kind: str, value: etree._Element, *bounds: etree._Element | None) -> str:
+        """The unit of a value, or of both its bounds; of a pure number, or where none is said, UCUM's `1`."""
+        units = {unit_of(each) for each in bounds or (value,) if each is not None}
+        if len(units - {""}) > 1:
+            raise ModelError("the bounds have two units", path=path_of(value))
+        if kind.endswith("PQ") and "" in units:
+            self.notes.leave("the unit of a value", path_of(value), "it is not said everywhere")
+        return max(units, default="") or DIMENSIONLESS
 
     def _organizer(self, organizer: etree._Element) -> Battery | Isolate:
         status = find(organizer, "statusCode")

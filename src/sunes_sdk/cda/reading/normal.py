@@ -47,25 +47,29 @@ from ..documents.laboratory_content import (
     Specimen,
     SubChapter,
     Validation,
+    validations_of,
 )
 from ..documents.measures import Measure
 from ..documents.prescription import MedicationPrescription
-from ..documents.treatments import BOX, DoseStep, PrescribedDevice, PrescribedTreatment, Treatment
+from ..documents.treatments import BOX, DoseStep, Ingredient, Medicine, PrescribedDevice, PrescribedTreatment, Treatment
 from ..documents.unstructured import OperativeReport, UnstructuredDocument
 from ..header import CdaDocument
 from ..header_writer import (
     Authenticator,
     Author,
+    Consent,
     EncounterParticipant,
+    Order,
     Participant,
     Performer,
     ServiceEvent,
     birth_time,
 )
-from .people import UNKNOWN_PROFESSION, birth_date, plain, practice_settings
+from .people import UNKNOWN_PROFESSION, birth_date, plain, practice_settings, principal_author
 from .prescription import DISCHARGE_PRESCRIPTION
 
 _D = TypeVar("_D", bound=ClinicalDocument)
+_N = TypeVar("_N", bound=Medicine)
 _T = TypeVar("_T", bound=Treatment)
 _P = TypeVar("_P", bound=SubChapter)
 
@@ -82,11 +86,14 @@ def normalised(model: _D, rendered: CdaDocument) -> _D:
     - of a professional: the MSSanté mailbox but of a recipient, profession and specialty of a recipient, function and
       number at the Assurance Maladie but of an author (the function of a participant is kept);
     - of the stay: its structure but the facility type (the custodian stands for it), account, unit, activity;
+    - of a document that the DMP keeps: the structure that sends it (the author's stands for it);
+    - of a document that others than its author wrote: the author, but where it signs or did the act;
     - a device that signs (its model and software are written of an author only);
     - fractions of seconds; which of the default title and no title was given; a signer or performer who is the author;
     - of a prescription: that it is of a discharge, when its title does not say so; the time from which it is valid when
       it is that of writing; the text of a step is always there;
-    - of a laboratory report: the time of a result that is that of the release; a default label or title;
+    - of a laboratory report: the time of a result that is that of the release; a default label or title; a validation
+      of the whole by a biologist who validated a part of it later, or at the same time;
     - of an imaging report: a dose in a unit that the official list lacks (mSv is Sv); who authorised an irradiation,
       when the header does not name them;
     - of a treatment: a label that no code bears, a range of one value, what is beside an absent part (the period of no
@@ -94,6 +101,7 @@ def normalised(model: _D, rendered: CdaDocument) -> _D:
     - of a care plan: the order between its acts, its requests and its appointments; whether an appointment without date
       asked to be called back (it always does); the code of a request that names no examination;
     - what is absent (`no_allergy`) beside allergies;
+    - of an operative report: an event that is a code alone is one of its other acts;
     - an act at the very times of the stay, but of an operative report, whose first act is the principal one.
     """
     return _Normal(model, rendered).document(model)
@@ -103,24 +111,43 @@ class _Normal:
     def __init__(self, model: ClinicalDocument, rendered: CdaDocument) -> None:
         self._settings = practice_settings(rendered.header)
         self._rendered = rendered
-        self._custodian = self._organization(model.custodian)
-        self._custodian = self._custodian.model_copy(update={"telecoms": self._custodian.telecoms[:1]})
+        self._authors = tuple(self._author(a) for a in model.authors or (model.author, *model.co_authors))
+        signer = model.legal_authenticator or model.author
+        self._signer = None if isinstance(signer, Device) else self._author(signer, plainly=True)
+        self._principal = self._principal_author(model)
+        if model.kept_by_dmp:
+            self._custodian = self._principal.organization
+        else:
+            custodian = self._organization(model.custodian)
+            self._custodian = custodian.model_copy(update={"telecoms": custodian.telecoms[:1]})
+
+    def _principal_author(self, model: ClinicalDocument) -> Actor:
+        performer = model._service_events(self._rendered.created_at)[0].performer
+        letter = isinstance(model, DischargeLetter | AdmissionLetter) and not model.stay.responsible
+        found = principal_author(
+            self._authors, self._signer, self._actor(performer.actor) if performer else None,
+            done_by_author=letter or isinstance(model, MedicationPrescription),
+        )  # fmt: skip
+        return found or self._actor(model.author)
+
+    def _unless_author(self, who: Actor) -> Actor | None:
+        """Nobody, when who did something is the author."""
+        found = self._actor(who)
+        return None if found == plain(self._principal) else found
 
     def document(self, model: _D) -> _D:
         header = self._rendered.header
         default = model.default_title
-        authors = tuple(self._author(a) for a in model.authors or (model.author, *model.co_authors))
-        signer = model.legal_authenticator
-        if signer is not None:
-            signer = None if isinstance(signer, Device) else self._author(signer, plainly=True)
+        authors, author, signer = self._authors, self._principal, self._signer
+        first = bool(authors) and authors[0] == author
         changes: dict[str, Any] = {
             "patient": self._patient(model.patient),
-            "author": self._actor(model.author, as_author=True),
-            "co_authors": () if model.authors else authors[1:],
-            "authors": authors if model.authors else (),
+            "author": author,
+            "co_authors": authors[1:] if first else (),
+            "authors": () if first else authors,
             "custodian": self._custodian,
             "stay": self._stay(model),
-            "legal_authenticator": signer,
+            "legal_authenticator": None if signer == plain(author) else signer,
             "recipients": tuple(self._recipient(r) for r in model.recipients),
             "written_at": self._rendered.created_at,
             "title": None if header.title == default else header.title,
@@ -130,27 +157,38 @@ class _Normal:
             "authenticators": tuple(self._authenticator(a) for a in model.authenticators),
             "participants": tuple(self._participant(p) for p in model.participants),
             "further_events": tuple(self._event(e) for e in model.further_events),
+            "placer_orders": tuple(
+                Order(id=_identifier(o.id), accession=_identifier(o.accession) if o.accession else None)
+                for o in model.placer_orders
+            ),
+            "consents": tuple(
+                Consent(code=c.code, id=_identifier(c.id) if c.id else None) for c in model.consents
+            ),
             "encounter_participants": tuple(
                 p.model_copy(update={"actor": self._actor(p.actor)} | _cut(p)) for p in model.encounter_participants
             ),
         }  # fmt: skip
-        if signer == plain(changes["author"]):
-            changes["legal_authenticator"] = None
         given = {name: getattr(model, name) for name in type(model).model_fields}
         return type(model)(**given | changes | self._own(model, changes))
 
     def _own(self, model: ClinicalDocument, shared: dict[str, Any]) -> dict[str, Any]:
         """The fields of one kind of document."""
         if isinstance(model, UnstructuredDocument):
-            performer = self._actor(model.performer) if model.performer else None
-            own: dict[str, Any] = {"performer": None if performer == plain(shared["author"]) else performer}
+            own: dict[str, Any] = {"performer": self._unless_author(model.performer or model.author)}
             stay = shared["stay"]
             start, stop = _second(model.performed_at), _second(model.ended_at)
             if not isinstance(model, OperativeReport) and (start, stop) == (stay.admitted_at, stay.discharged_at):
                 start = stop = None
             own |= {"performed_at": start, "ended_at": stop}
-            if isinstance(model, OperativeReport) and model.act is None:
-                own |= {"act": (*model.other_acts, None)[0], "other_acts": model.other_acts[1:]}
+            if isinstance(model, OperativeReport):
+                acts = tuple(filter(None, (model.act, *model.other_acts)))
+                events = shared["further_events"]
+                more = [e for e in events if acts and e == ServiceEvent(code=e.code)]
+                own |= {
+                    "act": (*acts, None)[0],
+                    "other_acts": (*acts[1:], *[e.code for e in more]),
+                    "further_events": tuple(e for e in events if e not in more),
+                }
             return own
         if isinstance(model, DischargeLetter):
             said_by = model.synthesis.author
@@ -197,7 +235,7 @@ class _Normal:
         if isinstance(model, LaboratoryReport):
             return self._laboratory(model, shared)
         if isinstance(model, ImagingReport):
-            return self._imaging(model, shared)
+            return self._imaging(model)
         return {}
 
     def _care_plan(self, items: tuple[CarePlanItem, ...]) -> tuple[CarePlanItem, ...]:
@@ -215,27 +253,30 @@ class _Normal:
         return tuple(found)
 
     def _laboratory(self, model: LaboratoryReport, shared: dict[str, Any]) -> dict[str, Any]:
-        biologist = self._actor(model.biologist) if model.biologist else None
         released = _second(model.released_at)
         chapters = tuple(self._chapter(c) for c in model.chapters)
-        own = {v for c in chapters for part in c.parts() for v in part.validations}
+        own = {v for c in chapters for part in c.parts() for v in validations_of(part)}
+        last = {(a.actor.professional.national_id, _second(a.time)) for a in model._authenticators()}
         validations = dict.fromkeys(self._validation(v) for v in model.validations)
         return {
             "chapters": chapters,
             "received_at": _second(model.received_at),
             "released_at": None if released == shared["written_at"] else released,
-            "biologist": None if biologist == plain(shared["author"]) else biologist,
+            "biologist": self._unless_author(model.biologist or model.author),
             "prescriber": self._actor(model.prescriber, with_function=True) if model.prescriber else None,
             "prescribed_at": _second(model.prescribed_at) if model.prescriber else None,
             "order": _identifier(model.order) if model.order else None,
             "registration": _identifier(model.registration) if model.registration else None,
             "collector": self._treating(model.collector),
             "treating_physician": self._treating(model.treating_physician),
+            "vaccinations": tuple(v.model_copy(update={"vaccine": _product(v.vaccine)}) for v in model.vaccinations),
             "comment": model.comment or None,
-            "validations": tuple(v for v in validations if v not in own),
+            "validations": tuple(
+                v for v in validations if v not in own and (v.biologist.professional.national_id, v.at) in last
+            ),
         }
 
-    def _imaging(self, model: ImagingReport, shared: dict[str, Any]) -> dict[str, Any]:
+    def _imaging(self, model: ImagingReport) -> dict[str, Any]:
         information = model.clinical_information
         addendum = model.addendum
         if addendum:
@@ -243,7 +284,7 @@ class _Normal:
                 update={"author": self._actor(addendum.author, as_author=True), "at": _second(addendum.at)}
             )
         return {
-            "acts": tuple(self._act(a, shared) for a in model.acts),
+            "acts": tuple(self._act(a, a.performer or model.author) for a in model.acts),
             "orders": tuple(
                 ImagingOrder(order=_identifier(o.order), accession=_identifier(o.accession)) for o in model.orders
             ),
@@ -252,12 +293,10 @@ class _Normal:
             "addendum": addendum,
         } | {n: getattr(model, n) or None for n in _IMAGING_TEXTS}
 
-    def _act(self, act: ImagingAct, shared: dict[str, Any]) -> ImagingAct:
-        performer = self._actor(act.performer) if act.performer else None
+    def _act(self, act: ImagingAct, doing: Actor) -> ImagingAct:
         exposure = act.exposure
         at = _second(act.performed_at)
         if exposure:
-            doing = act.performer or shared["author"]
             by = exposure.authorised_by
             same = by is None or by.professional.national_id == doing.professional.national_id
             exposure = _filled(exposure).model_copy(
@@ -273,7 +312,7 @@ class _Normal:
         )
         return _filled(act).model_copy(
             update={
-                "performer": None if performer == plain(shared["author"]) else performer,
+                "performer": self._unless_author(doing),
                 "description": None if act.description == act.code.display else act.description or None,
                 "performed_at": at,
                 "ended_at": _second(act.ended_at),
@@ -490,8 +529,6 @@ def _filled(model: _M) -> _M:
 
 def _treatment(treatment: _T) -> _T:
     changes: dict[str, Any] = {}
-    if not (treatment.cis or treatment.cip or treatment.ucd) or treatment.label == treatment.name:
-        changes["label"] = None
     if treatment.max_dose is None:
         changes["max_dose_period"] = Treatment.model_fields["max_dose_period"].get_default(call_default_factory=True)
     if treatment.every is None:
@@ -500,7 +537,7 @@ def _treatment(treatment: _T) -> _T:
         value = getattr(treatment, name)
         if isinstance(value, QuantityRange) and value.low == value.high:
             changes[name] = Quantity(value=value.low, unit=value.unit)
-    return _filled(treatment).model_copy(update=changes)
+    return _product(treatment).model_copy(update=changes)
 
 
 def _line(line: PrescribedTreatment) -> PrescribedTreatment:
@@ -513,13 +550,21 @@ def _line(line: PrescribedTreatment) -> PrescribedTreatment:
 
 
 def _step(step: DoseStep) -> DoseStep:
-    product = step.product
-    if product and (not (product.cis or product.cip or product.ucd) or product.label == product.name):
-        product = product.model_copy(update={"label": None})
-    changes: dict[str, Any] = {"text": step.shown, "product": product}
+    changes: dict[str, Any] = {"text": step.shown, "product": _product(step.product) if step.product else None}
     if step.every is None:
         changes["flexible_hours"] = False
     return step.model_copy(update=changes)
+
+
+def _product(product: _N) -> _N:
+    changes: dict[str, Any] = {"ingredients": tuple(_ingredient(i) for i in product.ingredients)}
+    if not (product.cis or product.cip or product.ucd) or product.label == product.name:
+        changes["label"] = None
+    return _filled(product).model_copy(update=changes)
+
+
+def _ingredient(ingredient: Ingredient) -> Ingredient:
+    return ingredient if ingredient.strength else Ingredient(name=ingredient.name, code=ingredient.code)
 
 
 def _device(device: PrescribedDevice) -> PrescribedDevice:

@@ -5,8 +5,9 @@ What a header does not say is not made up, with the exceptions that `normalised`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
@@ -48,6 +49,7 @@ from ..header import (
     HeaderServiceEvent,
 )
 from ..header_writer import (
+    DMP_CUSTODIAN,
     ENCOUNTER_CODES,
     Authenticator,
     Author,
@@ -177,8 +179,9 @@ class People:
         self.authenticators = list(header.authenticators)
         self.orders = list(header.orders)
         self._settings = practice_settings(header)
+        self.done_by_author = False
+        """Whether the model of this kind makes its author the performer of the principal act."""
         self.patient = patient_of(header.patient, self._settings)
-        self.custodian = self._needed(self.organization, header.custodian, "custodian")
         self.authors = tuple(self._all(self.author, header.authors, "author"))
         self.signer = self._one(self.author, header.legal_authenticator, "legalAuthenticator")
 
@@ -345,6 +348,7 @@ class People:
             "patient": self.patient,
             "author": author,
             "custodian": self.custodian,
+            "kept_by_dmp": self.is_kept_by_dmp,
             "stay": self.stay(with_responsible=with_responsible),
             "legal_authenticator": None if self.is_author(self.signer) else self.signer,
             "recipients": tuple(self._all(self.actor, header.recipients, "informationRecipient")),
@@ -375,15 +379,27 @@ class People:
             values["authors"] = self.authors
         return values
 
-    @property
+    @cached_property
     def principal_author(self) -> Actor:
-        """The first author when it is a professional, else who signs or did the act."""
+        """See `principal_author`. Raises CdaError `CDA_NOT_TYPED`."""
         performer = self.header.service_events[0].performer if self.header.service_events else None
         done = self._one(self.actor, performer, "performer") if performer and performer.name else None
-        for who in (*self.authors[:1], self.signer, done, *self.authors):
-            if isinstance(who, Actor):
-                return who
-        raise not_typed("no author or signer is a professional that can be read", "author")
+        who = principal_author(self.authors, self.signer, done, done_by_author=self.done_by_author)
+        if who is None:
+            raise not_typed("no author or signer is a professional that can be read", "author")
+        return who
+
+    @property
+    def is_kept_by_dmp(self) -> bool:
+        custodian = self.header.custodian
+        return custodian is not None and custodian.id == DMP_CUSTODIAN.id
+
+    @cached_property
+    def custodian(self) -> Organization:
+        """Who keeps the document; of one that the DMP keeps, the structure of the author, who sends it."""
+        if self.is_kept_by_dmp:
+            return self.principal_author.organization
+        return self._needed(self.organization, self.header.custodian, "custodian")
 
     def is_author(self, who: Author | None) -> bool:
         """Whether this is the author, as the other places of a header show them."""
@@ -418,6 +434,17 @@ class People:
             except ModelError as e:
                 self.notes.leave(path, path, e.message, "CDA_UNREAD_HEADER")
         return found
+
+
+def principal_author(
+    authors: Sequence[Author], signer: Author | None, done: Actor | None, *, done_by_author: bool
+) -> Actor | None:
+    """The `author` of a model: the first author when it is a professional, else who signs, who did the act, another
+    author. Where the model makes its author the performer, who did the act when the first author did not."""
+    first = authors[0] if authors and isinstance(authors[0], Actor) else None
+    if done_by_author and done is not None and (first is None or done != plain(first)):
+        return done
+    return next((who for who in (first, signer, done, *authors) if isinstance(who, Actor)), None)
 
 
 def plain(actor: Actor) -> Actor:

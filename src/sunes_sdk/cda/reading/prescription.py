@@ -22,6 +22,7 @@ _FLAGS = frozenset(flag.value for flag in PrescriptionFlag)
 
 def read_prescription(root: etree._Element, people: People, notes: Notes) -> MedicationPrescription:
     body = Body(root, notes)
+    people.done_by_author = True
     header = people.header
     if not people.events:
         raise not_typed("no validity", "documentationOf")

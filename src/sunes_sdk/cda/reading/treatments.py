@@ -117,7 +117,7 @@ def _known_period(statement: etree._Element) -> bool:
 
 def _treatment(body: Body, statement: etree._Element) -> dict[str, Any]:
     """What both kinds of treatments share."""
-    values = _medicine(body, statement)
+    values = read_medicine(body, statement)
     values |= _dosage(body, statement)
     period = next((t for t in statement.iterchildren(f"{V3}effectiveTime") if t.get("operator") is None), None)
     values["start"] = day(find(period, "low"), body.notes)
@@ -144,7 +144,7 @@ def _labelled(body: Body, element: etree._Element, label: str) -> str | None:
     return body.said(element) or None
 
 
-def _medicine(body: Body, statement: etree._Element) -> dict[str, Any]:
+def read_medicine(body: Body, statement: etree._Element) -> dict[str, Any]:
     material = find(statement, "consumable", "manufacturedProduct", "manufacturedMaterial")
     code, name = find(material, "code"), find(material, "name")
     coded = code_of(code)
@@ -268,7 +268,7 @@ def _step(body: Body, statement: etree._Element) -> DoseStep:
     values["text"] = body.said(find(statement, "text"))
     if (criterion := find(statement, "precondition", "criterion", "text")) is not None:
         values["condition"] = body.said(criterion)
-    medicine = _medicine(body, statement)
+    medicine = read_medicine(body, statement)
     if medicine["name"]:
         values["product"] = Medicine(**medicine)
     body.notes.take(statement, "effectiveTime", "doseQuantity", "rateQuantity", "consumable", "precondition")
