@@ -369,6 +369,11 @@ def test_the_path_is_checked(fake: FakeInsi, pki: TestPki) -> None:
     assert_refused(fake, send(fake, pki.insi_tls, request(), path="/lps/"), "fake_path", "found /lps/")
 
 
+def test_a_header_of_control_characters_is_quoted_harmlessly(fake: FakeInsi, pki: TestPki) -> None:
+    fault = send(fake, pki.insi_tls, request(), content_type="text/\x01xml")
+    assert_refused(fake, fault, "fake_content_type", "found text/?xml")
+
+
 @pytest.mark.parametrize(("minutes", "said"), [(-6, "+360 s"), (6, "-360 s")])
 def test_clock_skew_is_refused(pki: TestPki, minutes: int, said: str) -> None:
     with FakeInsi(pki, clock=FixedClock(NOW + timedelta(minutes=minutes))) as fake:

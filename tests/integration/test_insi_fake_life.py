@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
+from sunes_sdk._core.clock import FixedClock, SystemClock
 from sunes_sdk._core.retry import RetryKind
 from sunes_sdk.errors import InsError, InsiError, TransportError
 from sunes_sdk.ins import DocumentKind, Evidence
@@ -33,6 +34,7 @@ from sunes_sdk.testing.fake_insi import (
     generated_people,
 )
 from sunes_sdk.testing.pki import TestPki
+from sunes_sdk.transport import HttpsTransport
 
 SEEN = Evidence(document=DocumentKind.PASSPORT, checked_by="agent-7", checked_on=date(2026, 1, 10))
 ECETINSI = next(p for p in PUBLISHED if p.birth_name == "ECETINSI")
@@ -409,3 +411,27 @@ def test_many_threads_leave_a_whole_journal(fake: FakeInsi, client: InsiClient) 
         list(pool.map(ask, range(8)))
     assert len(fake.calls) == len({c.message_id for c in fake.calls}) == 40
     assert set(fake.calls_per_person().values()) == {1}
+
+
+def test_a_cleared_fake_starts_again(fake: FakeInsi, client: InsiClient, pki: TestPki) -> None:
+    corrected = fake.correct(ADRUN, birth_name="AUTRE")
+    with InsiClient(settings(fake, pki, idam="OTHER")) as wrong, pytest.raises(InsiError):
+        wrong.search(corrected.identity)
+    fake.fail_next("insi_102")
+    fake.clear()
+    assert (fake.calls, fake.refusals, fake.calls_per_person()) == ([], [], {})
+    assert code(client, corrected) == "00"
+    assert fake.calls_per_person() == {"P1": 1}
+
+
+@pytest.mark.parametrize("name", ["rogue_client", "expired_client"])
+def test_who_has_no_good_certificate_does_not_come_in(fake: FakeInsi, pki: TestPki, name: str) -> None:
+    clock = FixedClock(SystemClock().now() - timedelta(days=2))  # a client that does not see it itself
+    transport = HttpsTransport(getattr(pki, name).tls(pki.ca_file), clock=clock)
+    try:
+        with pytest.raises(TransportError) as caught:
+            transport.post(fake.url, b"<x/>", {"Content-Type": "application/soap+xml"})
+    finally:
+        transport.close()
+    assert caught.value.sent == "no"
+    assert fake.calls == []

@@ -91,9 +91,10 @@ class FakeInsi:
     """The service, on loopback with mutual TLS. Thread-safe.
 
     ```python
-    def test_admission_asks_once(sunes_fakes, application):
-        application.admit("ECETINSI", "PIERRE-ALAIN", sex="M", born="2009-07-14")
+    def test_one_call_is_enough(sunes_fakes):
         insi = sunes_fakes.insi
+        with InsiClient(sunes_fakes.settings) as client:  # or the application under test
+            client.search(PUBLISHED[0].identity)
         assert [call.code for call in insi.calls] == ["00"]
         insi.assert_no_refusal()
     ```
@@ -173,6 +174,15 @@ class FakeInsi:
 
         in_history: whether the NIA is also given as a former number: what the service does is not published. Raises
         ValueError for a person who has no NIA.
+
+        ```python
+        def test_a_waiting_number(sunes_fakes):
+            (waiting,) = (p for p in PUBLISHED if p.oid is InsOid.NIA)
+            with InsiClient(sunes_fakes.settings) as client:
+                assert client.search(waiting.identity).person.ins.oid is InsOid.NIA
+                certified = sunes_fakes.insi.certify(waiting)
+                assert client.search(waiting.identity).person.ins == certified.ins
+        ```
         """
         if person.oid is not InsOid.NIA:
             raise ValueError("only somebody with a NIA is certified")
@@ -230,6 +240,16 @@ class FakeInsi:
         `text` (the right answer under a wrong Content-Type): a request that the checks refuse does not use these up.
         `cut_before`, `reset` (the connection drops before the request is handled), `cut_after` (after), `truncate`
         (half of the answer, then a cut): any request does. Raises ValueError for another name.
+
+        ```python
+        def test_a_busy_service(sunes_fakes):
+            sunes_fakes.insi.fail_next("html_503", times=2)
+            with InsiClient(sunes_fakes.settings) as client:
+                for _ in range(2):
+                    with pytest.raises(TransportError):
+                        client.search(PUBLISHED[0].identity)
+                assert client.search(PUBLISHED[0].identity).person
+        ```
         """
         if fault in _NETWORK:
             self.server.plan(fault, times=times)
@@ -242,6 +262,15 @@ class FakeInsi:
     def slow(self, seconds: float, *, times: int = 1) -> None:
         """The next `times` requests are answered after `seconds`; for all of them, set `latency`."""
         self.server.plan("slow", times=times, seconds=seconds)
+
+    def clear(self) -> None:
+        """Forget calls, refusals, labels, who was forbidden and what was planned; people stay as they are."""
+        with self._lock:
+            self.calls.clear()
+            self.refusals.clear()
+            self._labels.clear()
+            self._forbidden.clear()
+            self._planned.clear()
 
     # --- the journal ----------------------------------------------------------------------------------------------
 
@@ -263,9 +292,11 @@ class FakeInsi:
         """Nobody asked INSi about this person, not even by a request that was refused.
 
         ```python
-        doubtful = identity.marked(IdentityAttribute.DOUTEUSE)
-        application.admit(doubtful)
-        sunes_fakes.insi.assert_no_call_for(doubtful)
+        def test_a_doubtful_identity(sunes_fakes):
+            doubtful = PUBLISHED[0].identity.marked(IdentityAttribute.DOUTEUSE)
+            with InsiClient(sunes_fakes.settings) as client, pytest.raises(InsError):
+                client.search(doubtful)
+            sunes_fakes.insi.assert_no_call_for(doubtful)
         ```
         """
         found = self.calls_about(who)

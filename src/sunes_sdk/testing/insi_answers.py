@@ -104,12 +104,16 @@ def _message(shape: AnswerShape, namespace: str, root: _Node, draw: random.Rando
 
 
 def fault(shape: AnswerShape, number: int, code: str, text: str, message_id: str) -> bytes:
-    """A SOAP 1.2 Fault. code: `siram:Erreur/@code`, or `siram_40` for a Fault without it."""
+    """A SOAP 1.2 Fault. code: `siram:Erreur/@code`, or `siram_40` for a Fault without it.
+
+    Texts of the fake's own refusals are in English, and say so.
+    """
     draw = random.Random(f"{shape.shuffle}/{number}")  # noqa: S311  the form of a fake's answers
     soap_code, subcode, _ = FAULTS.get(code, ("Sender", "siram_fake", ""))
     s, e = shape.soap_prefix, "siram"
     if shape.shuffle is not None:
         s, e = draw.choice(_SOAP_PREFIXES), draw.choice(("siram", "ns4", "err"))
+    language = "fr" if code in FAULTS else "en"
     severity = _SEVERITIES.get(code, "erreur")
     detail = "" if code == "siram_40" else (
         f'<{s}:Detail><{e}:Erreur xmlns:{e}="{_SIRAM}" code="{escape_attribute(code)}" severite="{severity}" '
@@ -118,7 +122,7 @@ def fault(shape: AnswerShape, number: int, code: str, text: str, message_id: str
     return (
         f'<{s}:Envelope xmlns:{s}="{_SOAP}"><{s}:Body><{s}:Fault><{s}:Code><{s}:Value>{s}:{soap_code}</{s}:Value>'
         f"<{s}:Subcode><{s}:Value>{s}:{subcode}</{s}:Value></{s}:Subcode></{s}:Code><{s}:Reason>"
-        f'<{s}:Text xml:lang="fr">{escape_text(text)}</{s}:Text></{s}:Reason>{detail}</{s}:Fault></{s}:Body>'
+        f'<{s}:Text xml:lang="{language}">{escape_text(text)}</{s}:Text></{s}:Reason>{detail}</{s}:Fault></{s}:Body>'
         f"</{s}:Envelope>"
     ).encode()
 

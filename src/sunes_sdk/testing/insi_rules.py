@@ -117,7 +117,8 @@ class Refused(Exception):
 
     def __init__(self, code: str, detail: str = "") -> None:
         self.code = code
-        self.text = REFUSALS[code] + (f" ({detail})" if detail else "")
+        shown = "".join(c if c.isprintable() else "?" for c in detail)  # a path or a header may hold anything
+        self.text = REFUSALS[code] + (f" ({shown})" if shown else "")
         super().__init__(f"{code}: {self.text}")
 
 
@@ -328,14 +329,14 @@ def _check_traits(search: etree._Element, namespace: str) -> None:
     need(not missing, "fake_trait_missing", f"missing {', '.join(missing)}")
     need(names in (list(_TRAITS), list(_TRAITS[:-1])), "fake_trait_order", f"found {', '.join(names)[:200]}")
     values = {n: search.findtext(f"{{{namespace}}}{n}") or "" for n in _TRAITS}
-    _check_name(values["NomNaissance"], "NomNaissance")
-    _check_name(values["Prenom"], "Prenom")
+    check_name(values["NomNaissance"], "NomNaissance")
+    check_name(values["Prenom"], "Prenom")
     need(values["Sexe"] in ("M", "F"), "insi_24")
     need(_DATE.fullmatch(values["DateNaissance"]), "fake_date")
     need("LieuNaissance" not in names or _COG.fullmatch(values["LieuNaissance"]), "fake_place")
 
 
-def _check_name(name: str, where: str) -> None:
+def check_name(name: str, where: str) -> None:
     """SEL-MP-043 §2 and §3.4.1, as reported."""
     need(name, "fake_trait_missing", f"{where} is empty")
     need(_CHARACTERS.fullmatch(name), "fake_name_charset", f"in {where}")
