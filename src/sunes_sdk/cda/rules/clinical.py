@@ -130,12 +130,19 @@ def _concern_end(view: View) -> Iterator[Problem]:
             yield concern, "the status and the end disagree"
 
 
-@rule("CDA_C05", "the type of a problem is in JDV_ProblemCodes", hint="use ProblemKind")
+@rule(
+    "CDA_C05",
+    "the type of a problem is in JDV_ProblemCodes; what it is has its text, or a nullFlavor",
+    hint="use Problem and ProblemKind",
+)
 def _problem_kind(view: View) -> Iterator[Problem]:
     for problem in view.templates.get(_PROBLEM, ()):
         # FR-Probleme only: allergies specialise this template, other volets constrain it otherwise.
         if "1.2.250.1.213.1.1.3.37" in roots(problem) and not in_set("JDV_TYPE_PROBLEME", find(problem, "code")):
             yield problem, "the type is not in JDV_TYPE_PROBLEME"
+        value = find(problem, "value")
+        if value is not None and value.get("nullFlavor") is None and len(findall(value, "originalText")) != 1:
+            yield value, "there is no originalText, or there are several"
 
 
 @rule(

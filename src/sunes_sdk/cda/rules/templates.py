@@ -90,6 +90,7 @@ substanceAdministration E.151 *1.2.840.10008.9.13 status consumable/manufactured
   consumable/manufacturedProduct/manufacturedMaterial/name
 substanceAdministration E.173 code consumable/manufacturedProduct/manufacturedMaterial/code
   consumable/manufacturedProduct/manufacturedMaterial/name
+observation E.82 +2.16.840.1.113883.10.20.1.46
 observation 2.16.840.1.113883.10.20.1.46 code=30973-2@L statusCode value{1}
 observation E.163 code=ASSERTION@A
 supply E.20 *2.16.840.1.113883.10.20.1.34 effectiveTime{1}
