@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from cda_strategies import patients
 from sunes_sdk.cda import Issuer, read, read_patient_role, write_patient_role
 from sunes_sdk.errors import CdaError, InsError, XmlSecurityError
 from sunes_sdk.model import (
+    Address,
     Guardian,
     Identifier,
     Identity,
@@ -20,6 +21,9 @@ from sunes_sdk.model import (
     InsOid,
     Matricule,
     Patient,
+    Sex,
+    Telecom,
+    Traits,
 )
 from sunes_sdk.settings import Environment
 from sunes_sdk.testing import samples as made
@@ -43,6 +47,34 @@ def bare(patient: Patient) -> Patient:
     )
     ids = tuple(Identifier(value=i.value, root=i.root) for i in patient.identifiers)
     return patient.model_copy(update={"identity": identity, "identifiers": ids})
+
+
+TEXTS = st.text("AÉœß'-ʼ<>&\"日 ", min_size=1, max_size=12).map(lambda t: f"L{t.strip()}")
+
+
+@st.composite
+def patients(draw: st.DrawFn) -> Patient:
+    status = draw(st.sampled_from(S))
+    changes = {
+        "birth_name": draw(TEXTS),
+        # what is not known is 00; a day that no month has cannot be written in a CDA
+        "birth_date": draw(st.sampled_from(["1979-03-28", "1950-00-00", "1950-07-00", "2000-02-29"])),
+        "sex": draw(st.sampled_from(Sex)),
+        "birth_place": draw(st.sampled_from(["75056", "2A004", "97411", "99352", "99999"])),
+    }
+    return made.patient(
+        identity=Identity(
+            traits=Traits(**dict(made.traits()) | changes),
+            status=status,
+            ins=made.ins() if status in (S.RECUPEREE, S.QUALIFIEE) else None,
+        ),
+        used_name=draw(st.none() | TEXTS),
+        used_given_name=draw(st.none() | TEXTS),
+        birth_city=draw(st.none() | TEXTS),
+        addresses=draw(st.sampled_from([(), made.patient().addresses, (Address(lines=("8 rue A", "33000 B")),)])),
+        telecoms=draw(st.sampled_from([(), made.patient().telecoms, (Telecom(value="mailto:a@exemple.fr"),)])),
+        **draw(st.sampled_from([{}, FULL])),
+    )
 
 
 @given(patients())
