@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Final, Generic, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
@@ -119,11 +120,23 @@ class Searched:
     error: InsError | InsiError | None = None
 
 
-T = TypeVar("T")
+class _Coded(Protocol):
+    """A decoded answer. code: its `CodeCR`."""
+
+    @property
+    def code(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Coded)
+T_co = TypeVar("T_co", bound=_Coded, covariant=True)
 
 
 class _Encode(Protocol):
     def __call__(self, *, message_id: str, bam_id: str, lps_id: str, at: datetime) -> bytes: ...
+
+
+class _Decode(Protocol[T_co]):
+    def __call__(self, body: etree._Element, /, *, request_id: str) -> T_co: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +224,8 @@ class InsiClient:
             if not check.ok:
                 raise InsError.from_report(check)
         sent: list[str] = []
-
-        def encode(*, message_id: str, bam_id: str, lps_id: str, at: datetime) -> bytes:
-            return encode_vitale_search(
-                card, self._caller, message_id=message_id, bam_id=bam_id, lps_id=lps_id, at=at
-            )  # fmt: skip
-
-        return self._answer(self._ask(VITALE_ACTION, encode, _read_search, sent), sent)
+        encode = partial(encode_vitale_search, card, self._caller)
+        return self._answer(self._ask(VITALE_ACTION, encode, decode_search, sent), sent)
 
     def search_many(self, identities: Iterable[Identity]) -> Iterator[Searched]:
         """Search for each person in turn, as the results are consumed: one identity in memory at a time.
@@ -236,11 +244,12 @@ class InsiClient:
                     hint_fr="Trop de personnes dans ce lot : divisez-le.",
                 )  # fmt: skip
             try:
-                yield Searched(identity=identity, answer=self.search(identity))
+                line = Searched(identity=identity, answer=self.search(identity))
             except (InsError, InsiError) as error:
                 if error.code in _ABOUT_THE_CALLER:
                     raise
-                yield Searched(identity=identity, error=error)
+                line = Searched(identity=identity, error=error)
+            yield line
 
     def verify(self, identity: Identity) -> Verification:
         """EXPERIMENTAL, opt-in: ask whether the INS held still belongs with its traits (WS_INS3).
@@ -268,19 +277,11 @@ class InsiClient:
                 hint_fr="Cette identité ne porte pas d'INS à vérifier : interrogez l'INSi.",
             )  # fmt: skip
         self._settings.check_identity(ins)
-
-        def encode(*, message_id: str, bam_id: str, lps_id: str, at: datetime) -> bytes:
-            return encode_verification(
-                ins, identity.traits, schema, self._caller, message_id=message_id, bam_id=bam_id, lps_id=lps_id, at=at
-            )
-
-        def read(body: etree._Element, request_id: str) -> tuple[tuple[bool, str], str]:
-            result = decode_verification(body, schema, request_id=request_id)
-            return result, result[1]
-
-        asked = self._ask(schema.action, encode, read, [])
-        confirmed, code = asked.result
-        return Verification(confirmed=confirmed, code=code, request_id=asked.request_id, at=asked.at)
+        encode = partial(encode_verification, ins, identity.traits, schema, self._caller)
+        asked = self._ask(schema.action, encode, partial(decode_verification, schema), [])
+        return Verification(
+            confirmed=asked.result.confirmed, code=asked.result.code, request_id=asked.request_id, at=asked.at
+        )
 
     def qualify(
         self,
@@ -329,28 +330,22 @@ class InsiClient:
         )  # fmt: skip
 
     def _search(self, query: Query, sent: list[str]) -> _Asked[SearchResult]:
-        def encode(*, message_id: str, bam_id: str, lps_id: str, at: datetime) -> bytes:
-            return encode_search(query, self._caller, message_id=message_id, bam_id=bam_id, lps_id=lps_id, at=at)
+        return self._ask(ACTION, partial(encode_search, query, self._caller), decode_search, sent)
 
-        return self._ask(ACTION, encode, _read_search, sent)
-
-    def _ask(
-        self, action: str, encode: _Encode, read: Callable[[etree._Element, str], tuple[T, str]], sent: list[str]
-    ) -> _Asked[T]:
+    def _ask(self, action: str, encode: _Encode, decode: _Decode[T], sent: list[str]) -> _Asked[T]:
         """One question, asked again as often as the settings say while INSi is busy or out of reach: each time with
-        fresh identifiers. A refusal is never asked again. read: the result, and its code for the journal."""
-        for attempts_left in range(self._insi.attempts - 1, -1, -1):
+        fresh identifiers. A refusal is never asked again. sent: takes the MessageID of each call."""
+        attempts_left = self._insi.attempts
+        while True:
+            attempts_left -= 1
             try:
-                return self._call(action, encode, read, sent)
+                return self._call(action, encode, decode, sent)
             except (InsiError, TransportError) as error:
                 if not attempts_left or error.retry.kind not in (RetryKind.SAFE, RetryKind.AFTER):
                     raise
                 self._wait(error.retry.seconds or 0.0)
-        raise AssertionError("there is at least one attempt")
 
-    def _call(
-        self, action: str, encode: _Encode, read: Callable[[etree._Element, str], tuple[T, str]], sent: list[str]
-    ) -> _Asked[T]:
+    def _call(self, action: str, encode: _Encode, decode: _Decode[T], sent: list[str]) -> _Asked[T]:
         self._pace.take()
         at = self._clock.now()
         check_dates(self._certificate, at, path=self._insi.tls.certificate.name)
@@ -358,12 +353,12 @@ class InsiClient:
         request = encode(message_id=message_id, bam_id=str(self._ids.uuid()), lps_id=str(self._ids.uuid()), at=at)
         sent.append(message_id)
         try:
-            result, outcome = read(self._exchange(action, request, message_id), message_id)
+            result = decode(self._exchange(action, request, message_id), request_id=message_id)
         except SunesError as error:
             remote = shown(error.remote_code) if isinstance(error, InsiError) else ""
             self._note(message_id, action, at, error.code, remote)
             raise
-        self._note(message_id, action, at, outcome)
+        self._note(message_id, action, at, result.code)
         return _Asked(result, message_id, at)
 
     def _exchange(self, action: str, request: bytes, message_id: str) -> etree._Element:
@@ -401,11 +396,6 @@ class InsiClient:
 
 
 _ABOUT_THE_CALLER: Final = frozenset({"INSI_IDAM", "INSI_ACCESS"})
-
-
-def _read_search(body: etree._Element, request_id: str) -> tuple[SearchResult, str]:
-    result = decode_search(body, request_id=request_id)
-    return result, result.code.value
 
 
 def _is_ambiguous(asked: _Asked[SearchResult] | None) -> bool:

@@ -21,6 +21,14 @@ from .codec import Caller, bad_answer, encode_call
 from .faults import shown
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """confirmed: INS and traits belong together; code: `CodeCR`."""
+
+    confirmed: bool
+    code: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """What INSi said of an INS with its traits. confirmed: they belong together; code: `CodeCR`; request_id: MessageID;
@@ -63,8 +71,8 @@ def encode_verification(
     return encode_call(schema.action, body, caller, message_id=message_id, bam_id=bam_id, lps_id=lps_id, at=at)
 
 
-def decode_verification(body: etree._Element, schema: InsiVerification, *, request_id: str = "") -> tuple[bool, str]:
-    """Whether INSi confirms, and its CodeCR. EXPERIMENTAL: see the module.
+def decode_verification(schema: InsiVerification, body: etree._Element, *, request_id: str = "") -> Verdict:
+    """Whether INSi confirms. EXPERIMENTAL: see the module.
 
     Raises InsiError `INSI_ANSWER` (no single `CR/CodeCR` in the namespace of the answer), `INSI_RESULT_CODE` (a code
     that the settings name neither as a confirmation nor as a refusal): nothing is guessed.
@@ -74,7 +82,7 @@ def decode_verification(body: etree._Element, schema: InsiVerification, *, reque
         raise bad_answer("the answer has not one CodeCR", "Body", request_id)
     code = (codes[0].text or "").strip()
     if code in schema.confirmed_codes or code in schema.refuted_codes:
-        return code in schema.confirmed_codes, code
+        return Verdict(code in schema.confirmed_codes, code)
     raise InsiError(
         f"INSi answered a verification code that is not known ({shown(code[:20]) or 'no code'})",
         code="INSI_RESULT_CODE", path="CR/CodeCR", remote_code=code[:20], request_id=request_id,
