@@ -27,6 +27,7 @@ from sunes_sdk.model import (
     Target,
     expected_key,
 )
+from sunes_sdk.outbox.events import facts_of
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.fake_insi import TEST_PEOPLE
 
@@ -237,3 +238,13 @@ def test_no_other_code_reads_an_ins() -> None:
 )  # fmt: skip
 def test_the_walk_sees_every_way_to_read(code: str) -> None:
     assert list(reads(ast.parse(code)))
+
+
+def test_usage_knows_a_test_person_whatever_the_oid() -> None:
+    who = {which: identity(IdentityStatus.QUALIFIEE, ins) for which, ins in INS.items()}
+    document = samples.discharge_letter().render(samples.issuer())
+    told = {
+        which: json.loads(facts_of(dataclasses.replace(document, ins=one.ins)))["test_identity"]
+        for which, one in who.items()
+    }
+    assert told == {which: which not in ("NIR", "NIA", "allowed, real OID") for which in INS}

@@ -94,7 +94,7 @@ def stay_events(event: AdtEvent, stay: Stay) -> tuple[Event, ...]:
         discharged_at=stay.discharged_at,
         patient=event.patient.ipp,
         ins_status=event.patient.status,
-        test_identity=ins is not None and ins.oid.is_test,
+        test_identity=ins is not None and ins.is_test,
         actor="hl7v2",
     )
     if not event.feeding_opposed:

@@ -42,7 +42,7 @@ def facts_of(document: Document) -> Facts:
         "format_code": document.format_code.code,
         "cda_level": document.cda_level,
         "ins_status": document.ins_status.value,
-        "test_identity": document.ins is not None and document.ins.oid.is_test,
+        "test_identity": document.ins is not None and document.ins.is_test,
         "actor": _ACTOR,
     }
     return _encode(_present(facts))
