@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
 from .._core.clock import Clock, SystemClock, sleep
 from .._core.text import fold_ascii
@@ -22,7 +22,7 @@ from ..model import Identity, InsOid, Traits
 from ..settings import InsiSettings, InsiVerification
 from . import insi_answers
 from .insi_answers import FAULTS, AnswerShape
-from .insi_people import PUBLISHED, SCENARIOS, TEST_PEOPLE, FakePerson, generated_people, with_other_sex
+from .insi_people import PUBLISHED, SCENARIOS, TEST_PEOPLE, FakePerson, Register, generated_people, with_other_sex
 from .insi_rules import (
     BY_TRAITS,
     BY_VITALE,
@@ -99,10 +99,11 @@ class FakeInsi:
         insi.assert_no_refusal()
     ```
 
-    people: who is known: the published ones, then `add`; shape: how answers are written; calls: journal of all
-    requests; refusals: what was wrong with those refused; latency: seconds to wait before a call is answered, for
-    example `lambda call: 0.2`; not_found_as_fault: who is unknown is answered by the Fault `insi_102`, as the test
-    environment did once, instead of `01`; server: for network faults by hand (`server.plan("cut_before")`).
+    The published people are known from the start. shape: how answers are written; calls: journal of all requests;
+    refusals: what was wrong with those refused; latency: seconds to wait before a call is answered, for example
+    `lambda call: 0.2`; not_found_as_fault: who is unknown is answered by the Fault `insi_102`, as the test environment
+    did once, instead of `01`; server: counts connections, plans network faults by path.
+
     assertion: calls are authenticated by an assertion (CPx card, Pro Santé Connect) and not by the name of the
     certificate; TLS asks for a certificate all the same here. verification: EXPERIMENTAL: names of the verification
     (WS_INS3), for example `FAKE_VERIFICATION`; it is not served without.
@@ -117,7 +118,7 @@ class FakeInsi:
         assertion: bool = False,
         verification: InsiVerification | None = None,
     ) -> None:
-        self.people: list[FakePerson] = [*PUBLISHED, *SCENARIOS]
+        self._register = Register([*PUBLISHED, *SCENARIOS])
         self.shape = AnswerShape()
         self.calls: list[InsiCall] = []
         self.refusals: list[str] = []
@@ -154,10 +155,17 @@ class FakeInsi:
 
     # --- who is known, and what becomes of them -------------------------------------------------------------------
 
+    @property
+    def people(self) -> list[FakePerson]:
+        """Who is known."""
+        with self._lock:
+            return list(self._register)
+
     def add(self, *people: FakePerson) -> None:
         """Make people known, before those already there (so that a changed person hides the former)."""
         with self._lock:
-            self.people[:0] = people
+            for person in reversed(people):
+                self._register.add(person)
 
     def generate(self, count: int, *, seed: int = 0, unusual: float = 0.0) -> tuple[FakePerson, ...]:
         """Make `count` people up, with test OIDs, and make them known. See `generated_people`."""
@@ -166,8 +174,9 @@ class FakeInsi:
         return made
 
     def forget(self, person: FakePerson) -> None:
-        """Nobody is found any more with these traits."""
-        self._put(person)
+        """Nobody is found any more with these traits. Raises ValueError for somebody who is not known."""
+        with self._lock:
+            self._register.remove(person)
 
     def certify(self, person: FakePerson, *, in_history: bool = False) -> FakePerson:
         """A waiting number (NIA) becomes a NIR: the same digits under the other OID.
@@ -202,12 +211,12 @@ class FakeInsi:
         history = ((person.matricule, person.oid), *person.history)
         return self._put(person, replace(person, matricule=matricule, history=history, **traits))
 
-    def correct(self, person: FakePerson, **traits: str) -> FakePerson:
+    def correct(self, person: FakePerson, **traits: Any) -> FakePerson:
         """The civil status is corrected: fields of `FakePerson` that change, `correct(person, birth_name="MARTIN")`.
 
         The former traits find nobody any more, and are no longer confirmed by a verification.
         """
-        return self._put(person, replace(person, **cast("dict[str, Any]", traits)))
+        return self._put(person, replace(person, **traits))
 
     def merge(self, kept: FakePerson, other: FakePerson) -> FakePerson:
         """Two records were one person: the other's numbers become former ones of `kept`, its traits find nobody."""
@@ -223,13 +232,11 @@ class FakeInsi:
         self.add(homonym)
         return homonym
 
-    def _put(self, person: FakePerson, *instead: FakePerson) -> FakePerson:
+    def _put(self, person: FakePerson, instead: FakePerson) -> FakePerson:
         with self._lock:
-            if person not in self.people:
-                raise ValueError("this person is not known (any more): give the one that the last change returned")
-            at = self.people.index(person)
-            self.people[at : at + 1] = instead
-        return instead[0] if instead else person
+            self._register.remove(person)
+            self._register.add(instead)
+        return instead
 
     # --- failures on demand ---------------------------------------------------------------------------------------
 
@@ -264,7 +271,8 @@ class FakeInsi:
         self.server.plan("slow", times=times, seconds=seconds)
 
     def clear(self) -> None:
-        """Forget calls, refusals, labels, who was forbidden and what was planned; people stay as they are."""
+        """Forget calls, refusals, labels, who was forbidden and which answers were planned to fail; people stay, so do
+        planned cuts of the network."""
         with self._lock:
             self.calls.clear()
             self.refusals.clear()
@@ -289,7 +297,7 @@ class FakeInsi:
         return counts
 
     def assert_no_call_for(self, who: Who) -> None:
-        """Nobody asked INSi about this person, not even by a request that was refused.
+        """Nobody asked INSi about this person, not even by a request that was refused (if it could be read).
 
         ```python
         def test_a_doubtful_identity(sunes_fakes):
@@ -380,33 +388,32 @@ class FakeInsi:
             code, person = self._found(operation, asked)
             return code, insi_answers.result(self.shape, number, code, person)
         assert self._verification is not None  # the contract knows no other operation
-        confirmed = any(_is_confirmed(p, asked) for p in self.people)
+        confirmed = any(_is_confirmed(p, asked) for p in self._born(asked))
         code = min(self._verification.confirmed_codes if confirmed else self._verification.refuted_codes)
         return code, insi_answers.verdict(self.shape, number, code, self._verification.answer_namespace)
 
     def _found(self, operation: Operation, asked: Asked) -> tuple[str, FakePerson | None]:
-        if operation is BY_VITALE:
-            return _one(_by_vitale(self.people, asked))
-        found = [p for p in self.people if _has_traits(p, asked)]
-        if found and found[0].has_homonym and not asked.values.get("LieuNaissance"):
+        """CodeCR and the person. Records with one number are one person, of whom the first is the present one."""
+        is_right = _has_card if operation is BY_VITALE else _has_traits
+        found = [p for p in self._born(asked) if is_right(p, asked)]
+        if not found:
+            return "01", None
+        told_apart = operation is BY_VITALE or asked.values.get("LieuNaissance")
+        if len({p.matricule[:13] for p in found}) > 1 or (found[0].has_homonym and not told_apart):
             return "02", None
-        return _one(found)
+        return "00", found[0]
 
-
-def _one(found: Sequence[FakePerson]) -> tuple[str, FakePerson | None]:
-    """CodeCR and the person. Records with the same number are one person, of whom the first is the present one."""
-    if not found:
-        return "01", None
-    return ("02", None) if len({p.matricule[:13] for p in found}) > 1 else ("00", found[0])
+    def _born(self, asked: Asked) -> Iterable[FakePerson]:
+        date = asked.values.get("DateNaissance")
+        return self._register if date is None else self._register.born_on(date)
 
 
 def _has_traits(person: FakePerson, asked: Asked) -> bool:
     values = asked.values
-    if values["DateNaissance"] != person.birth_date or values["Sexe"] != person.sex:
-        return False
     given = values["Prenom"].split(" ")
     return (
-        values["NomNaissance"] in {person.birth_name, *person.other_names}
+        values["Sexe"] == person.sex
+        and values["NomNaissance"] in {person.birth_name, *person.other_names}
         and person.given_names.split(" ")[: len(given)] == given
         and values.get("LieuNaissance", "") in ("", person.birth_place)
     )
@@ -422,21 +429,20 @@ def _is_confirmed(person: FakePerson, asked: Asked) -> bool:
     return all(known.get(name) == value for name, value in asked.values.items())
 
 
-def _by_vitale(people: Sequence[FakePerson], asked: Asked) -> list[FakePerson]:
-    """By the number of the person, else by that of the insured with the birth date and rank. The name and the birth
-    date narrow when given. How the real service weighs them is not published (unverified)."""
+def _has_card(person: FakePerson, asked: Asked) -> bool:
+    """By the number of the person, else by that of the insured with the birth date; rank and name narrow when given.
+    How the real service weighs them is not published (unverified)."""
     values = asked.values
     number, insured = values.get("MatriculeIndividu"), values.get("MatriculeOD")
-    found = (
-        [p for p in people if number in (p.matricule, *(m for m, _ in p.history))] if number
-        else [p for p in people if insured in (p.insured, p.matricule) and "DateNaissance" in values]
-    )  # fmt: skip
-    return [
-        p for p in found
-        if values.get("DateNaissance", p.birth_date) == p.birth_date
-        and values.get("RangNaissance", p.birth_rank) == p.birth_rank
-        and values.get("NomNaissance", p.birth_name) in (p.birth_name, *p.other_names)
-    ]  # fmt: skip
+    if number:
+        bears = number in (person.matricule, *(m for m, _ in person.history))
+    else:
+        bears = "DateNaissance" in values and insured in (person.insured, person.matricule)
+    return (
+        bears
+        and values.get("RangNaissance", person.birth_rank) == person.birth_rank
+        and values.get("NomNaissance", person.birth_name) in {person.birth_name, *person.other_names}
+    )
 
 
 def _key_of(who: Who) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -53,6 +54,32 @@ class FakePerson:
     def identity(self) -> Identity:
         """What an establishment holds before it asks: the traits, provisional."""
         return Identity(traits=self.traits)
+
+
+class Register:
+    """The people that INSi knows, by birth date: a search always has one. Not thread-safe."""
+
+    def __init__(self, people: Iterable[FakePerson]) -> None:
+        self._by_date: dict[str, list[FakePerson]] = {}
+        for person in people:
+            self._by_date.setdefault(person.birth_date, []).append(person)
+
+    def __iter__(self) -> Iterator[FakePerson]:
+        return (person for people in self._by_date.values() for person in people)
+
+    def born_on(self, birth_date: str) -> Sequence[FakePerson]:
+        return self._by_date.get(birth_date, ())
+
+    def add(self, person: FakePerson) -> None:
+        """Before the others, so that a changed person hides the former."""
+        self._by_date.setdefault(person.birth_date, []).insert(0, person)
+
+    def remove(self, person: FakePerson) -> None:
+        """Raises ValueError for somebody who is not known."""
+        known = self._by_date.get(person.birth_date, [])
+        if person not in known:
+            raise ValueError("this person is not known (any more): give the one that the last change returned")
+        known.remove(person)
 
 
 def _person(
