@@ -282,6 +282,17 @@ def test_a_refusal_is_never_asked_again(make: Make, failure: str) -> None:
     assert len(transport.sent) == 1
 
 
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [("120", 120.0), (" 5 ", 5.0), ("99999", 3600.0), ("0", 30.0), ("-1", 30.0), ("1" * 400, 30.0), ("٣", 30.0),
+     ("Wed, 21 Oct 2026 07:28:00 GMT", 30.0)],
+)  # fmt: skip
+def test_a_busy_service_may_say_when(make: Make, asked: str, seconds: float) -> None:
+    with pytest.raises(TransportError) as caught:
+        make(Scripted(HttpResponse(503, {"retry-after": asked}, b""))).search(ASKED)
+    assert caught.value.retry.seconds == seconds
+
+
 def test_attempts_come_to_an_end(make: Make) -> None:
     waits: list[float] = []
     noted: list[InsiExchange] = []
@@ -422,7 +433,7 @@ def test_the_card_can_qualify(make: Make) -> None:
 
 def test_a_card_tells_nobody_and_has_a_form() -> None:
     assert not [t for t in (NUMBER, "Æion", "1950") if t in repr(CARD)]
-    for change in ({"birth_date": "31/12/1950"}, {"birth_rank": 0}, {"bearer": "x"}):
+    for change in ({"birth_date": "31/12/1950"}, {"birth_rank": 0}, {"bearer": "x"}, {"own": None}):
         with pytest.raises(SunesError) as caught:
             VitaleCard(**CARD.model_dump() | change)
         assert "1950" not in str(caught.value)

@@ -363,15 +363,15 @@ class InsiClient:
 
     def _exchange(self, action: str, request: bytes, message_id: str) -> etree._Element:
         """The element in the Body of the answer."""
-        headers = _headers(action)
+        response: HttpResponse | None = None
         try:
-            response = self._transport.post(self._insi.url, request, headers)
+            response = self._transport.post(self._insi.url, request, _headers(action))
             _check_response(response, message_id)
             answer = soap.read_answer(response)
         except SoapFault as fault:
             raise fault_error(fault, request_id=message_id) from None
         except TransportError as error:
-            raise _lost_question(error) from None
+            raise _lost_question(error, response) from None
         if answer.relates_to and _bare(answer.relates_to) != _bare(message_id):
             raise bad_answer("this is the answer to another request", "Header/RelatesTo", message_id)
         return answer.body
@@ -420,17 +420,25 @@ def _check_response(response: HttpResponse, message_id: str) -> None:
                          code="INSI_CONTENT_TYPE")  # fmt: skip
 
 
-def _lost_question(error: TransportError) -> TransportError:
+def _lost_question(error: TransportError, response: HttpResponse | None) -> TransportError:
     """The same failure, for a question: nothing was changed, so there is nothing to reconcile."""
-    if error.retry.kind is RetryKind.NEVER:
+    retry = error.retry
+    if retry.kind is RetryKind.NEVER:
         hint, french = error.hint, error.hint_fr or "INSi refuse la connexion : prévenez le service informatique."
     else:
         hint, french = "a search changes nothing: ask again", "INSi ne répond pas : réessayez dans un instant."
-    again = error.retry.kind is RetryKind.RECONCILE_FIRST
+    if retry.kind is RetryKind.RECONCILE_FIRST:
+        retry = RetryAdvice.after(_asked_wait(response) or _LOST_SECONDS)
     return TransportError(
         error.message, sent=error.sent, code=error.code, path=error.path, rule=error.rule, hint=hint, hint_fr=french,
-        retry=RetryAdvice.after(_LOST_SECONDS) if again else error.retry,
+        retry=retry,
     )  # fmt: skip
+
+
+def _asked_wait(response: HttpResponse | None) -> float | None:
+    """The seconds of `Retry-After` (RFC 9110 §10.2.3; its form as a date is not read), an hour at most."""
+    text = response.headers.get("retry-after", "").strip() if response is not None else ""
+    return min(float(text), _MAX_WAIT_SECONDS) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _queries(identity: Identity, given_names: Sequence[str] | None) -> list[Query]:

@@ -6,7 +6,7 @@ import re
 from datetime import date
 from typing import Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..model import Matricule, Model
 from ..model._base import invalid
@@ -23,6 +23,8 @@ class VitaleCard(Model):
     (a child may have none): neither is an INS, only INSi tells that one; certified_on: when `own` was certified;
     birth_name; birth_date: `AAAA-MM-JJ`, may be lunar; birth_rank: *rang de naissance*, from 1; regime, fund, centre:
     *grand régime*, *organisme*, *code centre* of the cover; bearer: one digit (`Porteur`, whose values are not public).
+
+    Raises ModelError (`INS_KEY`, `INS_FORMAT`, `VITALE_BIRTH_DATE`, `VITALE_CERTIFIED`).
 
     Source: schemas INSi_RECVITALE_INS 00.01 and CTXBAM 01.02 of the contract DESIR_ICIR_EXP 1.5.0. Those make every
     element optional; that a card always has the fields without a default here is unverified.
@@ -52,3 +54,10 @@ class VitaleCard(Model):
             raise invalid("VITALE_BIRTH_DATE", "a birth date is AAAA-MM-JJ", rule="CTXBAM 01.02, DateLunaire",
                           hint="write 1953-05-31; keep a lunar date as the card has it")  # fmt: skip
         return value
+
+    @model_validator(mode="after")
+    def _certified_number(self) -> VitaleCard:
+        if self.certified_on and self.own is None:
+            raise invalid("VITALE_CERTIFIED", "there is no number that was certified", path="certified_on",
+                          rule="CTXBAM 01.02, NIRCertifie", hint="give the own number too, or no date")  # fmt: skip
+        return self
