@@ -13,7 +13,7 @@ import pytest
 
 import sunes_sdk
 from sunes_sdk.cda import Issuer
-from sunes_sdk.errors import InsError
+from sunes_sdk.errors import InsError, ModelError
 from sunes_sdk.ins import is_valid
 from sunes_sdk.ins.cog import lookup
 from sunes_sdk.model import (
@@ -21,6 +21,7 @@ from sunes_sdk.model import (
     Document,
     Environment,
     Identity,
+    IdentityAttribute,
     IdentityStatus,
     Ins,
     InsOid,
@@ -81,6 +82,31 @@ def test_only_a_qualified_identity_of_the_environment_passes(status: IdentitySta
         assert refused.hint_fr
         for clear in (NUMBER, ALLOWED, PUBLISHED, "PAT-TROIS", "1979"):
             assert clear not in f"{refused}{refused.hint_fr}{refused.report}"
+
+
+def test_a_copy_that_nobody_validated_does_not_pass() -> None:
+    qualified = identity(IdentityStatus.QUALIFIEE, INS["test"])
+    for attribute in (IdentityAttribute.DOUTEUSE, IdentityAttribute.FICTIVE):
+        forged = qualified.model_copy(update={"attributes": frozenset({attribute})})
+        with pytest.raises(InsError, match="INS_DOUBTFUL"):
+            forged.for_transmission(Target.DMP, Environment.FAKE)
+    homonym = qualified.marked(IdentityAttribute.HOMONYME)
+    assert homonym.for_transmission(Target.DMP, Environment.FAKE) == INS["test"]
+    recovered = identity(IdentityStatus.RECUPEREE, INS["test"])
+    with pytest.raises(InsError, match="INS_NOT_QUALIFIED"):
+        recovered.model_copy(update={"ins": None, "status": IdentityStatus.QUALIFIEE}).for_transmission(
+            Target.DMP, Environment.FAKE
+        )
+
+
+def test_an_ins_from_its_text() -> None:
+    assert Ins.of("2 79 03 51 215 189 89", InsOid.NIR_TEST) == samples.ins()
+    for text, code in (("279035121518988", "INS_KEY"), ("2790351215189", "INS_KEY_MISSING"), ("12", "INS_FORMAT")):
+        with pytest.raises(ModelError) as caught:
+            Ins.of(text, InsOid.NIR)
+        assert caught.value.code == code
+        assert text not in str(caught.value)
+    assert Ins.of("279035121518988", InsOid.NIR, certified=True).value == "279035121518988"
 
 
 def test_a_document_cannot_be_made_qualified_without_ins() -> None:

@@ -275,9 +275,12 @@ class Identity(Model):
                           hint_fr="Seule une identité récupérée ou qualifiée porte un INS.")  # fmt: skip
         if self.attributes & _BLOCKING and self.status is not IdentityStatus.PROVISOIRE:
             raise invalid("INS_DOUBTFUL", "a doubtful or fictitious identity is PROV", rule="EXI ID 26, EXI SI 09",
-                          path="status", hint="set the status to PROV and drop the INS")  # fmt: skip
+                          path="status", hint="set the status to PROV and drop the INS",
+                          hint_fr="Une identité douteuse ou fictive est provisoire et ne porte pas d'INS.")  # fmt: skip
         if IdentityAttribute.FICTIVE in self.attributes and len(self.attributes) > 1:
-            raise invalid("INS_ATTRIBUTES", "FICT combines with no other attribute", rule="RNIV", path="attributes")
+            raise invalid("INS_ATTRIBUTES", "FICT combines with no other attribute", rule="RNIV: only DOUT and HOMA",
+                          path="attributes", hint="give FICT alone",
+                          hint_fr="L'attribut fictif ne se combine avec aucun autre.")  # fmt: skip
         if self.former_ins and self.ins in self.former_ins:
             raise invalid("INS_FORMER", "the INS held is not a former one", rule="RNIV", path="former_ins",
                           hint="leave the active INS out of former_ins")  # fmt: skip
@@ -297,8 +300,10 @@ class Identity(Model):
         test_people: matricules of test people with production OIDs that may be used outside `PRODUCTION`
         (`Settings.test_people`).
         Raises InsError: `INS_NOT_QUALIFIED` unless the status is `QUAL` (EXI ID 29, EXI SI 08, EXI DIF 02);
-        `ENVIRONMENT_IDENTITY` when the INS is not of this environment.
+        `ENVIRONMENT_IDENTITY` when the INS is not of this environment; `INS_DOUBTFUL` for what only a copy that was
+        not validated can be: qualified, and doubtful or fictitious.
         """
+        self._refuse_doubt("does not leave")
         return transmissible(self.status, self.ins, target, environment, test_people)
 
     # --- transitions ----------------------------------------------------------------------------------------------
@@ -319,7 +324,7 @@ class Identity(Model):
         Raises InsError: `INS_DOUBTFUL`; `INS_TRAITS_DIFFER` when a difference remains that nobody accepted;
         `INS_OTHER_MATRICULE` when another INS is held that INSi does not link to this one.
         """
-        self._refuse_doubt()
+        self._refuse_doubt("is not recovered")
         refused = [f for f in (*differences.errors, *differences.warnings) if f.code not in accepted_differences]
         if refused:
             raise InsError(
@@ -357,7 +362,7 @@ class Identity(Model):
                 path="evidence.document", rule="EXI ID 19; the establishment's policy", hint="check another document",
                 hint_fr="Cette pièce d'identité n'est pas admise par l'établissement.",
             )  # fmt: skip
-        self._refuse_doubt()
+        self._refuse_doubt("is not validated")
         status = IdentityStatus.VALIDEE if self.ins is None else IdentityStatus.QUALIFIEE
         return self._with(status=status)
 
@@ -391,11 +396,12 @@ class Identity(Model):
         one. `FICT` stands alone: it replaces the others, `DOUT` replaces it. Raises InsError `INS_ATTRIBUTES` for
         `HOMA` on a fictitious identity."""
         if attribute in _BLOCKING:
-            kept = {attribute} if attribute is IdentityAttribute.FICTIVE else {attribute, *self.attributes}
+            kept = frozenset[IdentityAttribute]()
             if attribute is IdentityAttribute.DOUTEUSE:
-                kept.discard(IdentityAttribute.FICTIVE)
+                kept = self.attributes - {IdentityAttribute.FICTIVE}
             return self._with(
-                status=IdentityStatus.PROVISOIRE, ins=None, attributes=frozenset(kept), former_ins=self._all_former()
+                status=IdentityStatus.PROVISOIRE, ins=None, attributes=kept | {attribute},
+                former_ins=self._all_former(),
             )  # fmt: skip
         if IdentityAttribute.FICTIVE in self.attributes:
             raise InsError(
@@ -416,12 +422,12 @@ class Identity(Model):
         """The former INS once the one held is dropped."""
         return self.former_ins if self.ins is None else (*self.former_ins, self.ins)
 
-    def _refuse_doubt(self) -> None:
+    def _refuse_doubt(self, what: str) -> None:
         if self.attributes & _BLOCKING:
             raise InsError(
-                "a doubtful or fictitious identity is neither recovered nor validated", code="INS_DOUBTFUL",
-                path="identity.attributes", rule="EXI ID 26, EXI SI 09", hint="remove the attribute first",
-                hint_fr="Identité douteuse ou fictive : elle ne peut être ni récupérée ni validée.",
+                f"a doubtful or fictitious identity {what}", code="INS_DOUBTFUL", path="identity.attributes",
+                rule="EXI ID 26, EXI SI 09", hint="remove the attribute first, then recover and validate it anew",
+                hint_fr="Identité douteuse ou fictive : levez le doute avant toute récupération, validation ou envoi.",
             )  # fmt: skip
 
 
