@@ -54,7 +54,13 @@ DEVICES = st.builds(
     Device, identifier=st.builds(lambda t: Identifier(value=f"31234/{t}", root=PS_ROOT), WORDS),
     role=st.just("DISPOSITIF"), model=TEXTS, software=TEXTS, organization=ORGANIZATIONS,
 )  # fmt: skip
-CODES = st.builds(Code, code=TEXTS, system=st.just(ROOT), display=TEXTS, system_name=st.just("") | TEXTS)
+CODES = st.builds(
+    Code,
+    code=TEXTS.filter(lambda t: not any(c.isspace() for c in t)),
+    system=st.just(ROOT),
+    display=TEXTS,
+    system_name=st.just("") | TEXTS,
+)
 
 
 @st.composite

@@ -105,7 +105,7 @@ class ServiceEvent:
     """documentationOf/serviceEvent. The first one is the principal act: it needs `start` and `performer`.
 
     lab_status: `lab:statusCode` of CR-BIO (`completed`, `active`); class_code: e.g. `INFO` for prescription flags.
-    Raises ModelError (`CDA_INTERVAL`, `CDA_LAB_STATUS`).
+    Raises ModelError (`CDA_INTERVAL`, `CDA_LAB_STATUS`, `CDA_ACT_CLASS`).
     """
 
     ids: tuple[II, ...] = ()
@@ -122,6 +122,12 @@ class ServiceEvent:
         if self.lab_status not in ("", "active", "completed"):
             raise ModelError("not a status of an act of biology", code="CDA_LAB_STATUS", path="ServiceEvent.lab_status",
                              rule="CI-SIS volet CR-BIO, lab:statusCode", hint="give completed or active")  # fmt: skip
+        if self.class_code:
+            from .rules.content_model import VALUES
+
+            if self.class_code not in VALUES["ActClass"]:
+                raise ModelError("not a class of act", code="CDA_ACT_CLASS", path="ServiceEvent.class_code",
+                                 rule="HL7 ActClass; CDA_S02", hint="leave it out, or give INFO or ACT")  # fmt: skip
 
 
 class Participant(Model):
