@@ -303,7 +303,8 @@ class Identity(Model):
         `ENVIRONMENT_IDENTITY` when the INS is not of this environment; `INS_DOUBTFUL` for what only a copy that was
         not validated can be: qualified, and doubtful or fictitious.
         """
-        self._refuse_doubt("does not leave")
+        if self.attributes:  # most have none, and every letter passes here
+            self._refuse_doubt("does not leave")
         return transmissible(self.status, self.ins, target, environment, test_people)
 
     # --- transitions ----------------------------------------------------------------------------------------------
