@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from sunes_sdk.cda import (
+    ATC,
     AWAITING_LOINC,
     BIOCHEMISTRY,
     HEMATOLOGY,
@@ -22,18 +23,23 @@ from sunes_sdk.cda import (
     AttachedPdf,
     Battery,
     Chapter,
+    ExaminationReason,
     Interval,
     Isolate,
     Issuer,
     LaboratoryReport,
     LaboratoryResult,
     Measure,
+    Medicine,
     PerformingLaboratory,
     Picture,
     PreviousResult,
+    Problem,
     ReferenceRange,
     Specimen,
     SubChapter,
+    Vaccination,
+    VaccinationKind,
     Validation,
     check,
 )
@@ -58,6 +64,7 @@ from sunes_sdk.model import (
 OUR_ROOT = "1.2.250.1.213.9"  # replace it by the arc of your own hospital
 PARIS = timezone(timedelta(hours=1))
 LOINC, SNOMED_CT, REAGENTS = "2.16.840.1.113883.6.1", "2.16.840.1.113883.6.96", "1.2.250.1.213.2.3.5"
+CIM_10 = "2.16.840.1.113883.6.3"
 # Your own files: Path("compte_rendu.pdf").read_bytes(), a PDF/A-1; Path("trace.jpg").read_bytes().
 PDF = b"%PDF-1.4\n<x pdfaid:part='1'/>\nstartxref\n0\n%%EOF\n"
 JPEG = b"\xff\xd8\xff\xe0 a picture"
@@ -223,6 +230,26 @@ microbiology = Chapter(
     validations=validated,
 )
 
+tired = Problem(
+    description="Asthénie fébrile depuis dix jours",
+    code=Code(code="R53", system=CIM_10, display="Malaise et fatigue", system_name="CIM-10"),
+    start="2026-01",
+)
+tetanus = Vaccination(
+    vaccine=Medicine(name="VACCIN TETANIQUE PASTEUR", cis="68747507"),
+    on="2009-09-28",
+    kind=VaccinationKind.BOOSTER,
+    lot="4456672",
+    rank=2,
+)
+papillomavirus = Vaccination(
+    vaccine=Medicine(
+        name="Vaccin contre le papillomavirus",
+        atc=Code(code="J07BM", system=ATC, display="vaccins contre le Papillomavirus", system_name="ATC"),
+    ),
+    given=False,
+)
+
 report = LaboratoryReport(
     patient=patient,
     author=biologist,
@@ -239,6 +266,8 @@ report = LaboratoryReport(
     released_at=released_at,
     written_at=released_at,
     chapters=(biochemistry, hematology, proteins, microbiology),
+    reason=ExaminationReason(reason="Bilan d'une asthénie fébrile", problems=(tired,)),
+    vaccinations=(tetanus, papillomavirus),
     comment="Résultats communiqués au service par téléphone.",
     second_intention=(AttachedPdf(title="Compte rendu du centre national de référence", data=PDF),),
     pdf_copy=PDF,
