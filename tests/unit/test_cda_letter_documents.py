@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from datetime import date, datetime
@@ -35,6 +36,7 @@ from sunes_sdk.cda import (
     Procedure,
     Reaction,
     Severity,
+    read,
     read_header,
 )
 from sunes_sdk.errors import CdaError, ModelError
@@ -42,7 +44,7 @@ from sunes_sdk.terminology import value_set
 from sunes_sdk.testing import sample_letters as letters
 from sunes_sdk.testing import samples
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "cda_discharge_letter.py"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NS = {"c": "urn:hl7-org:v3"}
 
 
@@ -241,10 +243,21 @@ def test_what_is_said_of_the_patient_does_not_show_in_repr() -> None:
         assert secret not in shown, secret
 
 
-def test_the_example_writes_a_letter_without_findings(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "file", "section"),
+    [
+        ("cda_discharge_letter", "lettre_de_liaison.xml", "18776-5"),
+        ("cda_admission_letter", "lettre_d_entree.xml", "47519-4"),
+    ],
+)
+def test_an_example_writes_a_letter_without_findings(name: str, file: str, section: str, tmp_path: Path) -> None:
+    program = EXAMPLES / f"{name}.py"
     run = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLE, tmp_path], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-W", "error", program, tmp_path], capture_output=True, text=True, timeout=120, check=False
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout == "lettre_de_liaison.xml 0\n"
-    assert find(parse((tmp_path / "lettre_de_liaison.xml").read_bytes()), "//c:section[c:code/@code='18776-5']")
+    assert run.stdout == f"{file} 0\n"
+    assert find(parse((tmp_path / file).read_bytes()), f"//c:section[c:code/@code='{section}']")
+    assert not read((tmp_path / file).read_bytes()).unread()
+    imported = re.findall(r"^from (sunes_sdk[\w.]*) import", program.read_text(), re.MULTILINE)
+    assert set(imported) == {"sunes_sdk.cda", "sunes_sdk.model"}
