@@ -14,7 +14,7 @@ from sunes_sdk._core.clock import SystemClock
 from sunes_sdk._core.xml import parse
 from sunes_sdk.insi import InsiClient, SearchCode
 from sunes_sdk.insi.codec import Caller, Query, encode_search
-from sunes_sdk.model import Identity, InsOid, Sex, Traits
+from sunes_sdk.model import PUBLISHED_TEST_PEOPLE, Identity, InsOid, Sex, Traits
 from sunes_sdk.testing import samples as made
 from sunes_sdk.testing.fake_insi import IDAM, PUBLISHED, TEST_PEOPLE, FakeInsi, FakePerson
 from sunes_sdk.testing.fake_insi import SCENARIOS as MADE_UP
@@ -229,3 +229,11 @@ def test_every_published_person_is_found(fake: FakeInsi, client: InsiClient, per
     assert found.birth_place == person.birth_place
     assert person.matricule not in repr(person)
     assert person.birth_name not in repr(person)
+
+
+def test_published_people_are_known_as_test_people() -> None:
+    """No number that the fake answers can pass for a real one in production."""
+    people = (*PUBLISHED, *MADE_UP)
+    bearing = {(number, oid) for p in people for number, oid in ((p.matricule, p.oid), *p.history)}
+    assert {number for number, oid in bearing if not oid.is_test} <= PUBLISHED_TEST_PEOPLE
+    assert TEST_PEOPLE <= PUBLISHED_TEST_PEOPLE

@@ -128,7 +128,7 @@ class FakeInsi:
         self._idam = idam
         self._verification = verification
         self._contract = Contract(clock=self._clock, idam=idam, assertion=assertion, verification=verification)
-        self._planned: deque[str] = deque()
+        self._planned: deque[tuple[str, int | None]] = deque()
         self._labels: dict[tuple[str, str], str] = {}
         self._forbidden: list[Who] = []
         self._lock = threading.Lock()
@@ -240,13 +240,14 @@ class FakeInsi:
 
     # --- failures on demand ---------------------------------------------------------------------------------------
 
-    def fail_next(self, fault: str, *, times: int = 1) -> None:
+    def fail_next(self, fault: str, *, times: int = 1, retry_after: int | None = None) -> None:
         """The next requests get this instead of an answer.
 
-        A code of `FAULTS`; `html_500` or `html_503` (busy), pages of a gateway; `truncated` (XML cut in the middle);
-        `text` (the right answer under a wrong Content-Type): a request that the checks refuse does not use these up.
-        `cut_before`, `reset` (the connection drops before the request is handled), `cut_after` (after), `truncate`
-        (half of the answer, then a cut): any request does. Raises ValueError for another name.
+        fault: a code of `FAULTS`, `html_500` or `html_503` (the page of a gateway, a busy service), `truncated` (XML cut
+        in the middle), `text` (the right answer under a wrong Content-Type): a request that the checks refuse does not
+        use these up. `cut_before` and `reset` (the connection drops before the request is handled), `cut_after` (after),
+        `truncate` (half of the answer, then a cut): any request does.
+        retry_after: seconds of `Retry-After`, with the pages of a gateway. Raises ValueError for another name.
 
         ```python
         def test_a_busy_service(sunes_fakes):
@@ -262,7 +263,7 @@ class FakeInsi:
             self.server.plan(fault, times=times)
         elif fault in FAULTS or fault in _HTTP:
             with self._lock:
-                self._planned.extend([fault] * times)
+                self._planned.extend([(fault, retry_after)] * times)
         else:
             raise ValueError(f"unknown fault {fault}: one of {', '.join((*FAULTS, *_HTTP, *_NETWORK))}")
 
@@ -350,7 +351,7 @@ class FakeInsi:
             call = self._call(asked, refused.code, refusal=refused.text)
             return call, self._fault(number, refused.code, refused.text, asked.message_id)
         code, body = self._served(operation, asked, number)
-        planned = self._planned.popleft() if self._planned else ""
+        planned, retry_after = self._planned.popleft() if self._planned else ("", None)
         if not planned and code == "01" and operation is BY_TRAITS and self.not_found_as_fault:
             planned = "insi_102"
         call = self._call(asked, planned or code)
@@ -359,7 +360,8 @@ class FakeInsi:
         content_type = f'application/soap+xml; charset=utf-8; action="{operation.action}Response"'
         if planned.startswith("html"):
             page = b"<html><body><h1>Service unavailable</h1></body></html>"
-            return call, Answer(int(planned[-3:]), {"Content-Type": "text/html"}, page)
+            headers = {"Content-Type": "text/html"} | ({} if retry_after is None else {"Retry-After": f"{retry_after}"})
+            return call, Answer(int(planned[-3:]), headers, page)
         if planned == "text":
             content_type = "text/plain"
         elif planned == "truncated":
