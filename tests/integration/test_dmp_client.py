@@ -77,7 +77,7 @@ def test_the_dmp_is_not_asked_about_an_unqualified_identity(
 ) -> None:
     ins = samples.ins() if status is IdentityStatus.RECUPEREE else None
     identity = Identity(traits=samples.traits(), status=status, ins=ins)
-    for ask in (lambda: client.existence(identity), lambda: client.find("1.2.3", identity)):
+    for ask in (lambda: client.existence(identity), lambda: client.find_entry_uuid("1.2.3", identity)):
         with pytest.raises(InsError, match="INS_NOT_QUALIFIED"):
             ask()
     assert dmp.requests == []
@@ -433,8 +433,8 @@ def test_replace_wants_a_version_of_the_same_document(client: DmpClient) -> None
     assert caught.value.code == "DMP_REPLACES"
 
 
-def test_find_gives_the_entry_uuid_or_none(client: DmpClient, dmp: FakeDmp) -> None:
+def test_find_entry_uuid_gives_the_entry_uuid_or_none(client: DmpClient, dmp: FakeDmp) -> None:
     document = letter()
-    assert client.find(document.unique_id, samples.patient().identity) is None
+    assert client.find_entry_uuid(document.unique_id, samples.patient().identity) is None
     client.submit(document)
-    assert client.find(document.unique_id, samples.patient().identity) == dmp.documents[0].entry_uuid
+    assert client.find_entry_uuid(document.unique_id, samples.patient().identity) == dmp.documents[0].entry_uuid

@@ -806,7 +806,7 @@ def test_a_replacement_that_names_another_document(scene: Scene) -> None:
 def test_search(scene: Scene, mutation: Mutation, code: str, text: str) -> None:
     scene.wire.body = mutation
     with pytest.raises(DmpError) as caught:
-        scene.client.find("1.2.3", samples.patient().identity)
+        scene.client.find_entry_uuid("1.2.3", samples.patient().identity)
     assert caught.value.remote_code == code
     assert text in scene.dmp.requests[-1].text
 
@@ -814,7 +814,7 @@ def test_search(scene: Scene, mutation: Mutation, code: str, text: str) -> None:
 def test_a_search_framed_as_soap_1_1(scene: Scene) -> None:
     scene.wire.content_type = lambda _: "text/xml"
     with pytest.raises(SoapFault):
-        scene.client.find("1.2.3", samples.patient().identity)
+        scene.client.find_entry_uuid("1.2.3", samples.patient().identity)
     assert "application/soap+xml" in scene.dmp.requests[-1].text
 
 
@@ -823,8 +823,10 @@ def test_a_search_finds_documents_of_its_patient_only(scene: Scene) -> None:
     scene.client.submit(document)
     mine = samples.patient().identity
     other = mine.model_copy(update={"ins": Ins.of("207058575627097", InsOid.NIR_TEST)})
-    assert scene.client.find(document.unique_id, other) is None
-    assert scene.client.find(document.unique_id, mine) == scene.client.find(document.unique_id, document)
+    assert scene.client.find_entry_uuid(document.unique_id, other) is None
+    assert scene.client.find_entry_uuid(document.unique_id, mine) == scene.client.find_entry_uuid(
+        document.unique_id, document
+    )
 
 
 # --- TD0.2 ------------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ WHO = samples.patient()
 EXITS: dict[str, tuple[Target, Callable[[DmpClient, MssClient], Any]]] = {
     "CDA": (Target.CDA, lambda dmp, mss: samples.discharge_letter().render(samples.issuer())),
     "DMP, existence": (Target.DMP, lambda dmp, mss: dmp.existence(WHO.identity)),
-    "DMP, find": (Target.DMP, lambda dmp, mss: dmp.find(LETTER.unique_id, WHO.identity)),
+    "DMP, find_entry_uuid": (Target.DMP, lambda dmp, mss: dmp.find_entry_uuid(LETTER.unique_id, WHO.identity)),
     "DMP, submit": (Target.DMP, lambda dmp, mss: dmp.submit(LETTER)),
     "DMP, prepare": (Target.DMP, lambda dmp, mss: dmp.prepare(LETTER, Dmp())),
     "mail to a professional": (

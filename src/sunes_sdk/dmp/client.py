@@ -248,7 +248,7 @@ class DmpClient:
         ebrim = prepared.blobs["ebrim"].decode()
         warnings: tuple[str, ...] = ()
         if metadata["replaces"]:
-            found = self._find(metadata["replaces"], user, ins_cx, before_sending=True)
+            found = self._entry_uuid(metadata["replaces"], user, ins_cx, before_sending=True)
             if isinstance(found, Refusal):
                 return self._receipt(prepared, Outcome.REJECTED, refusal=found)
             if found:
@@ -296,7 +296,7 @@ class DmpClient:
     def _refused(self, prepared: Prepared, refusal: Refusal, message_id: str, user: VihfUser, ins_cx: str) -> Receipt:
         if refusal.code == DUPLICATE_CODE:
             try:
-                found = self._find(prepared.unique_id, user, ins_cx)
+                found = self._entry_uuid(prepared.unique_id, user, ins_cx)
             except (TransportError, SoapFault) as e:
                 raise _unknown(prepared, message_id, refusal.code) from e
             if isinstance(found, str) and found:
@@ -311,7 +311,7 @@ class DmpClient:
         prepared.check_environment(self._settings.environment)
         metadata = json.loads(prepared.metadata)
         try:
-            found = self._find(prepared.unique_id, VihfUser.from_json(metadata["user"]), metadata["ins"])
+            found = self._entry_uuid(prepared.unique_id, VihfUser.from_json(metadata["user"]), metadata["ins"])
         except TransportError as e:
             return self._receipt(prepared, Outcome.UNKNOWN, code=e.code, retry=e.retry)
         except SoapFault as e:
@@ -322,12 +322,12 @@ class DmpClient:
             return self._receipt(prepared, Outcome.ACCEPTED, entry_uuid=found)
         return self._receipt(prepared, Outcome.ABSENT, retry=RetryAdvice.safe())
 
-    def find(self, unique_id: str, of: Identity | Document) -> str | None:
+    def find_entry_uuid(self, unique_id: str, of: Identity | Document) -> str | None:
         """DMP_3.1b: the entryUUID of a document by its uniqueId, None when this patient's DMP does not hold it.
 
         Raises InsError (`INS_NOT_QUALIFIED`, `ENVIRONMENT_IDENTITY`), SoapFault, DmpError, TransportError.
         """
-        found = self._find(unique_id, self._user, self._ins(of).cx)
+        found = self._entry_uuid(unique_id, self._user, self._ins(of).cx)
         if isinstance(found, Refusal):
             raise _dmp_error(found)
         return found or None
@@ -337,7 +337,9 @@ class DmpClient:
     def _ins(self, of: Identity | Document) -> Ins:
         return of.for_transmission(Target.DMP, self._settings.environment, test_people=self._settings.test_people)
 
-    def _find(self, unique_id: str, user: VihfUser, ins_cx: str, *, before_sending: bool = False) -> str | Refusal:
+    def _entry_uuid(
+        self, unique_id: str, user: VihfUser, ins_cx: str, *, before_sending: bool = False
+    ) -> str | Refusal:
         """entryUUID, empty when absent, or the refusal of the query. When several are answered the last is taken
         (unverified: one is expected)."""
         message_id = self._message_id()
