@@ -243,10 +243,10 @@ class FakeInsi:
     def fail_next(self, fault: str, *, times: int = 1, retry_after: int | None = None) -> None:
         """The next requests get this instead of an answer.
 
-        fault: a code of `FAULTS`, `html_500` or `html_503` (the page of a gateway, a busy service), `truncated` (XML cut
-        in the middle), `text` (the right answer under a wrong Content-Type): a request that the checks refuse does not
-        use these up. `cut_before` and `reset` (the connection drops before the request is handled), `cut_after` (after),
-        `truncate` (half of the answer, then a cut): any request does.
+        fault: a code of `FAULTS`, `html_500` or `html_503` (the page of a gateway, a busy service), `truncated` (XML
+        cut in the middle), `text` (the right answer under a wrong Content-Type): a request that the checks refuse does
+        not use these up. `cut_before` and `reset` (the connection drops before the request is handled), `cut_after`
+        (after), `truncate` (half of the answer, then a cut): any request does.
         retry_after: seconds of `Retry-After`, with the pages of a gateway. Raises ValueError for another name.
 
         ```python

@@ -37,7 +37,7 @@ _SEVERITIES: Final = {"insi_102": "fatal"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerShape:
-    """How answers are written. Real ones differ, and none of this changes what they mean.
+    """How answers are written. Real ones differ in all this; only `omit` and `traits` change what they say.
 
     prefix / soap_prefix: namespace prefixes (prefix None: drawn for each answer); dates_first: DateDeb and DateFin
     before IdIndividu, as in a CNDA sample; traits_first: TIQ before INSACTIF; omit: traits left out; traits: traits
@@ -80,7 +80,7 @@ _DATES: Final = ("2021-05-05", "2021-05-04")
 
 def result(shape: AnswerShape, number: int, code: str, person: FakePerson | None) -> bytes:
     """The RESULTAT of a search. number: rank of the answer, from which a shuffled shape draws."""
-    draw = random.Random(f"{shape.shuffle}/{number}")  # noqa: S311  the form of a fake's answers
+    draw = _draw(shape, number)
     nodes = [_Node("CR", [_Node("CodeCR", code), _Node("LibelleCR", LABELS[code])])]
     if person is not None:
         traits, numbers = _traits(shape, person), _numbers(shape, person, draw)
@@ -88,19 +88,20 @@ def result(shape: AnswerShape, number: int, code: str, person: FakePerson | None
     return _message(shape, _RESULT, _Node("RESULTAT", nodes), draw)
 
 
+def _draw(shape: AnswerShape, number: int) -> random.Random:
+    return random.Random(f"{shape.shuffle}/{number}")  # noqa: S311  the form of a fake's answers
+
+
 def verdict(shape: AnswerShape, number: int, code: str, namespace: str) -> bytes:
     """The answer of a verification. EXPERIMENTAL: only its namespace was seen, the rest is as in a search."""
-    draw = random.Random(f"{shape.shuffle}/{number}")  # noqa: S311  the form of a fake's answers
+    draw = _draw(shape, number)
     return _message(shape, namespace, _Node("RESULTAT", [_Node("CR", [_Node("CodeCR", code)])]), draw)
 
 
 def _message(shape: AnswerShape, namespace: str, root: _Node, draw: random.Random) -> bytes:
-    if shape.shuffle is not None:
-        return _envelope(_drawn_style(namespace, draw), _shuffled(root, draw), draw)
-    prefix = shape.prefix or f"n{draw.randrange(10**6)}"
-    s = shape.soap_prefix
-    style = _Style(namespace, envelope=s, body=s, prefix=prefix, indent=False, declaration=False, comments=False)
-    return _envelope(style, root, draw)
+    style = _style(shape, namespace, draw)
+    node = root if shape.shuffle is None else _shuffled(root, draw)
+    return _envelope(style, _written(style, node, 0, draw))
 
 
 def fault(shape: AnswerShape, number: int, code: str, text: str, message_id: str) -> bytes:
@@ -108,23 +109,22 @@ def fault(shape: AnswerShape, number: int, code: str, text: str, message_id: str
 
     Texts of the fake's own refusals are in English, and say so.
     """
-    draw = random.Random(f"{shape.shuffle}/{number}")  # noqa: S311  the form of a fake's answers
+    draw = _draw(shape, number)
     soap_code, subcode, _ = FAULTS.get(code, ("Sender", "siram_fake", ""))
-    s, e = shape.soap_prefix, "siram"
-    if shape.shuffle is not None:
-        s, e = draw.choice(_SOAP_PREFIXES), draw.choice(("siram", "ns4", "err"))
+    style = _style(shape, _SIRAM, draw)
+    s, e = style.envelope, "siram" if shape.shuffle is None else draw.choice(("siram", "ns4", "err"))
     language = "fr" if code in FAULTS else "en"
     severity = _SEVERITIES.get(code, "erreur")
     detail = "" if code == "siram_40" else (
         f'<{s}:Detail><{e}:Erreur xmlns:{e}="{_SIRAM}" code="{escape_attribute(code)}" severite="{severity}" '
         f'messageID="{escape_attribute(message_id)}">{escape_text(text)}</{e}:Erreur></{s}:Detail>'
     )  # fmt: skip
-    return (
-        f'<{s}:Envelope xmlns:{s}="{_SOAP}"><{s}:Body><{s}:Fault><{s}:Code><{s}:Value>{s}:{soap_code}</{s}:Value>'
-        f"<{s}:Subcode><{s}:Value>{s}:{subcode}</{s}:Value></{s}:Subcode></{s}:Code><{s}:Reason>"
-        f'<{s}:Text xml:lang="{language}">{escape_text(text)}</{s}:Text></{s}:Reason>{detail}</{s}:Fault></{s}:Body>'
-        f"</{s}:Envelope>"
-    ).encode()
+    return _envelope(
+        style,
+        f"<{s}:Fault><{s}:Code><{s}:Value>{s}:{soap_code}</{s}:Value><{s}:Subcode><{s}:Value>{s}:{subcode}</{s}:Value>"
+        f'</{s}:Subcode></{s}:Code><{s}:Reason><{s}:Text xml:lang="{language}">{escape_text(text)}</{s}:Text>'
+        f"</{s}:Reason>{detail}</{s}:Fault>",
+    )
 
 
 def _traits(shape: AnswerShape, person: FakePerson) -> _Node:
@@ -171,23 +171,24 @@ def _shuffled(node: _Node, draw: random.Random) -> _Node:
 _SOAP_PREFIXES: Final = ("S", "soap", "env", "SOAP-ENV", "s12")
 
 
-def _drawn_style(namespace: str, draw: random.Random) -> _Style:
+def _style(shape: AnswerShape, namespace: str, draw: random.Random) -> _Style:
+    drawn = f"n{draw.randrange(10**6)}"
+    if shape.shuffle is None:
+        s, prefix = shape.soap_prefix, shape.prefix or drawn
+        return _Style(namespace, envelope=s, body=s, prefix=prefix, indent=False, declaration=False, comments=False)
     return _Style(
         namespace, envelope=draw.choice(_SOAP_PREFIXES), body=draw.choice(_SOAP_PREFIXES),
-        prefix=draw.choice(("", "ns2", "ns3", "insi_resultat_ins", f"n{draw.randrange(10**6)}")),
+        prefix=draw.choice(("", "ns2", "ns3", "insi_resultat_ins", drawn)),
         indent=draw.random() < 0.5, declaration=draw.random() < 0.5, comments=draw.random() < 0.3,
     )  # fmt: skip
 
 
-def _envelope(style: _Style, root: _Node, draw: random.Random) -> bytes:
+def _envelope(style: _Style, content: str) -> bytes:
     s, b = style.envelope, style.body
     # As in the official sample: the Body may have a prefix of its own, declared on itself.
     own = f' xmlns:{b}="{_SOAP}"' if b != s else ""
     start = "<?xml version='1.0' encoding='UTF-8'?>" if style.declaration else ""
-    return (
-        f'{start}<{s}:Envelope xmlns:{s}="{_SOAP}"><{b}:Body{own}>{_written(style, root, 0, draw)}'
-        f"</{b}:Body></{s}:Envelope>"
-    ).encode()
+    return (f'{start}<{s}:Envelope xmlns:{s}="{_SOAP}"><{b}:Body{own}>{content}</{b}:Body></{s}:Envelope>').encode()
 
 
 def _written(style: _Style, node: _Node, depth: int, draw: random.Random) -> str:
