@@ -4,8 +4,8 @@
     conformance.py [KIT_DIR]        (default: SUNES_ANS_KIT, else ../shared/ans-kit)
 
 Also proves that the judge judges: a document with a code out of its value set must be refused. Then 200 generated
-documents of each kind (SUNES_GENERATED), and the native rules against the kit on every mutation of our documents
-(SUNES_DIFFERENTIAL=300 draws that many): half an hour on two cores.
+documents of each kind (SUNES_GENERATED), and the kit on every mutation that the native rules accept, of our documents
+and of the headers of the official examples (SUNES_DIFFERENTIAL=300 draws that many): half an hour on two cores.
 """
 
 from __future__ import annotations
