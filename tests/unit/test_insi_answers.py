@@ -142,6 +142,8 @@ UNUSABLE = {
     "no number": (f"{FOUND}<INDIVIDU>{ACTIVE.replace('2751263220749', '')}{TIQ}</INDIVIDU>", "INSI_ANSWER"),
     "short number": (f"{FOUND}<INDIVIDU>{ACTIVE.replace('2751263220749', '275126322074')}{TIQ}</INDIVIDU>",
                      "INSI_ANSWER"),
+    "blanks in the number": (f"{FOUND}<INDIVIDU>{ACTIVE.replace('2751263', '2 75 12 63 ')}{TIQ}</INDIVIDU>",
+                             "INSI_ANSWER"),
     "digits of another script": (f"{FOUND}<INDIVIDU>{ACTIVE.replace('2751263', '٢٧٥١٢٦٣')}{TIQ}</INDIVIDU>",
                                  "INSI_ANSWER"),
     "number and key cut elsewhere": (

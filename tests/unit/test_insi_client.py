@@ -230,6 +230,12 @@ def test_the_place_is_asked_for_each_ambiguous_name(make: Make) -> None:
     assert len(set(answer.request_ids)) == 4
 
 
+def test_nobody_at_that_place_is_still_ambiguous(make: Make) -> None:
+    answer = make(Scripted(ok(SEVERAL), ok(NOBODY))).search(with_names("ALIX", "51215"))
+    assert answer.outcome is SearchCode.AMBIGUOUS
+    assert (answer.request_id, len(answer.request_ids)) == (answer.request_ids[0], 2)
+
+
 def test_ambiguous_with_the_place_stays_ambiguous(make: Make) -> None:
     assert make(Scripted(ok(SEVERAL))).search(with_names("ALIX", "51215")).outcome is SearchCode.AMBIGUOUS
 
