@@ -63,7 +63,8 @@ def test_an_identity_that_insi_does_not_know_stops_it_with_nothing_sent(
     class Empty(Fakes):
         def __init__(self) -> None:
             super().__init__()
-            self.insi.people.clear()
+            for person in self.insi.people:
+                self.insi.forget(person)
             seen.append(self)
 
     monkeypatch.setattr(demo, "Fakes", Empty)
