@@ -130,7 +130,11 @@ MUTATIONS: dict[str, tuple[Change, str, str]] = {
         replace(f"<wsa:Action>{TRAITS_ACTION}</wsa:Action>", f"<wsa:Action>{TRAITS_ACTION}</wsa:Action>" * 2),
         "fake_header", "Action, Action",
     ),
-    "a block of ours": (replace("</soap:Header>", '<x xmlns="urn:x"/></soap:Header>'), "fake_header", ", x"),
+    "a block of ours": (replace("</soap:Header>", '<x xmlns="urn:x"/></soap:Header>'), "fake_header", ", {urn:x}x"),
+    "MessageID of another namespace": (
+        lambda b: re.sub(b"<wsa:MessageID>(.*)</wsa:MessageID>", rb'<MessageID xmlns="urn:x">\1</MessageID>', b),
+        "fake_header", "{urn:x}MessageID",
+    ),
     "header order": (move_first("ctxlps:ContexteLPS"), "fake_header_order", "found ContexteLPS, ContexteBAM"),
     "MessageID first": (move_first("wsa:MessageID"), "fake_header_order", "found MessageID, ContexteBAM"),
     "security block": (
@@ -322,13 +326,18 @@ def test_what_published_clients_do_passes(fake: FakeInsi, pki: TestPki, change: 
     assert send(fake, pki.insi_tls, body) is None
 
 
+UNREADABLE_ID = (
+    "cut", "a DOCTYPE", "too big", "no Header", "no MessageID", "MessageID of another namespace",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_mutated_request_is_refused(fake: FakeInsi, pki: TestPki, name: str) -> None:
     change, code, detail = MUTATIONS[name]
     fault = send(fake, pki.insi_tls, change(request()))
     assert_refused(fake, fault, code, detail)
     # A refused request has told INSi about the person all the same, if only it could be read.
-    assert bool(fake.calls[-1].message_id) == (name not in ("cut", "a DOCTYPE", "too big", "no Header", "no MessageID"))
+    assert bool(fake.calls[-1].message_id) == (name not in UNREADABLE_ID)
 
 
 @pytest.mark.parametrize("name", VITALE_MUTATIONS)

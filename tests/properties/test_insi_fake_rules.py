@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from sunes_sdk._core.clock import FixedClock, SystemClock
 from sunes_sdk._core.xml import parse
 from sunes_sdk.ins import check_birth_name, check_given_name, normalize_for_insi
 from sunes_sdk.insi import SearchResult, decode_search
-from sunes_sdk.testing import insi_answers
+from sunes_sdk.insi.codec import Caller, Query, encode_search
+from sunes_sdk.security.keys import load_certificates
+from sunes_sdk.testing import insi_answers, samples
 from sunes_sdk.testing.fake_insi import FAULTS, PUBLISHED, AnswerShape, FakePerson, generated_people
-from sunes_sdk.testing.insi_rules import Refused, check_name
+from sunes_sdk.testing.insi_rules import (
+    BY_TRAITS,
+    IDAM,
+    PATH,
+    Contract,
+    Refused,
+    check_name,
+    glance,
+    read_envelope,
+)
+from sunes_sdk.testing.pki import STRUCTURE, TestPki
+from sunes_sdk.testing.server import Request
+from sunes_sdk.transport import soap
 
 PEOPLE = (*PUBLISHED, *generated_people(300, seed=1, unusual=0.7))
 CLOSE = st.text(alphabet="AB '-", max_size=12)
@@ -86,3 +103,26 @@ def test_a_seed_draws_many_shapes() -> None:
 def test_a_fault_is_well_formed_whatever_it_quotes(code: str, text: str, seed: int) -> None:
     root = parse(insi_answers.fault(AnswerShape(shuffle=seed), 0, code, text, text))
     assert root.findtext(".//{*}Code/{*}Subcode/{*}Value", "").endswith(FAULTS[code][1])
+
+
+NOW = SystemClock().now()
+IDS = tuple(f"00000000-0000-4000-8000-00000000000{n}" for n in range(3))
+SENT = encode_search(
+    Query(birth_name="ADRUN", given_name="ZOE", sex="F", birth_date="1975-12-31", birth_place="63220"),
+    Caller(emitter=STRUCTURE, idam=IDAM, software=samples.software()), message_id=IDS[0], bam_id=IDS[1], lps_id=IDS[2],
+    at=NOW,
+)  # fmt: skip
+PIECES = st.binary(max_size=4) | st.sampled_from(
+    [b"<", b">", b"/", b'"', b"&amp;", b"<ins:Prenom>", b"<!---->", b"<?x?>"]
+)
+
+
+@given(st.integers(0, len(SENT)), st.integers(0, 200), PIECES)
+def test_no_request_breaks_the_fake(pki: TestPki, start: int, length: int, piece: bytes) -> None:
+    (certificate, *_) = load_certificates(pki.insi.certificate)
+    body = SENT[:start] + piece + SENT[start + length :]
+    request = Request(PATH, {"content-type": soap.content_type(BY_TRAITS.action)}, body, certificate)
+    with contextlib.suppress(Refused):  # taken or refused, and nothing else
+        root = read_envelope(request)
+        glance(root)
+        Contract(clock=FixedClock(NOW), idam=IDAM).check(request, root)

@@ -241,8 +241,8 @@ class Contract:
         return operation
 
     def _blocks(self, header: etree._Element) -> dict[str, etree._Element]:
-        blocks = {_BLOCKS.get(str(e.tag), _name(e)): e for e in _elements(header)}
-        names = [_BLOCKS.get(str(e.tag), _name(e)) for e in _elements(header)]
+        names = [_BLOCKS.get(str(e.tag), str(e.tag)) for e in _elements(header)]
+        blocks = dict(zip(names, _elements(header), strict=True))
         if self._assertion:
             need(names and "Security" in (names[0], names[-1]), "fake_no_security")
             names.remove("Security")
