@@ -357,7 +357,7 @@ MUTATIONS: list[Mutation] = [
     ("CDA_C11", "full_letter", r"(<playingDevice[^>]*>)<code.*?</code>", r"\1"),
     ("CDA_C12", "letter", r'(root="(\S*4)\.7\.1"></templateId>)', r'\1<templateId root="\2.8"></templateId>'),
     ("CDA_C13", "letter", 'code="62552920"', 'code="6255292"'),
-    ("CDA_C14", "laboratory", 'code="R53"', 'code="Asthénie"'),
+    ("CDA_C14", "full_letter", 'code="L50.0"', 'code="Urticaire"'),
     ("CDA_A00", "admission", 'root="1.2.250.1.213.1.1.1.21"', 'root="1.2.250.1.213.1.1.1.22"'),
     ("CDA_A01", "admission", '(<serviceEvent><code code=)"IMP"', r'\1"AMB"'),
     ("CDA_A02", "admission", '<templateId root="1.3.6.1.4.1.19376.1.4.1.2.16"></templateId>', ""),
