@@ -16,7 +16,8 @@ from sunes_sdk.xds.datatypes import escape, unescape
 text = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn", "Co"]), max_size=40)
 word = st.text("ABCdef012.-_^&<>\"'é", min_size=1, max_size=20)
 times = st.from_regex(r"2[0-9]{3}(0[1-9]|1[0-2])(0[1-9]|1[0-9])([01][0-9][0-5][0-9][0-5][0-9])?", fullmatch=True)
-codes = st.builds(Code, code=word, system=word, display=text.map(str.strip))
+systems = st.from_regex(r"[0-2](\.[1-9][0-9]{0,3}){1,6}", fullmatch=True)
+codes = st.builds(Code, code=word, system=systems, display=text.map(str.strip))
 maybe = st.none() | codes
 authors = st.builds(
     Author,

@@ -289,8 +289,9 @@ class _Object:
         return (self.element.get(name) or "").strip()
 
     def first(self, slot: str) -> str:
+        """Of a Slot of one identifier, code or time: the blanks that registries leave around it are dropped."""
         values = self.slots.get(slot, ())
-        return values[0] if values else ""
+        return values[0].strip() if values else ""
 
     def code(self, scheme: str) -> Code | None:
         codes = self.codes(scheme)
@@ -324,13 +325,13 @@ def _text(element: etree._Element) -> str:
 
 
 def _read_code(element: etree._Element) -> Code | None:
-    code = element.get("nodeRepresentation") or ""
-    if not code.strip():
+    code = (element.get("nodeRepresentation") or "").strip()
+    if not code:
         return None
     schemes = _slots(element).get("codingScheme", ())
     label = next((_text(child) for child in element if _local(child) == "Name"), "")
     # Not validated: received metadata may lack the scheme, which is for a check to say, not for the reader to refuse.
-    return Code.model_construct(code=code, system=schemes[0] if schemes else "", display=label, system_name="")
+    return Code.model_construct(code=code, system=schemes[0].strip() if schemes else "", display=label, system_name="")
 
 
 def _read_author(element: etree._Element) -> Author:
@@ -351,7 +352,7 @@ def _object(element: etree._Element) -> _Object:
         if kind in ("Name", "Description"):
             found.labels[kind] = _text(child)
         elif kind == "VersionInfo":
-            found.version = child.get("versionName") or ""
+            found.version = (child.get("versionName") or "").strip()
         elif kind == "Classification":
             if child.get("classificationNode"):
                 found.nodes.add((child.get("classificationNode") or "").strip())
@@ -380,7 +381,7 @@ def _read_set(o: _Object) -> SubmissionSet:
 
 
 def _read_entry(o: _Object) -> DocumentEntry:
-    size = o.first("size").strip()
+    size = o.first("size")
     return DocumentEntry(
         id=o.attribute("id"),
         mime_type=o.attribute("mimeType"),
@@ -404,10 +405,10 @@ def _read_entry(o: _Object) -> DocumentEntry:
         source_patient_id=o.first("sourcePatientId"),
         source_patient_info=o.slots.get("sourcePatientInfo", ()),
         reference_ids=o.slots.get(REFERENCE_IDS, ()),
-        hash=o.first("hash").strip().lower(),
+        hash=o.first("hash").lower(),
         size=int(size) if size.isascii() and size.isdigit() else None,
         uri=o.first("URI"),
-        action=o.first(ACTION).strip(),
+        action=o.first(ACTION),
         logical_id=o.attribute("lid"),
         version=o.version,
         status=o.attribute("status"),

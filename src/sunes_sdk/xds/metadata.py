@@ -7,8 +7,19 @@ persons and structures are XCN / XON text, of patients CX text (see `datatypes`)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from ..model import Code
+
+
+class AvailabilityStatus(StrEnum):
+    """availabilityStatus of a document in a registry (value set JDV_J52). DEPRECATED: replaced, or followed by a
+    version whose metadata changed."""
+
+    APPROVED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"
+    DEPRECATED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated"
+    ARCHIVED = "urn:asip:ci-sis:2010:StatusType:Archived"
+    DELETED = "urn:asip:ci-sis:2010:StatusType:Deleted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
