@@ -192,16 +192,17 @@ def read_care_plan(body: Body, people: People) -> Iterator[CarePlanItem]:
         yield from attempt(body, "an appointment", lambda e: _appointment(body, people, e), encounter)
 
 
-def _told(body: Body, statement: etree._Element, heading: str) -> tuple[str, dict[str, str]]:
-    """What a statement is about, and the row of our own tables that says it."""
-    text = find(statement, "text")
+def _told(body: Body, text: etree._Element | None, heading: str) -> tuple[str, dict[str, str]]:
+    """What a statement is about, by its text or original text, and the row of our own tables that says it."""
     row = body.around(body.place(text))
     return row.get(heading) or body.said(text), row if heading in row else {}
 
 
 def _procedure(body: Body, procedure: etree._Element) -> Procedure:
-    name, row = _told(body, procedure, "Acte")
     code = find(procedure, "code")
+    name, row = _told(body, find(procedure, "text"), "Acte")
+    if not name:
+        name, row = _told(body, find(code, "originalText"), "Acte")
     coded = code_of(code)
     start, end = _period(body, find(procedure, "effectiveTime"))
     comment, taken = row.get("Commentaire"), []
@@ -210,7 +211,7 @@ def _procedure(body: Body, procedure: etree._Element) -> Procedure:
             comment = comment or body.said(find(inner, "text"))
             taken.append(inner)
     found = Procedure(
-        name=name or body.said(find(code, "originalText")) or (coded.display if coded else ""),
+        name=name or (coded.display if coded else ""),
         code=coded,
         start=start,
         end=end,
@@ -236,7 +237,7 @@ def _code_value(element: etree._Element | None) -> Any:
 
 
 def _follow_up(body: Body, observation: etree._Element) -> FollowUp:
-    text, _ = _told(body, observation, "Demande d'examen ou de suivi")
+    text, _ = _told(body, find(observation, "text"), "Demande d'examen ou de suivi")
     code, value = code_of(find(observation, "code")), find(observation, "value")
     intent: Any = observation.get("moodCode") or ""
     found = FollowUp(
@@ -250,7 +251,7 @@ def _follow_up(body: Body, observation: etree._Element) -> FollowUp:
 
 
 def _appointment(body: Body, people: People, encounter: etree._Element) -> Appointment:
-    text, _ = _told(body, encounter, "Consultation")
+    text, _ = _told(body, find(encounter, "text"), "Consultation")
     performer = find(encounter, "performer")
     practitioner: Actor | None = None
     if performer is not None:

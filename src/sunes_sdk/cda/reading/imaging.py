@@ -226,6 +226,8 @@ class _Report:
         measured = quantity(find(observation, "value"))
         if measured is None:  # a dose that is not said is not a dose of zero
             raise ModelError("the dose has no value", path=path_of(observation))
+        if not measured.unit:
+            raise ModelError("the dose has no unit", path=path_of(observation))
         try:
             measure: Measure | Quantity = Measure(value=measured.value, unit=measured.unit)
         except ModelError:
@@ -320,13 +322,7 @@ class _Report:
             if name:
                 values[name] = said if said != "Non renseignés" else None
             elif code == "64100-1" and coded:
-                comment = said.removeprefix(f"{coded.display} (")
-                found += self._try(
-                    lambda _, c=coded, t=comment, s=said: Contraindication(  # type: ignore[misc]
-                        code=c.code, comment=t[:-1] if t != s and t.endswith(")") else None
-                    ),
-                    observation, "a contraindication",
-                )  # fmt: skip
+                found += self._try(self._contraindication, observation, "a contraindication")
             elif code == "64100-1" and value is not None:
                 if lines_of(value) == "Aucune contre-indication connue":
                     values["contraindications"] = ()
@@ -337,6 +333,13 @@ class _Report:
             self.notes.take(observation, "value", "targetSiteCode")
         if found:
             values["contraindications"] = tuple(found)
+
+    def _contraindication(self, observation: etree._Element) -> Contraindication:
+        coded = code_of(find(observation, "value"))
+        said = self.body.said(find(observation, "text"))
+        comment = said.removeprefix(f"{coded.display if coded else ''} (")
+        has_comment = comment != said and comment.endswith(")")
+        return Contraindication(code=code_value(coded), comment=comment[:-1] if has_comment else None)
 
     def _results(self) -> dict[str, Any]:
         section = self.body.section(f"{_SECTION}.208")

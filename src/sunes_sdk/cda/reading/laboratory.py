@@ -313,8 +313,8 @@ class _Report:
     def _result(self, observation: etree._Element) -> LaboratoryResult:
         element = find(observation, "code")
         code, local = _examination(element)
-        cell = self._first_cell(element)
         method = find(observation, "methodCode")
+        cell = self._first_cell(element) or self._first_cell(method)
         values: dict[str, Any] = {"code": code, "local_code": local, "method": code_of(method)}
         known = code or local
         default = known.display if known else ""
@@ -324,7 +324,8 @@ class _Report:
             if cell.startswith(f"{head}\n("):
                 label, shown_method = head, cell[len(head) + 2 : -1]
         if method is not None and values["method"] is None:
-            values["method"] = shown_method or self.body.said(method) or None
+            shown = self._first_cell(method)
+            values["method"] = shown_method or (shown if shown != cell else "") or None
         values["label"] = label if label != default else None
         status = find(observation, "statusCode")
         values["status"] = (status.get("code") or "") if status is not None else "completed"
@@ -361,6 +362,8 @@ class _Report:
         if element is None or element.get("nullFlavor") is not None:
             return None
         kind = element.get(XSI_TYPE)
+        if kind is None:
+            raise ModelError("its value has no type", path=path_of(element))
         if kind in ("PQ", "REAL", "INT") and (number := decimal(element)) is not None:
             return Measure(value=number, unit=self._unit(kind, element))
         if kind in ("IVL_PQ", "IVL_REAL", "IVL_INT"):

@@ -14,7 +14,7 @@ from ..documents.laboratory_context import ExaminationReason, Vaccination, Vacci
 from ..documents.treatments import Medicine
 from ..envelope import V3
 from .clinical import attempt, kind_of, read_problem
-from .entries import Body, code_of_statement, decimal, has_template, lines_of, partial_date, related, statements
+from .entries import Body, code_of_statement, decimal, has_template, lines_of, partial_date, related, row_of, statements
 from .treatments import read_medicine
 
 _REASON, _VACCINATIONS = "1.2.250.1.213.1.1.2.128", "1.2.250.1.213.1.1.2.147"
@@ -59,6 +59,7 @@ def read_vaccinations(body: Body) -> Iterator[Vaccination]:
 def _vaccination(body: Body, statement: etree._Element) -> Vaccination:
     material = find(statement, "consumable", "manufacturedProduct", "manufacturedMaterial")
     lot = find(material, "lotNumberText")
+    row = body.around(body.place(find(statement, "text")))
     kind: Any = kind_of(body, statement, VaccinationKind.UNSPECIFIED)
     values: dict[str, Any] = {
         "vaccine": Medicine(**read_medicine(body, statement)),
@@ -66,7 +67,7 @@ def _vaccination(body: Body, statement: etree._Element) -> Vaccination:
         "on": partial_date(find(statement, "effectiveTime"), body.notes),
         "kind": kind,
         "lot": lines_of(lot) or None if lot is not None else None,
-        "comment": body.around(body.place(find(statement, "text"))).get("Commentaire"),
+        "comment": row.get("Commentaire"),
     }
     taken = []
     for inner in related(statement, "observation", "act"):
@@ -74,7 +75,7 @@ def _vaccination(body: Body, statement: etree._Element) -> Vaccination:
         if code_of_statement(inner) == _RANK and rank is not None and rank == int(rank) < _MOST_DOSES:
             values["rank"] = int(rank)
         elif has_template(inner, _COMMENT):
-            values["comment"] = values["comment"] or body.said(find(inner, "text"))
+            values["comment"] = values["comment"] or _comment(body, find(inner, "text"))
         else:
             continue
         taken.append(inner)
@@ -83,3 +84,9 @@ def _vaccination(body: Body, statement: etree._Element) -> Vaccination:
     for inner in taken:
         body.notes.take(inner, "value")
     return found
+
+
+def _comment(body: Body, text: etree._Element | None) -> str | None:
+    """The comment that a text holds or points at, in the row of a table too."""
+    place = body.place(text)
+    return body.around(place).get("Commentaire") if row_of(place) is not None else body.said(text) or None

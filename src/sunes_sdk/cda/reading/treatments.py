@@ -10,7 +10,7 @@ from lxml import etree
 from ..._core.errors import ModelError
 from ...model import Code
 from ..datatypes_reader import code_of, find, path_of, value_of
-from ..documents.dosing import TimingEvent
+from ..documents.dosing import Quantity, TimingEvent
 from ..documents.treatments import (
     ATC,
     BOX,
@@ -55,6 +55,11 @@ _FLAGS: Final = {
     "MED-574": "chronic_disease", "GEN-180": "work_accident", "GEN-181": "not_reimbursable", "GEN-179": "off_label",
     "GEN-295": "prevention",
 }  # fmt: skip
+_FLAGS_OF_LINE: Final = (
+    "substitution_allowed", "repeats", "chronic_disease", "work_accident", "not_reimbursable", "off_label",
+)  # fmt: skip
+"""What eP-MED-DM wants each line to say (1..1); prevention is optional there."""
+_FLAGS_OF_DEVICE: Final = ("chronic_disease", "work_accident", "not_reimbursable", "prevention")
 _EVENTS: Final = frozenset(e.value for e in TimingEvent)
 _MOST_REPEATS: Final = 1000
 _MODES: Final = {mode.value: mode for mode in DosingMode}
@@ -123,10 +128,8 @@ def _treatment(body: Body, statement: etree._Element) -> dict[str, Any]:
     values["start"] = day(find(period, "low"), body.notes)
     values["end"] = day(find(period, "high"), body.notes)
     most = find(statement, "maxDoseQuantity")
-    if (limit := quantity(find(most, "numerator"))) is not None:
-        values["max_dose"] = limit
-        if (over := quantity(find(most, "denominator"))) is not None:
-            values["max_dose_period"] = over
+    if most is not None and (ratio := _ratio(body, most, "a maximum dose")):
+        values["max_dose"], values["max_dose_period"] = ratio
     values["route"] = code_of(find(statement, "routeCode"))
     site = find(statement, "approachSiteCode")
     if site is not None:
@@ -134,6 +137,16 @@ def _treatment(body: Body, statement: etree._Element) -> dict[str, Any]:
             code_of(site) or code_of(find(site, "translation")) or _labelled(body, site, "Région anatomique")
         )
     return values
+
+
+def _ratio(body: Body, element: etree._Element, what: str) -> tuple[Quantity, Quantity] | None:
+    """Numerator and denominator of a RTO; one that lacks either is noted."""
+    parts = {etree.QName(e).localname: quantity(e) for e in element.iterchildren(etree.Element)}
+    over, under = parts.get("numerator"), parts.get("denominator")
+    if over is not None and under is not None:
+        return over, under
+    body.notes.leave(what, path_of(element), "a part of it is not said")
+    return None
 
 
 def _labelled(body: Body, element: etree._Element, label: str) -> str | None:
@@ -185,12 +198,12 @@ def read_medicine(body: Body, statement: etree._Element) -> dict[str, Any]:
 def _ingredient(body: Body, element: etree._Element) -> Iterator[Ingredient]:
     inner = next(element.iterchildren(f"{PHARM}ingredient"), None)
     amount = next(element.iterchildren(f"{PHARM}quantity"), None)
-    values: dict[str, Any] = {"name": "", "strength": quantity(find(amount, "numerator"))}
+    values: dict[str, Any] = {"name": ""}
     if inner is not None:
         values["name"] = "".join(next(inner.iterchildren(f"{PHARM}name"), inner).itertext())
         values["code"] = code_of(next(inner.iterchildren(f"{PHARM}code"), None))
-    if (per := quantity(find(amount, "denominator"))) is not None:
-        values["per"] = per
+    if amount is not None and (ratio := _ratio(body, amount, "the strength of an ingredient")):
+        values["strength"], values["per"] = ratio
     try:
         yield Ingredient(**values)
     except ModelError as e:
@@ -239,6 +252,8 @@ def _prescribed(body: Body, statement: etree._Element) -> dict[str, Any]:
     values["posology"] = _of_row(place, items) or _posology(said, values["name"])
     values["comment"] = items.get("Commentaire")
     modes = [_MODES[t.get("root") or ""] for t in statement.iterchildren(f"{V3}templateId") if t.get("root") in _MODES]
+    if not modes:
+        notes.leave("the dosing mode", path_of(statement), "it is not said: the normal one stands for it")
     mode = values["mode"] = next(reversed(modes), DosingMode.NORMAL)
     if mode.has_steps:
         values["steps"] = tuple(_step(body, s) for s in related(statement, "substanceAdministration"))
@@ -258,6 +273,7 @@ def _prescribed(body: Body, statement: etree._Element) -> dict[str, Any]:
     for inner in related(statement, "act", "observation", "supply"):
         if _of_line(body, inner, values):
             notes.take(inner, "effectiveTime", "value", "quantity")
+    _note_unsaid(body, statement, values, *_FLAGS_OF_LINE)
     notes.take(statement, *reads)
     return values
 
@@ -314,7 +330,16 @@ def _device(body: Body, supply: etree._Element) -> dict[str, Any]:
     for inner in related(supply, "observation"):
         if code_of_statement(inner) in _FLAGS and _of_line(body, inner, values):
             body.notes.take(inner, "effectiveTime", "value")
+    _note_unsaid(body, supply, values, "quantity", "repeats", *_FLAGS_OF_DEVICE)
     return values
+
+
+def _note_unsaid(body: Body, statement: etree._Element, values: dict[str, Any], *needed: str) -> None:
+    """What a line must say and does not, where its model has a default."""
+    for name in needed:
+        if name not in values:
+            why = "it is not said: the default of the model stands for it"
+            body.notes.leave(name.replace("_", " "), path_of(statement), why)
 
 
 def _of_line(body: Body, inner: etree._Element, values: dict[str, Any]) -> bool:
@@ -328,7 +353,9 @@ def _of_line(body: Body, inner: etree._Element, values: dict[str, Any]) -> bool:
     elif code == "FINSTRUCT":
         values["dispenser_instructions"] = body.said(find(inner, "text"))
     elif has_template(inner, "1.3.6.1.4.1.19376.1.9.1.3.9.1"):
-        values["substitution_allowed"] = code != "N"
+        if code not in ("G", "N"):
+            return False
+        values["substitution_allowed"] = code == "G"
         if code == "N":
             reason = body.said(find(inner, "code", "originalText"))
             values["no_substitution_reason"] = reason.removeprefix("Aucune substitution permise : ") or None
@@ -337,7 +364,10 @@ def _of_line(body: Body, inner: etree._Element, values: dict[str, Any]) -> bool:
         if boxes is None or boxes.value != int(boxes.value):
             return False
         values["boxes"] = int(boxes.value)
-        unit = unit_of(find(inner, "quantity")) or BOX.code
+        unit = unit_of(find(inner, "quantity"))
+        if not unit:
+            body.notes.leave("the packaging", path_of(inner), "it is not said: boxes stand for it")
+            unit = BOX.code
         values["packaging"] = {BOX.code: BOX, TUBE.code: TUBE}.get(unit) or Code(code=unit, system=EDQM)
     elif has_template(inner, "1.3.6.1.4.1.19376.1.9.1.3.15"):
         time = find(inner, "effectiveTime")
