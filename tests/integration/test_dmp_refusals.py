@@ -840,7 +840,7 @@ def test_a_search_finds_documents_of_its_patient_only(scene: Scene) -> None:
         (sub('processingModeCode code="T"', 'processingModeCode code="A"'), "processingModeCode"),
         (sub('acceptAckCode code="AL"', 'acceptAckCode code="NE"'), "acceptAckCode"),
         (sub('id root="1.2.250.1.213.4.1.1.1"', 'id root="1.2.3"'), "receiver"),
-        (sub('reasonCode code="TEST_EXST"', 'reasonCode code="CNSLT_DATA"'), "reasonCode"),
+        (sub('reasonCode code="TEST_EXST"', 'reasonCode code="FERM"'), "reasonCode"),
         (regex("<sender .*</sender>", ""), "sender"),
         (regex("<patientIdentifier>.*</patientIdentifier>", ""), "patientIdentifier"),
         (regex(r"(<patientIdentifier><value [^>]*extension=.)[0-9]*", r"\g<1>207058575627097"), "not that of the VIHF"),

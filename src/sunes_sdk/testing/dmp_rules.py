@@ -79,7 +79,7 @@ _VALUE_SETS = {
 }
 _ORDER = ("Slot", "Name", "Description", "VersionInfo", "Classification", "ExternalIdentifier")
 _DTM = re.compile(r"[0-9]{4}(?:[0-9]{2}){0,5}", re.ASCII)
-_CX_INS = re.compile(r"([0-9A-Z]{15})\^\^\^&([0-9.]+)&ISO\^NH(?:\^\^[0-9]{8})?", re.ASCII)
+_CX_INS = re.compile(r"([0-9A-Z]{15})\^\^\^&([0-9.]+)&ISO\^NH(?:\^\^[0-9]{8}(?:[0-9]{6})?)?", re.ASCII)
 _XCN = re.compile(r"[^^]+\^[^^]+\^[^^]*\^\^\^\^\^\^&[0-9.]+&ISO\^[DU]\^\^\^(IDNPS|EI|RI|NH)")
 _XON = re.compile(r"[^^]*\^\^\^\^\^&[0-9.]+&ISO\^[A-Z]+\^\^\^[^^]+")
 _URN_UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -109,15 +109,33 @@ class Caller:
     sector: str
     ins: str
     ins_oid: str
+    """Empty, as `ins`, when the VIHF names no patient."""
     message_id: str
     assertion_id: str
+    mode: str = "INDIRECTE"
+    purpose: str = "normal"
+    secret: bool = False
+    """*Connexion secrète* of a minor."""
+    profession: str = ""
+
+    @property
+    def is_establishment(self) -> bool:
+        return self.mode == "INDIRECTE"
+
+    @property
+    def holder(self) -> str:
+        """Whom an authorisation of access is given to: the professional with a card, else the structure."""
+        return self.user if self.mode == "DIRECTE" else self.structure
 
 
 # --- SOAP and VIHF ----------------------------------------------------------------------------------------------------
 
 
-def check_addressing(header: etree._Element | None, action: str) -> str:
-    """WS-Addressing: MessageID, To, ReplyTo and Action, each once. Gives the MessageID."""
+def check_addressing(header: etree._Element | None, actions: Sequence[str]) -> tuple[str, str]:
+    """WS-Addressing: MessageID, To, ReplyTo and Action, each once. Gives the MessageID and the Action.
+
+    actions: those of the service.
+    """
     missing = "A required header representing a Message Addressing Property is not present"
     found = {name: [] if header is None else header.findall(f"{_W}{name}") for name in _ADDRESSING}
     for name, elements in found.items():
@@ -125,19 +143,21 @@ def check_addressing(header: etree._Element | None, action: str) -> str:
     reply = found["ReplyTo"][0].findtext(f"{_W}Address") or ""
     need(reply == f"{WSA}/anonymous", "InvalidAddressingHeader", "ReplyTo/Address is not anonymous", as_fault=True)
     given = found["Action"][0]
-    need((given.text or "").strip() == action, "ActionMismatch", f"Action must be {action}", as_fault=True)
+    action = (given.text or "").strip()
+    need(action in actions, "ActionMismatch", f"Action must be {' or '.join(actions)}", as_fault=True)
     must = given.get(f"{_S}mustUnderstand") or given.get("mustUnderstand")
     need(must in ("true", "1"), "InvalidAddressingHeader", "Action lacks mustUnderstand", as_fault=True)
     message_id = (found["MessageID"][0].text or "").strip()
     need(_URN_UUID.fullmatch(message_id), "InvalidAddressingHeader", "MessageID is not urn:uuid:", as_fault=True)
-    return message_id
+    return message_id, action
 
 
 _ADDRESSING = ("MessageID", "To", "ReplyTo", "Action")
 
 
 def check_client(client: x509.Certificate | None) -> str:
-    """The TLS certificate is an ORG_AUTH_CLI; gives the structure (OU) it was issued to."""
+    """The TLS certificate is for authentication (ORG_AUTH_CLI, or that of a card); gives the structure (OU) it was
+    issued to."""
     need(client is not None, "DMPInvalidCertificate", "no TLS client certificate", as_fault=True)
     assert client is not None
     usages = [e.value for e in client.extensions if isinstance(e.value, x509.ExtendedKeyUsage)]
@@ -151,16 +171,28 @@ def structure_of(certificate: x509.Certificate) -> str:
     return str(units[0].value) if units else ""
 
 
+def _card_of(certificate: x509.Certificate) -> str:
+    """PS_IdNat in the certificate of a card: its CN, beside a family name."""
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    is_person = certificate.subject.get_attributes_for_oid(NameOID.SURNAME)
+    return str(names[0].value) if names and is_person else ""
+
+
 def check_vihf(
     header: etree._Element,
     *,
     message_id: str,
+    client: x509.Certificate | None,
     client_structure: str,
     structures: Iterable[str],
     trusted: Sequence[x509.Certificate],
     at: datetime,
+    about_patient: bool = True,
 ) -> Caller:
-    """The Security header holds one valid VIHF of mode INDIRECTE, of the same structure as the TLS certificate."""
+    """The Security header holds one valid VIHF, whose mode, signer and TLS client go together.
+
+    client_structure: as `check_client` gave it; about_patient: whether the call needs resource-id.
+    """
     holders = header.findall(f"{{{WSSE}}}Security")
     need(len(holders) == 1, "InvalidSecurity", "one wsse:Security header is needed", as_fault=True)
     tokens = [e for e in holders[0] if isinstance(e.tag, str)]
@@ -170,30 +202,36 @@ def check_vihf(
     except SunesError as e:
         code, text = _vihf_refusal(e)
         raise Refused(code, text, as_fault=True) from None
-    given = claims.attributes
-    for name in _VIHF_REQUIRED:
+    given, mode = claims.attributes, claims.mode or "DIRECTE"
+    needed = _VIHF_REQUIRED + (() if mode == "DIRECTE" else (vihf.SUBJECT_ID,))
+    for name in needed + ((vihf.RESOURCE_ID,) if about_patient else ()):
         need(given.get(name), "InvalidSecurity", f"VIHF: attribute {name} is missing", as_fault=True)
     need(given["VIHF_Version"] == "3.0", "InvalidSecurity", "VIHF: VIHF_Version must be 3.0", as_fault=True)
-    need(claims.mode == "INDIRECTE", "InvalidSecurity", "VIHF: the mode must be INDIRECTE", as_fault=True)
+    _check_signer(mode, claims, client, client_structure)
+    if mode == "INDIRECTE_RENFORCEE":
+        declared = tokens[0].find(f".//{{{vihf.SAML}}}AuthnContextDecl")
+        need(declared is not None, "InvalidSecurity", f"VIHF: {mode} needs AuthnContextDecl", as_fault=True)
     need(given["Ressource_URN"] == "urn:dmp", "InvalidSecurity", "VIHF: Ressource_URN must be urn:dmp", as_fault=True)
-    purpose = (claims.purpose.code, claims.purpose.system)
-    need(purpose == ("normal", "1.2.250.1.213.1.1.4.248"), "InvalidSecurity", "VIHF: PurposeOfUse", as_fault=True)
+    purposes = _PURPOSES[:1] if mode == "INDIRECTE" else _PURPOSES
+    known = claims.purpose.system == "1.2.250.1.213.1.1.4.248" and claims.purpose.code in purposes
+    need(known, "InvalidSecurity", f"VIHF: PurposeOfUse in mode {mode} is {' or '.join(purposes)}", as_fault=True)
     sector = re.fullmatch(r"(SA[0-9]{2})\^1\.2\.250\.1\.71\.4\.2\.4", claims.sector)
     need(sector, "InvalidSecurity", "VIHF: Secteur_Activite is not SAnn^1.2.250.1.71.4.2.4", as_fault=True)
     _check_roles(claims.roles)
-    need(
-        structure_of(claims.certificate) == client_structure,
-        "DMPAccessDeniedByRightsService",
-        "Erreur d'authentification de la personne morale: TLS and VIHF certificates of different structures",
-        as_fault=True,
-    )
     need(
         claims.structure_id in structures,
         "DMPAccessDeniedByRightsService",
         "Structure introuvable ou Inactive",
         as_fault=True,
     )
-    ins, oid = parse_ins(claims.ins_cx or "", "VIHF resource-id", as_fault=True)
+    secret = given.get(vihf.CONFIDENTIALITY, "")
+    need(
+        secret in ("", HIDDEN_FROM_GUARDIANS),
+        "InvalidSecurity",
+        f"VIHF: confidentiality-code is {HIDDEN_FROM_GUARDIANS}",
+        as_fault=True,
+    )
+    ins, oid = parse_ins(claims.ins_cx, "VIHF resource-id", as_fault=True) if claims.ins_cx else ("", "")
     return Caller(
         user=claims.subject,
         structure=claims.structure_id,
@@ -202,12 +240,44 @@ def check_vihf(
         ins_oid=oid,
         message_id=message_id,
         assertion_id=claims.assertion_id,
+        mode=mode,
+        purpose=claims.purpose.code,
+        secret=bool(secret),
+        profession=claims.roles[0].code,
+    )
+
+
+HIDDEN_FROM_GUARDIANS = "INVISIBLE_REPRESENTANTS_LEGAUX"
+_PURPOSES = ("normal", "bris_de_glace", "centre_15")
+_ORGANISATION_MODES = ("INDIRECTE", "INDIRECTE_RENFORCEE")
+
+
+def _check_signer(mode: str, claims: vihf.VihfClaims, client: x509.Certificate | None, client_structure: str) -> None:
+    """A card signs for DIRECTE, an organisation for the other modes; the TLS certificate is of the same holder."""
+    if mode == "DIRECTE":
+        card = _card_of(claims.certificate)
+        need(
+            card and card == claims.subject,
+            "InvalidSecurity",
+            "VIHF: DIRECTE is signed by the card of the user; signed by an organisation, the mode must be INDIRECTE",
+            as_fault=True,
+        )
+        same = client is not None and _card_of(client) == card
+        need(same, "DMPInvalidCertificate", "the TLS certificate is not of the card that signed", as_fault=True)
+        return
+    need(mode in _ORGANISATION_MODES, "InvalidSecurity", f"VIHF: unknown Authentification_Mode {mode}", as_fault=True)
+    need(not _card_of(claims.certificate), "InvalidSecurity", f"VIHF: {mode} is signed by ORG_SIGN", as_fault=True)
+    need(
+        structure_of(claims.certificate) == client_structure,
+        "DMPAccessDeniedByRightsService",
+        "Erreur d'authentification de la personne morale: TLS and VIHF certificates of different structures",
+        as_fault=True,
     )
 
 
 _VIHF_REQUIRED = (
-    "VIHF_Version", "Identifiant_Structure", "Secteur_Activite", vihf.SUBJECT_ID, vihf.RESOURCE_ID, "Ressource_URN",
-    "LPS_ID", "LPS_Nom", "LPS_Version", "LPS_ID_HOMOLOGATION_DMP",
+    "VIHF_Version", "Identifiant_Structure", "Secteur_Activite", "Ressource_URN", "LPS_ID", "LPS_Nom", "LPS_Version",
+    "LPS_ID_HOMOLOGATION_DMP",
 )  # fmt: skip
 
 
@@ -235,16 +305,22 @@ _ROLE_SYSTEMS = frozenset({"1.2.250.1.71.1.2.7", "1.2.250.1.71.1.2.8", "1.2.250.
 
 def parse_ins(cx: str, where: str, *, as_fault: bool = False) -> tuple[str, str]:
     """The matricule and OID of a CX; the test environment takes the test OID only."""
-    found = _CX_INS.fullmatch(cx)
-    need(found, "XDSUnknownPatientId", f"{where}: not <INS>^^^&<OID>&ISO^NH", as_fault=as_fault)
-    assert found is not None
+    found = find_ins(cx)
+    if found is None:
+        raise Refused("XDSUnknownPatientId", f"{where}: not <INS>^^^&<OID>&ISO^NH", as_fault=as_fault)
     need(
-        found.group(2) == TEST_INS_OID,
+        found[1] == TEST_INS_OID,
         "XDSUnknownPatientId",
         f"{where}: the OID of the INS must be {TEST_INS_OID} in this environment",
         as_fault=as_fault,
     )
-    return found.group(1), found.group(2)
+    return found
+
+
+def find_ins(cx: str) -> tuple[str, str] | None:
+    """Matricule and OID in a CX of type NH."""
+    found = _CX_INS.fullmatch(cx)
+    return (found.group(1), found.group(2)) if found else None
 
 
 # --- ebRIM ------------------------------------------------------------------------------------------------------------
@@ -299,23 +375,34 @@ def read_submission(request: etree._Element, contents: Mapping[str, bytes]) -> R
     ids = [e.get("id", "") for e in lists[0].iter() if isinstance(e.tag, str) and e.get("id") is not None]
     if len(set(ids)) < len(ids):
         raise bad(f"the id {next(i for i in ids if ids.count(i) > 1)} is used twice")
-    packages = [_object(e, "SubmissionSet", _SET_CLASSES, _SET_IDS) for e in lists[0].iter(f"{RIM}RegistryPackage")]
-    if len(packages) != 1:
-        raise bad("one RegistryPackage is needed")
-    entries = [_object(e, "DocumentEntry", _ENTRY_CLASSES, _ENTRY_IDS) for e in lists[0].iter(f"{RIM}ExtrinsicObject")]
+    submission_set = read_set(lists[0])
+    entries = [read_entry(e) for e in lists[0].iter(f"{RIM}ExtrinsicObject")]
     if not entries:
         raise bad("no ExtrinsicObject", "XDSMissingDocumentMetadata")
-    nodes = [c.get("classificationNode") for c in packages[0].element.findall(f"{RIM}Classification")]
-    if nodes.count(_SET_NODE) != 1:
-        raise bad("the RegistryPackage is not marked as a submission set")
-    for o in (packages[0], *entries):
+    for o in (submission_set, *entries):
         if o.id.startswith("urn:uuid:"):
             raise bad(f"{o.id}: objects that are created have symbolic ids")
         if o.element.get("status"):
             raise bad(f"{o.id}: the status is set by the DMP")
     associations = [_association(e) for e in lists[0].iter(f"{RIM}Association")]
     _check_parts(entries, contents)
-    return Received(submission_set=packages[0], entries=entries, contents=dict(contents), associations=associations)
+    return Received(submission_set=submission_set, entries=entries, contents=dict(contents), associations=associations)
+
+
+def read_set(objects: etree._Element, *, tolerant: bool = False) -> Object:
+    """The submission set of a RegistryObjectList. tolerant: objects may leave out what they belong to
+    (classifiedObject, registryObject), as the official messages of ITI-57 do."""
+    packages = objects.findall(f"{RIM}RegistryPackage")
+    if len(packages) != 1:
+        raise bad("one RegistryPackage is needed")
+    nodes = [c.get("classificationNode") for c in packages[0].findall(f"{RIM}Classification")]
+    if nodes.count(_SET_NODE) != 1:
+        raise bad("the RegistryPackage is not marked as a submission set")
+    return _object(packages[0], "SubmissionSet", _SET_CLASSES, _SET_IDS, tolerant=tolerant)
+
+
+def read_entry(element: etree._Element, *, tolerant: bool = False) -> Object:
+    return _object(element, "DocumentEntry", _ENTRY_CLASSES, _ENTRY_IDS, tolerant=tolerant)
 
 
 def _check_parts(entries: Sequence[Object], contents: Mapping[str, bytes]) -> None:
@@ -327,7 +414,12 @@ def _check_parts(entries: Sequence[Object], contents: Mapping[str, bytes]) -> No
 
 
 def _object(
-    element: etree._Element, kind: str, classes: Mapping[str, tuple[str, int, int, bool]], ids: Mapping[str, str]
+    element: etree._Element,
+    kind: str,
+    classes: Mapping[str, tuple[str, int, int, bool]],
+    ids: Mapping[str, str],
+    *,
+    tolerant: bool = False,
 ) -> Object:
     identifier = element.get("id", "")
     if not identifier:
@@ -337,12 +429,12 @@ def _object(
     o = Object(
         id=identifier,
         element=element,
-        slots=_slots(element),
+        slots=slots_of(element),
         title=name.get("value", "") if name is not None else "",
     )
     counts: dict[str, int] = {}
     for child in element.findall(f"{RIM}Classification"):
-        _read_class(o, child, classes, counts)
+        _read_class(o, child, classes, counts, tolerant=tolerant)
     for attribute, low, high, _ in classes.values():
         if not low <= counts.get(attribute, 0) <= high:
             raise bad(f"{identifier}: {attribute} is {low}..{high}, found {counts.get(attribute, 0)}")
@@ -353,7 +445,7 @@ def _object(
         label = child.find(f"{RIM}Name/{RIM}LocalizedString")
         if label is None or label.get("value") != f"XDS{kind}.{attribute}":
             raise bad(f"{identifier}: the Name of the identifier must be XDS{kind}.{attribute}")
-        if child.get("registryObject") != identifier:
+        if not _belongs(child.get("registryObject"), identifier, tolerant):
             raise bad(f"{identifier}: registryObject of {attribute} is not the object that holds it")
         if attribute in o.identifiers:
             raise bad(f"{identifier}: {attribute} is given twice")
@@ -362,6 +454,10 @@ def _object(
         if not o.identifiers.get(attribute):
             raise bad(f"{identifier}: {attribute} is missing")
     return o
+
+
+def _belongs(given: str | None, identifier: str, tolerant: bool) -> bool:
+    return given == identifier or (tolerant and given is None)
 
 
 def _check_order(element: etree._Element, identifier: str) -> None:
@@ -376,9 +472,14 @@ def _check_order(element: etree._Element, identifier: str) -> None:
 
 
 def _read_class(
-    o: Object, child: etree._Element, classes: Mapping[str, tuple[str, int, int, bool]], counts: dict[str, int]
+    o: Object,
+    child: etree._Element,
+    classes: Mapping[str, tuple[str, int, int, bool]],
+    counts: dict[str, int],
+    *,
+    tolerant: bool,
 ) -> None:
-    if not child.get("id") or child.get("classifiedObject") != o.id:
+    if not child.get("id") or not _belongs(child.get("classifiedObject"), o.id, tolerant):
         raise bad(f"{o.id}: a Classification lacks id, or its classifiedObject is another object")
     if child.get("classificationNode"):
         return
@@ -387,7 +488,7 @@ def _read_class(
         raise bad(f"{o.id}: unknown classificationScheme {scheme}")
     attribute, _, _, coded = classes[scheme]
     counts[attribute] = counts.get(attribute, 0) + 1
-    slots = _slots(child)
+    slots = slots_of(child)
     if not coded:
         o.authors.append(slots)
         return
@@ -399,7 +500,8 @@ def _read_class(
     )
 
 
-def _slots(element: etree._Element) -> dict[str, list[str]]:
+def slots_of(element: etree._Element) -> dict[str, list[str]]:
+    """Values of each Slot of an object."""
     found: dict[str, list[str]] = {}
     for slot in element.findall(f"{RIM}Slot"):
         name = slot.get("name", "")
@@ -415,7 +517,7 @@ def _association(element: etree._Element) -> tuple[str, str, str]:
         raise bad(f"unknown associationType {kind}")
     if not element.get("id"):
         raise bad("an Association has no id")
-    if kind == HAS_MEMBER and _slots(element).get("SubmissionSetStatus") != ["Original"]:
+    if kind == HAS_MEMBER and slots_of(element).get("SubmissionSetStatus") != ["Original"]:
         raise bad("HasMember lacks SubmissionSetStatus = Original")
     return kind, element.get("sourceObject", ""), element.get("targetObject", "")
 

@@ -1,16 +1,17 @@
-"""A fake DMP over mutual TLS: TD0.2, TD2.1 (ITI-41) and DMP_3.1b (ITI-18 by uniqueId), as an establishment calls them.
+"""A fake DMP over mutual TLS: every transaction that an establishment or a professional calls, checked server side.
 
-It checks what the real server checks (`dmp_rules`), answers with the real codes where they are public, keeps what it
-accepts, and fails on demand.
+It checks what the real server checks (`dmp_rules`), with the rights of each authentication mode (`dmp_rights`), answers
+with the real codes where they are public, keeps what it accepts (`dmp_store`), and fails on demand.
 """
 
 from __future__ import annotations
 
 import threading
-import uuid
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
@@ -18,14 +19,24 @@ from lxml import etree
 
 from .._core.clock import Clock, SystemClock
 from .._core.errors import SunesError
-from .._core.xml import escape_attribute, escape_text, parse
-from ..model import Ins
+from .._core.hl7time import to_dtm_utc
+from .._core.xml import parse
+from ..model import Ins, Traits
 from ..security.keys import load_certificates
 from ..settings import DmpPaths, DmpSettings
 from ..transport import mtom
-from ..transport.soap import SOAP12, WSA, binary
+from ..transport.soap import SOAP12, WSA
+from . import dmp_admin as admin
+from . import dmp_answers as answers
+from . import dmp_repository as repository
 from . import dmp_rules as rules
-from .dmp_rules import Caller, Received, Refused, need
+from .dmp_answers import Reply
+from .dmp_registry import GET_DOCUMENTS as GET_DOCUMENTS
+from .dmp_registry import REPOSITORY_ID as REPOSITORY_ID
+from .dmp_registry import Registry
+from .dmp_rules import Caller, Refused, need
+from .dmp_store import Authorization, DmpStore, StoredPatient
+from .dmp_store import StoredDocument as StoredDocument
 from .pki import STRUCTURE, TestPki
 from .samples import SOURCE_ID
 from .server import Answer, FakeHttpServer, Request
@@ -33,70 +44,83 @@ from .server import Answer, FakeHttpServer, Request
 ROOT = "/si-dmp-server/v2/services/"
 REPOSITORY, REGISTRY, PATIENTS = f"{ROOT}repository", f"{ROOT}registry", f"{ROOT}patients"
 DEVICE_OID = "1.2.250.1.213.9.4"
-DMP_DEVICE = "1.2.250.1.213.4.1.1.1"
 AUTHN_CONTEXT = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
-GET_DOCUMENTS = "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"
-_STORED_QUERIES = frozenset({GET_DOCUMENTS})
-_RS = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
-_QUERY = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"
-_RIM = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"
-_STATUS = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:"
-_SEVERITY = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:"
-_PROVIDE = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
-_STORED_QUERY = "urn:ihe:iti:2007:RegistryStoredQuery"
-_EXISTENCE = "urn:hl7-org:v3:PRPA_IN201307UV02"
+
+CallName = Literal["ITI-41", "ITI-18", "ITI-43", "ITI-57", "TD0.2", "TD0.3", "TD0.4", "TD0.5", "TD1.3", "TD1.6"]
+"""TD0.2 stands for TD1.3a too (the same message with another reason), TD1.3 for TD1.3b and TD1.4."""
+Spoiled = Literal[
+    "html", "wrong_type", "truncated", "huge", "slow", "http_500", "http_503", "empty", "multipart_fault", "plain_fault"
+]
+"""html: a page of a proxy; wrong_type: the right answer said to be text/plain; truncated: half of the body, complete
+for HTTP; huge: blanks before the end of the envelope; slow: after `seconds`; multipart_fault, plain_fault: a Fault of
+code `XDSRepositoryError` in that packaging."""
 
 
-_Serve = Callable[[etree._Element, Mapping[str, bytes], Caller], tuple[str, str]]
-"""Body, attachments and caller to the body of the answer and a word for the log."""
+@dataclass(frozen=True, slots=True)
+class _Call:
+    service: str
+    action: str
+    answered: str
+    """Action of the answer."""
+    about_patient: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredDocument:
-    """A document that the fake accepted. status: `Approved`, or `Deprecated` once replaced."""
+_HABILITATIONS = "urn:si-dmp-habilitations:HabilitationsEndPoint:"
+_CALLS: dict[CallName, _Call] = {
+    "ITI-41": _Call("repository", "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b",
+                    "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-bResponse"),
+    "ITI-43": _Call("repository", "urn:ihe:iti:2007:RetrieveDocumentSet",
+                    "urn:ihe:iti:2007:RetrieveDocumentSetResponse"),
+    "ITI-18": _Call("registry", "urn:ihe:iti:2007:RegistryStoredQuery",
+                    "urn:ihe:iti:2007:RegistryStoredQueryResponse"),
+    "TD0.2": _Call("patients", "urn:hl7-org:v3:PRPA_IN201307UV02", "urn:hl7-org:v3:PRPA_IN201308UV02"),
+}  # fmt: skip
+_BY_SERVICE: dict[str, dict[str, CallName]] = {}
+for _name, _call in _CALLS.items():
+    _BY_SERVICE.setdefault(_call.service, {})[_call.action] = _name
 
-    unique_id: str
-    entry_uuid: str
-    type_code: str
-    class_code: str
-    format_code: str
-    title: str
-    submission_set_id: str
-    ins: str = field(repr=False)
-    content: bytes = field(repr=False)
-    signature: bytes = field(repr=False)
-    metadata: bytes = field(repr=False)
-    """The SubmitObjectsRequest as received."""
-    status: Literal["Approved", "Deprecated"] = "Approved"
-    replaces: str | None = None
+
+def service_of(action: str) -> str:
+    """The service (last step of the path) that takes a wsa:Action. Raises KeyError for an unknown one."""
+    return {call.action: call.service for call in _CALLS.values()}[action]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedRequest:
-    """A request that reached the fake: service (`repository`, `registry`, `patients`), MessageID, and what it was
-    answered (`Success`, `active` …, or the code of the refusal with its text)."""
+    """A request that reached the fake: service (`repository`, `registry`, `patients`…), call, MessageID, and what it
+    was answered (`Success`, `active` …, or the code of the refusal with its text)."""
 
     service: str
     message_id: str
     answer: str
     text: str = ""
+    call: str = ""
 
 
 @dataclass(slots=True)
-class _PlannedFailure:
-    code: str
+class _Planned:
+    """What the test wants of the next `left` calls."""
+
+    kind: str
+    call: CallName
     left: int
-    as_fault: bool
-    text: str
+    code: str = ""
+    text: str = "planned by the test"
+    as_fault: bool = False
+    seconds: float = 0.0
+    size: int = 0
 
 
 class FakeDmp:
     """A DMP in a test: `with FakeDmp(pki) as dmp: dmp.open_dmp(ins); DmpClient(settings(dmp=dmp.settings()))`.
 
     structures: Struct_IdNat that the server knows, by default that of the certificates; multipart: answers of the
-    repository come as MTOM packages, Faults included, where the official answer is plain; keep_bytes: False for a
-    long run, whose documents would not fit in memory. A patient has no DMP until `open_dmp`. Thread-safe. A request
-    outside the services it knows, or a fault of its own, fails at `close`.
+    repository come as MTOM packages, Faults included, where the official answer to a feed is plain; inline: documents
+    come back as base64 in the body rather than as attachments; keep_bytes: False for a long run, whose documents would
+    not fit in memory (nothing can then be read back); store: a SQLite file in which what the fake holds survives it.
+
+    A patient has no DMP until `open_dmp`, and nobody reads it before an authorisation (TD0.3, or `authorize`).
+    Thread-safe. A request outside the services it knows, or a fault of its own, fails at `close`.
     """
 
     def __init__(
@@ -105,23 +129,30 @@ class FakeDmp:
         *,
         structures: frozenset[str] = frozenset({STRUCTURE}),
         multipart: bool = False,
+        inline: bool = False,
         keep_bytes: bool = True,
+        store: Path | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._pki = pki
         self._multipart = multipart
+        self._inline = inline
         self._keep_bytes = keep_bytes
         self._clock = clock or SystemClock()
         self._structures = structures
         self._trusted = load_certificates(pki.ca_file)
         self._lock = threading.Lock()
-        self._patients: dict[str, bool] = {}
-        self._documents: dict[str, StoredDocument] = {}
-        self._used_ids: set[str] = set()
+        self._store = DmpStore(store)
+        self._registry = Registry(self._store)
         self._seen: set[str] = set()
-        self._failures: deque[_PlannedFailure] = deque()
+        self._planned: deque[_Planned] = deque()
         self._requests: list[LoggedRequest] = []
-        self._warnings: deque[str] = deque()
+        self._serve: dict[CallName, Callable[[etree._Element, Mapping[str, bytes], Caller], Reply]] = {
+            "ITI-41": self._provide,
+            "ITI-43": self._retrieve,
+            "ITI-18": self._search,
+            "TD0.2": self._existence,
+        }
         self._server = FakeHttpServer(pki, self._handle)
 
     # --- what a test looks at and sets ----------------------------------------------------------------------------
@@ -132,9 +163,14 @@ class FakeDmp:
 
     @property
     def documents(self) -> list[StoredDocument]:
-        """What was accepted, in order, replaced versions included."""
+        """What was accepted, in order, replaced documents included, each in its last version; no signatures."""
         with self._lock:
-            return list(self._documents.values())
+            return list(self._store.current_documents())
+
+    def versions(self, unique_id: str) -> list[StoredDocument]:
+        """Every version of a document, the first before: a change of metadata makes one."""
+        with self._lock:
+            return [d for d in self._store.versions.values() if d.unique_id == unique_id]
 
     @property
     def requests(self) -> list[LoggedRequest]:
@@ -154,59 +190,171 @@ class FakeDmp:
             authn_context=AUTHN_CONTEXT,
         )
 
-    def open_dmp(self, ins: Ins) -> None:
-        """This patient has an open DMP."""
+    def open_dmp(
+        self,
+        ins: Ins,
+        *,
+        traits: Traits | None = None,
+        usual_family: str = "",
+        attached_to_ens: bool = True,
+        break_glass: bool = True,
+        emergency: bool = True,
+    ) -> None:
+        """This patient has an open DMP. traits: what TD0.5 and TD1.3a give back; break_glass, emergency: False when
+        the patient opposes that access. Authorisations already given stay."""
         with self._lock:
-            self._patients[ins.value] = True
+            known = self._store.patients.get(ins.value)
+            patient = StoredPatient(
+                ins=ins.value,
+                attached_to_ens=attached_to_ens,
+                break_glass=break_glass,
+                emergency=emergency,
+                authorizations=known.authorizations if known else (),
+            )
+            if traits is not None:
+                patient = replace(
+                    patient,
+                    family=traits.birth_name,
+                    given=traits.first_given_name,
+                    sex=traits.sex.value,
+                    birth_date=traits.birth_date.replace("-", ""),
+                )
+            if usual_family:
+                patient = replace(patient, usual_family=usual_family)
+            self._put_patient(patient)
 
     def close_dmp(self, ins: Ins) -> None:
         """This patient's DMP was closed."""
         with self._lock:
-            self._patients[ins.value] = False
+            known = self._store.patients.get(ins.value) or StoredPatient(ins=ins.value)
+            self._put_patient(replace(known, is_open=False))
+
+    def patient(self, ins: Ins) -> StoredPatient | None:
+        """What the fake holds of a patient, authorisations included."""
+        with self._lock:
+            return self._store.patients.get(ins.value)
+
+    def authorize(
+        self,
+        ins: Ins,
+        holder: str = STRUCTURE,
+        *,
+        attending: bool = False,
+        family: str = "",
+        given: str = "",
+        specialty: tuple[str, str] = ("", ""),
+    ) -> None:
+        """The patient lets `holder` read: a Struct_IdNat, or the PS_IdNat of a professional with a card. attending:
+        as *médecin traitant*. Raises KeyError when the patient has no DMP."""
+        self._set_authorization(
+            ins,
+            Authorization(
+                holder=holder,
+                since=self._dtm(),
+                last_action=self._dtm(),
+                attending=attending,
+                family=family,
+                given=given,
+                specialty=specialty,
+            ),
+        )
+
+    def block(self, ins: Ins, holder: str = STRUCTURE) -> None:
+        """The patient forbids `holder` to read. Raises KeyError when the patient has no DMP."""
+        now = self._dtm()
+        self._set_authorization(ins, Authorization(holder=holder, mode="INTERDITE", since=now, last_action=now))
+
+    def _set_authorization(self, ins: Ins, given: Authorization) -> None:
+        with self._lock:
+            self._put_patient(self._store.patients[ins.value].with_authorization(given, given.holder))
+
+    def _put_patient(self, patient: StoredPatient) -> None:
+        self._store.put_patient(patient)
+        self._store.commit()
 
     def clear(self) -> None:
         """Forget documents, requests and what was planned; patients stay."""
         with self._lock:
-            self._documents.clear()
-            self._used_ids.clear()
+            self._store.clear_documents()
+            self._registry.forget()
             self._requests.clear()
-            self._failures.clear()
-            self._warnings.clear()
+            self._planned.clear()
 
-    def fail_next(self, code: str, *, times: int = 1, as_fault: bool | None = None, text: str = "") -> None:
-        """The next `times` valid submissions are refused with this code: a RegistryResponse of status Failure, or a
-        Fault (by default for codes that start with `DMP`)."""
+    # --- faults on demand -----------------------------------------------------------------------------------------
+
+    def fail_next(
+        self,
+        code: str,
+        *,
+        times: int = 1,
+        as_fault: bool | None = None,
+        text: str = "",
+        call: CallName = "ITI-41",
+    ) -> None:
+        """The next `times` valid calls are refused with this code: a RegistryResponse of status Failure, or a Fault
+        (by default for codes that start with `DMP`, and always for calls that have no RegistryResponse)."""
         fault = code.startswith("DMP") if as_fault is None else as_fault
+        self._plan(_Planned("fail", call, times, code, text or "planned by the test", fault))
+
+    def warn_next(self, code: str, *, times: int = 1, call: CallName = "ITI-41") -> None:
+        """The next accepted calls are answered Success with this warning."""
+        self._plan(_Planned("warn", call, times, code))
+
+    def partial_next(self, code: str, *, times: int = 1, call: CallName = "ITI-41") -> None:
+        """The next accepted calls are answered PartialSuccess with this error."""
+        self._plan(_Planned("partial", call, times, code))
+
+    def spoil_next(
+        self,
+        how: Spoiled,
+        *,
+        times: int = 1,
+        call: CallName = "ITI-41",
+        seconds: float = 1.0,
+        size: int = 70_000_000,
+    ) -> None:
+        """The next calls are handled, then answered in a way that a client must survive. size: bytes of a huge one."""
+        self._plan(_Planned(how, call, times, "XDSRepositoryError", seconds=seconds, size=size))
+
+    def _plan(self, planned: _Planned) -> None:
         with self._lock:
-            self._failures.append(_PlannedFailure(code, times, fault, text or "planned by the test"))
+            self._planned.append(planned)
 
-    def warn_next(self, code: str) -> None:
-        """The next accepted submission is answered Success with this warning."""
-        with self._lock:
-            self._warnings.append(code)
+    def _next_planned(self, call: CallName, *kinds: str) -> _Planned | None:
+        """Under the lock."""
+        found = next((p for p in self._planned if p.call == call and p.kind in kinds), None)
+        if found is not None:
+            found.left -= 1
+            if found.left <= 0:
+                self._planned.remove(found)
+        return found
 
-    def cut_after_accept(self, *, times: int = 1) -> None:
-        """The next submissions are handled, then the connection drops without an answer."""
-        self._server.plan("cut_after", times=times, path="repository")
+    def cut_after_accept(self, *, times: int = 1, service: str = "repository") -> None:
+        """The next requests to the service are handled, then the connection drops without an answer."""
+        self._server.plan("cut_after", times=times, path=service)
 
-    def cut_before_accept(self, *, times: int = 1) -> None:
-        """The connection drops before the next submissions are handled."""
-        self._server.plan("cut_before", times=times, path="repository")
+    def cut_before_accept(self, *, times: int = 1, service: str = "repository") -> None:
+        """The connection drops before the next requests to the service are handled."""
+        self._server.plan("cut_before", times=times, path=service)
 
-    def truncate_answer(self, *, times: int = 1) -> None:
-        """Only half of the answer to the next submissions arrives."""
-        self._server.plan("truncate", times=times, path="repository")
+    def truncate_answer(self, *, times: int = 1, service: str = "repository") -> None:
+        """Only half of the answer to the next requests arrives, then the connection drops."""
+        self._server.plan("truncate", times=times, path=service)
 
-    def slow(self, seconds: float, *, times: int = 1) -> None:
-        """The next submissions are answered after `seconds`."""
-        self._server.plan("slow", times=times, seconds=seconds, path="repository")
+    def slow(self, seconds: float, *, times: int = 1, service: str = "repository") -> None:
+        """The next requests to the service are answered after `seconds`."""
+        self._server.plan("slow", times=times, seconds=seconds, path=service)
 
     def cut_search(self, *, times: int = 1) -> None:
         """The connection drops at the next searches (DMP_3.1b)."""
-        self._server.plan("cut_before", times=times, path="registry")
+        self.cut_before_accept(times=times, service="registry")
 
     def close(self) -> None:
-        self._server.close()
+        try:
+            self._server.close()
+        finally:
+            with self._lock:
+                self._store.close()
 
     def __enter__(self) -> Self:
         return self
@@ -221,64 +369,116 @@ class FakeDmp:
     # --- the server -----------------------------------------------------------------------------------------------
 
     def _handle(self, request: Request) -> Answer:
-        services: dict[str, tuple[str, str, _Serve]] = {
-            REPOSITORY: ("repository", _PROVIDE, self._provide),
-            REGISTRY: ("registry", _STORED_QUERY, self._search),
-            PATIENTS: ("patients", _EXISTENCE, self._existence),
-        }
-        if request.path not in services:
+        service = request.path.removeprefix(ROOT)
+        actions = _BY_SERVICE.get(service)
+        if not request.path.startswith(ROOT) or actions is None:
             raise AssertionError(f"unexpected path {request.path}")
-        service, action, serve = services[request.path]
-        message_id = ""
+        message_id, name = "", next(iter(actions.values()))
+        multipart = self._multipart and service == "repository"
         try:
-            body, header, parts = self._open(request, service)
-            message_id = rules.check_addressing(header, action)
-            caller = self._caller(request, header, message_id)
-            answer, said = serve(body, parts, caller)
+            body, header, parts, packed = self._open(request, service)
+            message_id, action = rules.check_addressing(header, tuple(actions))
+            name = actions[action]
+            multipart = multipart or name == "ITI-43"
+            need(packed or name != "ITI-41", "Sender", "ITI-41 is MTOM", as_fault=True)
+            caller = self._caller(request, header, message_id, name)
+            reply = self._serve[name](body, parts, caller)
         except Refused as refusal:
-            self._log(service, message_id, refusal.code, refusal.text)
-            if refusal.as_fault or service == "patients":
-                return self._answer(service, 500, f"{WSA}/soap/fault", message_id, _fault(refusal))
-            failure = _registry_answer("Failure", _error(refusal.code, refusal.text, "Error"), service == "registry")
-            return self._answer(service, 200, f"{action}Response", message_id, failure)
-        self._log(service, message_id, said, "")
-        answered = "urn:hl7-org:v3:PRPA_IN201308UV02" if service == "patients" else f"{action}Response"
-        return self._answer(service, 200, answered, message_id, answer)
+            self._log(service, message_id, refusal.code, refusal.text, name)
+            return self._spoiled(name, message_id, self._refused(name, refusal, message_id, multipart))
+        self._log(service, message_id, reply.said, "", name)
+        status, listed = self._outcome(name, reply)
+        text = reply.write(status, listed)
+        answer = self._answer(200, _CALLS[name].answered, message_id, text, multipart, reply.parts)
+        return self._spoiled(name, message_id, answer)
 
-    def _answer(self, service: str, status: int, action: str, message_id: str, body: str) -> Answer:
-        envelope = _envelope(action, message_id, body)
-        if not (self._multipart and service == "repository"):
+    def _refused(self, name: CallName, refusal: Refused, message_id: str, multipart: bool) -> Answer:
+        write = _FAILURES.get(name)
+        if refusal.as_fault or write is None:
+            return self._answer(500, f"{WSA}/soap/fault", message_id, answers.fault(refusal), multipart)
+        listed = answers.errors([answers.error(refusal.code, refusal.text)])
+        return self._answer(200, _CALLS[name].answered, message_id, write("Failure", listed), multipart)
+
+    def _outcome(self, name: CallName, reply: Reply) -> tuple[str, str]:
+        """Status and RegistryErrorList of an accepted call, with what the test planned."""
+        with self._lock:
+            warning, partial = self._next_planned(name, "warn"), self._next_planned(name, "partial")
+        problems = list(reply.problems)
+        if partial is not None:
+            problems.append(answers.error(partial.code, partial.text))
+        highest = "Error" if problems else "Warning"
+        if warning is not None:
+            problems.append(answers.error(warning.code, warning.text, "Warning"))
+        return "PartialSuccess" if partial else reply.status, answers.errors(problems, highest)
+
+    def _answer(
+        self, status: int, action: str, message_id: str, body: str, multipart: bool, parts: tuple[mtom.Part, ...] = ()
+    ) -> Answer:
+        envelope = answers.envelope(action, message_id, body)
+        if not multipart:
             return Answer(status, {"Content-Type": "application/soap+xml; charset=UTF-8"}, envelope)
-        content_type, package = mtom.encode(envelope, (), root_id="answer@fake")
+        content_type, package = mtom.encode(envelope, parts, root_id="answer@fake")
         return Answer(status, {"Content-Type": content_type}, package)
 
-    def _log(self, service: str, message_id: str, answer: str, text: str) -> None:
+    def _spoiled(self, name: CallName, message_id: str, answer: Answer) -> Answer:
         with self._lock:
-            self._requests.append(LoggedRequest(service=service, message_id=message_id, answer=answer, text=text))
+            planned = self._next_planned(name, *_SPOIL)
+        if planned is None:
+            return answer
+        refusal = Refused(planned.code, planned.text)
+        match planned.kind:
+            case "slow":
+                time.sleep(planned.seconds)
+                return answer
+            case "plain_fault" | "multipart_fault":
+                multipart = planned.kind == "multipart_fault"
+                return self._answer(500, f"{WSA}/soap/fault", message_id, answers.fault(refusal), multipart)
+            case "wrong_type":
+                return Answer(answer.status, {"Content-Type": "text/plain"}, answer.body)
+            case "truncated":
+                return Answer(answer.status, answer.headers, answer.body[: len(answer.body) // 2])
+            case "huge":
+                end = answer.body.rindex(b"</soap:Envelope>")
+                body = b"".join((answer.body[:end], b" " * planned.size, answer.body[end:]))
+                return Answer(answer.status, answer.headers, body)
+            case "empty":
+                return Answer(200, answer.headers, b"")
+            case _:
+                status = {"http_500": 500, "http_503": 503}.get(planned.kind, 200)
+                return Answer(status, {"Content-Type": "text/html; charset=UTF-8"}, _PAGE)
+
+    def _log(self, service: str, message_id: str, answer: str, text: str, call: CallName) -> None:
+        with self._lock:
+            self._requests.append(
+                LoggedRequest(service=service, message_id=message_id, answer=answer, text=text, call=call)
+            )
 
     def _open(
         self, request: Request, service: str
-    ) -> tuple[etree._Element, etree._Element | None, Mapping[str, bytes]]:
-        """Body element, Header and attachments of a SOAP 1.2 request framed as the service wants it."""
+    ) -> tuple[etree._Element, etree._Element | None, Mapping[str, bytes], bool]:
+        """Body element, Header and attachments of a SOAP 1.2 request framed as the service wants it, and whether it
+        is an MTOM package."""
         content_type = request.headers.get("content-type", "")
         values = mtom.parameters(content_type)
+        plain = mtom.media_type(content_type) == "application/soap+xml"
+        framed = (
+            mtom.is_multipart(content_type)
+            and values.get("type") == "application/xop+xml"
+            and values.get("start-info") == "application/soap+xml"
+            and "start" in values
+        )
         if service == "repository":
-            framed = (
-                mtom.is_multipart(content_type)
-                and values.get("type") == "application/xop+xml"
-                and values.get("start-info") == "application/soap+xml"
-                and "start" in values
-            )
-            need(framed, "Sender", "ITI-41 is MTOM: multipart/related, type, start and start-info", as_fault=True)
+            text = "ITI-41 is MTOM: multipart/related, type, start and start-info; ITI-43 may be application/soap+xml"
+            need(framed or plain, "Sender", text, as_fault=True)
         else:
-            plain = mtom.media_type(content_type) == "application/soap+xml"
-            need(plain, "Sender", "the Content-Type must be application/soap+xml (SOAP 1.2)", as_fault=True)
+            text = "the Content-Type must be application/soap+xml (SOAP 1.2)"
+            need(plain or (framed and service == "registry"), "Sender", text, as_fault=True)
         try:
             message = mtom.decode(content_type, request.body)
             envelope = parse(message.root)
         except SunesError as e:
             raise Refused("Sender", f"the message cannot be read: {e.code}", as_fault=True) from None
-        if service == "repository":
+        if framed:
             need(message.root_type == "application/xop+xml", "Sender", "the root part is not XOP", as_fault=True)
             first = request.body.find(b"Content-ID:")
             start = values["start"].strip("<>").encode()
@@ -288,17 +488,19 @@ class FakeDmp:
         holder = envelope.find(f"{{{SOAP12}}}Body")
         elements = [e for e in holder if isinstance(e.tag, str)] if holder is not None else []
         need(len(elements) == 1, "Sender", "the Body holds one element", as_fault=True)
-        return elements[0], envelope.find(f"{{{SOAP12}}}Header"), message.parts
+        return elements[0], envelope.find(f"{{{SOAP12}}}Header"), message.parts, framed
 
-    def _caller(self, request: Request, header: etree._Element | None, message_id: str) -> Caller:
+    def _caller(self, request: Request, header: etree._Element | None, message_id: str, name: CallName) -> Caller:
         assert header is not None  # check_addressing found its elements
         caller = rules.check_vihf(
             header,
             message_id=message_id,
+            client=request.client,
             client_structure=rules.check_client(request.client),
             structures=self._structures,
             trusted=self._trusted,
             at=self._clock.now(),
+            about_patient=_CALLS[name].about_patient,
         )
         with self._lock:
             for identifier in (message_id, caller.assertion_id):
@@ -307,234 +509,54 @@ class FakeDmp:
                 self._seen.add(identifier)
         return caller
 
-    # --- ITI-41 ---------------------------------------------------------------------------------------------------
+    def _dtm(self) -> str:
+        return to_dtm_utc(self._clock.now())
 
-    def _provide(self, body: etree._Element, parts: Mapping[str, bytes], caller: Caller) -> tuple[str, str]:
-        need(body.tag == f"{rules.XDSB}ProvideAndRegisterDocumentSetRequest", "Sender", "unknown body", as_fault=True)
-        received = rules.read_submission(body, _contents(body, parts))
-        rules.check_submission(received, caller)
-        roots = {e.id: rules.parse_document(e, received.contents[e.id]) for e in received.documents}
-        replaced = {e.id: rules.check_cda(e, roots[e.id], caller) for e in received.documents}
-        rules.check_signature(received, roots, self._trusted, self._clock.now())
+    # --- transactions ---------------------------------------------------------------------------------------------
+
+    def _provide(self, body: etree._Element, parts: Mapping[str, bytes], caller: Caller) -> Reply:
+        now = self._clock.now()
+        received, replaced = repository.read_provide(body, parts, caller, self._trusted, now)
         metadata = etree.tostring(body[0])
         with self._lock:
-            self._refuse_if_planned()
-            self._check_patient(caller.ins)
-            self._check_new(received)
-            self._store(received, caller, replaced, metadata)
-            warning = self._warnings.popleft() if self._warnings else ""
-        errors = _error(warning, "planned by the test", "Warning") if warning else ""
-        return _registry_answer("Success", errors, query=False), "Success"
-
-    def _refuse_if_planned(self) -> None:
-        if not self._failures:
-            return
-        planned = self._failures[0]
-        planned.left -= 1
-        if planned.left <= 0:
-            self._failures.popleft()
-        raise Refused(planned.code, planned.text, as_fault=planned.as_fault)
-
-    def _check_patient(self, ins: str) -> None:
-        if ins not in self._patients:
-            raise Refused("XDSUnknownPatientId", "this patient has no DMP")
-        if not self._patients[ins]:
-            raise Refused("DMPClosed", "the DMP of this patient is closed", as_fault=True)
-
-    def _check_new(self, received: Received) -> None:
-        for o in (received.submission_set, *received.entries):
-            if o.identifiers["uniqueId"] in self._used_ids:
-                raise Refused("XDSDuplicateUniqueIdInRegistry", f"the uniqueId of {o.id} is already registered")
-
-    def _store(self, received: Received, caller: Caller, replaced: Mapping[str, str], metadata: bytes) -> None:
-        links = {source: target for kind, source, target in received.associations if kind == rules.RPLC}
-        by_uuid = {d.entry_uuid: d for d in self._documents.values()} if links else {}
-        for entry in received.documents:
-            self._check_replacement(links.get(entry.id, ""), replaced[entry.id], caller, by_uuid)
-        (signature,) = (e for e in received.entries if e.is_signature)
-        for entry in received.documents:
-            old = by_uuid.get(links.get(entry.id, ""))
-            if old is not None:
-                self._documents[old.unique_id] = replace(old, status="Deprecated")
-            self._documents[entry.identifiers["uniqueId"]] = StoredDocument(
-                unique_id=entry.identifiers["uniqueId"],
-                entry_uuid=f"urn:uuid:{uuid.uuid4()}",
-                type_code=entry.code("typeCode").code,
-                class_code=entry.code("classCode").code,
-                format_code=entry.code("formatCode").code,
-                title=entry.title,
-                submission_set_id=received.submission_set.identifiers["uniqueId"],
-                ins=caller.ins,
-                content=received.contents[entry.id] if self._keep_bytes else b"",
-                signature=received.contents[signature.id] if self._keep_bytes else b"",
-                metadata=metadata if self._keep_bytes else b"",
-                replaces=old.unique_id if old else None,
+            self._refuse_if_planned("ITI-41")
+            repository.store_submission(
+                self._store, received, replaced, caller, metadata, at=now, keep_bytes=self._keep_bytes
             )
-        self._used_ids.update(o.identifiers["uniqueId"] for o in (received.submission_set, *received.entries))
+        return Reply(write=answers.registry_response, said="Success")
 
-    def _check_replacement(
-        self, target: str, parent: str, caller: Caller, by_uuid: Mapping[str, StoredDocument]
-    ) -> None:
-        """RPLC goes to the entryUUID of the current version, which the CDA names by its uniqueId."""
-        if not target:
-            if parent in self._documents:
-                raise rules.bad("the CDA replaces a document of this DMP, the RPLC association is missing")
-            return
-        old = by_uuid.get(target)
-        if old is None or old.ins != caller.ins:
-            raise Refused("XDSReplaceFailed", "the target of RPLC is no entryUUID of this patient's DMP")
-        if old.status != "Approved":
-            raise Refused("XDSRegistryDeprecatedDocumentError", "the document to replace was already replaced")
-        if parent != old.unique_id:
-            raise rules.bad("relatedDocument of the CDA does not name the document that RPLC replaces")
-
-    # --- ITI-18 ---------------------------------------------------------------------------------------------------
-
-    def _search(self, body: etree._Element, parts: Mapping[str, bytes], caller: Caller) -> tuple[str, str]:
-        need(body.tag == f"{rules.QUERY}AdhocQueryRequest", "Sender", "unknown body", as_fault=True)
-        option, query = body.find(f"{rules.QUERY}ResponseOption"), body.find(f"{rules.RIM}AdhocQuery")
-        if option is None or query is None:
-            raise Refused("XDSRegistryError", "ResponseOption and AdhocQuery are needed")
-        if query.get("id") not in _STORED_QUERIES:
-            raise Refused("XDSUnknownStoredQuery", "an establishment has GetDocuments only")
-        if option.get("returnType") != "ObjectRef":
-            raise Refused("DMPAccessDeniedByRightsService", "INDIRECTE: returnType must be ObjectRef")
-        values = [
-            v.text or ""
-            for slot in query.findall(f"{rules.RIM}Slot")
-            if slot.get("name") == "$XDSDocumentEntryUniqueId"
-            for v in slot.iter(f"{rules.RIM}Value")
-        ]
-        if not values:
-            raise Refused("XDSStoredQueryMissingParam", "$XDSDocumentEntryUniqueId is missing")
-        wanted = [unique_id for value in values for unique_id in _listed(value)]
+    def _retrieve(self, body: etree._Element, parts: Mapping[str, bytes], caller: Caller) -> Reply:
         with self._lock:
-            found = [d for d in map(self._documents.get, wanted) if d is not None and d.ins == caller.ins]
-        refs = "".join(f'<rim:ObjectRef id="{d.entry_uuid}"/>' for d in found)
-        return _registry_answer("Success", "", query=True, refs=refs, count=len(found)), f"{len(found)} found"
+            reply = repository.retrieve(self._store, body, caller, inline=self._inline)
+            self._refuse_if_planned("ITI-43")
+        return reply
 
-    # --- TD0.2 ----------------------------------------------------------------------------------------------------
-
-    def _existence(self, body: etree._Element, parts: Mapping[str, bytes], caller: Caller) -> tuple[str, str]:
-        h = rules.HL7
-        need(body.tag == f"{h}PRPA_IN201307UV02" and body.get("ITSVersion") == "XML_1.0", "Sender", "unknown body")
-        expected = {
-            "interactionId": ("extension", "PRPA_IN201307UV02"),
-            "processingModeCode": ("code", "T"),
-            "acceptAckCode": ("code", "AL"),
-        }
-        for name, (attribute, wanted) in expected.items():
-            found = body.find(f"{h}{name}")
-            need(found is not None and found.get(attribute) == wanted, "Sender", f"TD0.2: {name} must be {wanted}")
-        processing = body.find(f"{h}processingCode")
-        need(processing is not None and processing.get("code") == "D", "Sender", "TD0.2: processingCode of a test is D")
-        receiver = body.find(f"{h}receiver/{h}device/{h}id")
-        need(receiver is not None and receiver.get("root") == DMP_DEVICE, "Sender", "TD0.2: the receiver is the DMP")
-        sender, message = body.find(f"{h}sender/{h}device/{h}id"), body.find(f"{h}id")
-        need(sender is not None and message is not None and message.get("extension"), "Sender", "TD0.2: id and sender")
-        act = body.find(f"{h}controlActProcess")
-        reason = act.find(f"{h}reasonCode") if act is not None else None
-        need(reason is not None and reason.get("code") == "TEST_EXST", "Sender", "TD0.2: reasonCode is TEST_EXST")
-        query = act.find(f"{h}queryByParameter") if act is not None else None
-        value = query.find(f"{h}parameterList/{h}patientIdentifier/{h}value") if query is not None else None
-        query_id = query.find(f"{h}queryId") if query is not None else None
-        need(value is not None and query_id is not None, "Sender", "TD0.2: queryId and patientIdentifier are needed")
-        assert value is not None
-        assert query_id is not None
-        assert message is not None
-        same = (value.get("extension"), value.get("root")) == (caller.ins, caller.ins_oid)
-        need(same, "XDSPatientIdDoesNotMatch", "TD0.2: the patient is not that of the VIHF")
+    def _search(self, body: etree._Element, parts: Mapping[str, bytes], caller: Caller) -> Reply:
         with self._lock:
-            state = self._patients.get(caller.ins)
-        return _existence_answer(message, query_id, caller, state), {None: "NF", True: "active"}.get(
-            state, "terminated"
-        )
+            reply = self._registry.answer(body, caller)
+            self._refuse_if_planned("ITI-18")
+        return reply
+
+    def _existence(self, body: etree._Element, parts: Mapping[str, bytes], caller: Caller) -> Reply:
+        with self._lock:
+            reply = admin.demographics(self._store, body, caller, self._dtm())
+            self._refuse_if_planned("TD0.2")
+        return reply
+
+    def _refuse_if_planned(self, call: CallName) -> None:
+        planned = self._next_planned(call, "fail")
+        if planned is not None:
+            raise Refused(planned.code, planned.text, as_fault=planned.as_fault)
 
 
-def _contents(body: etree._Element, parts: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Bytes of each Document by its id; every attachment must be used."""
-    contents: dict[str, bytes] = {}
-    for document in body.findall(f"{rules.XDSB}Document"):
-        identifier = document.get("id", "")
-        if identifier in contents:
-            raise rules.bad(f"two Document elements have the id {identifier}")
-        try:
-            contents[identifier] = binary(document, parts)
-        except SunesError as e:
-            raise Refused("XDSMissingDocument", f"{identifier}: {e.message}") from None
-    if len(parts) > len(contents):
-        raise Refused("XDSMissingDocumentMetadata", "an attachment is not included by any Document")
-    return contents
-
-
-def _listed(value: str) -> list[str]:
-    """`('a','b')` → a, b. A list is needed: the parameter has several values."""
-    text = value.strip()
-    if not (text.startswith("('") and text.endswith("')")):
-        raise Refused("XDSStoredQueryParamNumber", "$XDSDocumentEntryUniqueId is a list: ('…')")
-    return [part.replace("''", "'") for part in text[2:-2].split("','")]
-
-
-def _error(code: str, text: str, severity: str) -> str:
-    return (
-        f'<rs:RegistryErrorList highestSeverity="{_SEVERITY}{severity}"><rs:RegistryError'
-        f' errorCode="{escape_attribute(code)}" codeContext="{escape_attribute(text)}"'
-        f' severity="{_SEVERITY}{severity}" location=""/></rs:RegistryErrorList>'
-    )
-
-
-def _registry_answer(status: str, errors: str, query: bool, refs: str = "", count: int = 0) -> str:
-    if not query:
-        return f'<rs:RegistryResponse xmlns:rs="{_RS}" status="{_STATUS}{status}">{errors}</rs:RegistryResponse>'
-    return (
-        f'<q:AdhocQueryResponse xmlns:q="{_QUERY}" xmlns:rs="{_RS}" xmlns:rim="{_RIM}" status="{_STATUS}{status}"'
-        f' startIndex="0" totalResultCount="{count}">{errors}<rim:RegistryObjectList>{refs}</rim:RegistryObjectList>'
-        "</q:AdhocQueryResponse>"
-    )
-
-
-def _existence_answer(message: etree._Element, query: etree._Element, caller: Caller, state: bool | None) -> str:
-    def ids(element: etree._Element) -> str:
-        return (
-            f'root="{escape_attribute(element.get("root", ""))}"'
-            f' extension="{escape_attribute(element.get("extension", ""))}"'
-        )
-
-    patient = (
-        '<subject typeCode="SUBJ"><registrationEvent classCode="REG" moodCode="EVN"><statusCode code="completed"/>'
-        f'<subject1 typeCode="SBJ"><patient classCode="PAT"><id extension="{caller.ins}" root="{caller.ins_oid}"/>'
-        f'<statusCode code="{"active" if state else "terminated"}"/><subjectOf typeCode="SBJ">'
-        '<administrativeObservation classCode="OBS" moodCode="EVN"><code code="RATTACHEMENT_ENS"'
-        ' codeSystem="1.2.250.1.213.4.1.2.3"/><value xsi:type="BL" value="true"/></administrativeObservation>'
-        "</subjectOf></patient></subject1></registrationEvent></subject>"
-    )
-    attention = (
-        '<attentionLine><keyWordText code="AUTORISATION" codeSystem="1.2.250.1.213.4.1.2.6.1"/>'
-        '<value xsi:type="CV" code="VALIDE" codeSystem="1.2.250.1.213.4.1.2.6.2"/></attentionLine>'
-    )
-    known = state is not None
-    return (
-        '<PRPA_IN201308UV02 xmlns="urn:hl7-org:v3" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
-        f' ITSVersion="XML_1.0"><id root="{uuid.uuid4()}"/>{attention if known else ""}'
-        f'<acknowledgement typeCode="AA"><targetMessage><id {ids(message)}/></targetMessage></acknowledgement>'
-        f'<controlActProcess classCode="CACT" moodCode="EVN">{patient if known else ""}<queryAck>'
-        f'<queryId {ids(query)}/><queryResponseCode code="{"OK" if known else "NF"}"/></queryAck>'
-        "</controlActProcess></PRPA_IN201308UV02>"
-    )
-
-
-def _envelope(action: str, message_id: str, body: str) -> bytes:
-    relates = f"<wsa:RelatesTo>{escape_text(message_id)}</wsa:RelatesTo>" if message_id else ""
-    return (
-        f'<soap:Envelope xmlns:soap="{SOAP12}" xmlns:wsa="{WSA}"><soap:Header><wsa:Action>{action}</wsa:Action>'
-        f"<wsa:MessageID>urn:uuid:{uuid.uuid4()}</wsa:MessageID><wsa:To>{WSA}/anonymous</wsa:To>{relates}"
-        f"</soap:Header><soap:Body>{body}</soap:Body></soap:Envelope>"
-    ).encode()
-
-
-def _fault(refusal: Refused) -> str:
-    return (
-        "<soap:Fault><soap:Code><soap:Value>soap:Sender</soap:Value><soap:Subcode>"
-        f"<soap:Value>soap:{refusal.code}</soap:Value></soap:Subcode></soap:Code><soap:Reason>"
-        f'<soap:Text xml:lang="fr">{escape_text(refusal.text)}</soap:Text></soap:Reason></soap:Fault>'
-    )
+_SPOIL: tuple[Spoiled, ...] = (
+    "html", "wrong_type", "truncated", "huge", "slow", "http_500", "http_503", "empty", "multipart_fault", "plain_fault"
+)  # fmt: skip
+_PAGE = b"<!DOCTYPE html><html><head><title>Proxy</title></head><body><h1>Service unavailable</h1></body></html>"
+_FAILURES: dict[CallName, Callable[[str, str], str]] = {
+    "ITI-41": answers.registry_response,
+    "ITI-57": answers.registry_response,
+    "ITI-18": answers.query_response,
+    "ITI-43": answers.retrieve_response,
+}
+"""Calls whose refusals are a RegistryResponse of status Failure, unless they are a Fault."""
