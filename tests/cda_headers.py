@@ -132,7 +132,7 @@ def full_header() -> dict[str, Any]:
             EncounterParticipant(type_code="DIS", actor=doctor),
         ),
         "discharge_disposition": Code(code="ORG-089", system="1.2.250.1.213.2.14", display="Domicile"),
-        "facility_category": Code(code="355", system="1.2.250.1.71.4.2.2", display="Centre Hospitalier (C.H.)"),
+        "facility_category": Code(code="355", system="1.2.250.1.213.1.6.1.378", display="Centre Hospitalier (C.H.)"),
         "facility_located": True,
         "transforms": "1.2.250.1.213.9.2.1.77",
     }  # fmt: skip
