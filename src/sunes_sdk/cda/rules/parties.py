@@ -38,14 +38,18 @@ def _null_telecoms(view: View) -> Iterator[Problem]:
 
 @rule(
     "CDA_H70",
-    "the setting (standardIndustryClassCode) of a structure of the header is in JDV_J04",
+    "the setting (standardIndustryClassCode) of any other structure of the header is in JDV_J04",
     hint="give organization.practice_setting from JDV_J04, e.g. ETABLISSEMENT",
     fr="Le cadre d'exercice d'une structure n'appartient pas à la liste nationale.",
 )
 def _settings(view: View) -> Iterator[Problem]:
+    principal = view.children("documentationOf")[:1]
+    performers = [e for event in principal for e in event.iter(f"{V3}standardIndustryClassCode")]  # CDA_H33
     for setting in _header(view, "standardIndustryClassCode"):
-        if setting.get("nullFlavor") is None and not lookup(
-            "JDV_J04", setting.get("code") or "", setting.get("codeSystem") or ""
+        if (
+            setting not in performers
+            and setting.get("nullFlavor") is None
+            and not lookup("JDV_J04", setting.get("code") or "", setting.get("codeSystem") or "")
         ):
             yield setting, "the code and its system are not in JDV_J04"
 
