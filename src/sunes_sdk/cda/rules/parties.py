@@ -38,7 +38,7 @@ def _null_telecoms(view: View) -> Iterator[Problem]:
 
 @rule(
     "CDA_H70",
-    "the setting (standardIndustryClassCode) of any other structure of the header is in JDV_J04",
+    "the setting (standardIndustryClassCode) of a structure of the header, beside the performer's, is in JDV_J04",
     hint="give organization.practice_setting from JDV_J04, e.g. ETABLISSEMENT",
     fr="Le cadre d'exercice d'une structure n'appartient pas à la liste nationale.",
 )
