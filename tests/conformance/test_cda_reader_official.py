@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sunes_sdk.cda import (
+    AdmissionLetter,
     DischargeLetter,
     ImagingReport,
     LaboratoryReport,
@@ -102,6 +103,7 @@ KINDS: dict[str, type[ClinicalDocument]] = {
     "BIO-CR-BIO_2024.01_TSH_1.xml": LaboratoryReport,
     "IMG_CR_IMG_2024.01.xml": ImagingReport,
     "LDL-SES_2022.01.xml": DischargeLetter,
+    "LDL-EES_2022.01.xml": AdmissionLetter,
     "eP-MED-DM_2024.01_PosoNonStruct.xml": MedicationPrescription,
     "eP-MED-DM_2024.01_PosoStruct.xml": MedicationPrescription,
     "BIO-CR-BIO_2021.01_CDA-R2-Niveau-1.xml": UnstructuredDocument,
@@ -122,7 +124,7 @@ def test_an_official_example_has_its_model(kit: Path, name: str) -> None:
         found = [r for c in model.chapters for part in c.parts() for r in part.results]
         counted = sum(map(results_of, found))
         observations = re.findall(rb'<templateId[^>]*root="1\.2\.250\.1\.213\.1\.1\.3\.80"', document.content)
-        assert counted + len(listed & {p for p in listed if "observation" in p}) == len(observations)
+        assert counted + len(listed & {p for p in listed if p.endswith("observation")}) == len(observations)
     if isinstance(model, MedicationPrescription):
         section = document.section("57828-6")
         lines = [e for e in section.entries if e.find("substanceAdministration")] if section else []
@@ -135,6 +137,12 @@ def test_an_official_example_has_its_model(kit: Path, name: str) -> None:
         assert len(model.discharge_treatments) == len(section.entries)
         assert model.synthesis.medical_summary
         assert "1 fois / jour" in (model.discharge_treatments[0].posology or "")
+    if isinstance(model, AdmissionLetter):
+        assert all(p.startswith(("participant", "componentOf")) for p in listed), listed
+        assert model.treatments
+        assert model.allergies
+        assert model.medical_history
+        assert model.further_information
 
 
 def results_of(item: LaboratoryResult | Battery | Isolate) -> int:

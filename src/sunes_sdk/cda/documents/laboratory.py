@@ -53,6 +53,7 @@ class LaboratoryReport(ClinicalDocument):
     """
 
     type_code = "11502-2"
+    template_ids = (_IHE_LAB, II(_TEMPLATE, "2024.01"))
     default_title = _TITLE
     body_prefixes = ("lab",)
 
@@ -116,9 +117,8 @@ class LaboratoryReport(ClinicalDocument):
 
     # Header. ----------------------------------------------------------------------------------------------------
 
-    @property
-    def template_ids(self) -> tuple[II, ...]:  # type: ignore[override]  # of a class elsewhere, of a version here
-        return (_IHE_LAB, II(_TEMPLATE, self.version))
+    def _template_ids(self) -> tuple[II, ...]:
+        return (*self.template_ids[:-1], II(_TEMPLATE, self.version))
 
     def _responsible(self) -> Actor:
         return self.biologist or self.author

@@ -124,7 +124,7 @@ class _Report:
         location, laterality = _site(procedure)
         translations = procedure.iterfind(f"{V3}code/{V3}translation")
         study = next((i.root for i in event.ids), "")
-        performed = instant(event.start, "documentationOf/serviceEvent/effectiveTime/low")
+        performed = instant(event.start, "documentationOf/serviceEvent/effectiveTime/low", self.notes)
         values: dict[str, Any] = {
             "code": code,
             "ccam": next((c for t in translations if (c := code_of(t)) and c.system == CCAM), None),
@@ -136,7 +136,7 @@ class _Report:
             "laterality": laterality,
             "study_uid": study,
             "performed_at": performed,
-            "ended_at": instant_or_none(event.stop, "documentationOf/serviceEvent/effectiveTime/high"),
+            "ended_at": instant_or_none(event.stop, "documentationOf/serviceEvent/effectiveTime/high", self.notes),
             "performer": self.people.performer(event),
             "description": description if code is None or description != code.display else None,
             "parameters": row.get("Autres paramètres"),
@@ -253,7 +253,7 @@ class _Report:
             uid=uids[0].root if uids else "",
             modality=modality.code if modality else "",
             instance=self._instance(objects[0]),
-            performed_at=instant_or_none(at if at != performed else "", path_of(series)),
+            performed_at=instant_or_none(at if at != performed else "", path_of(series), self.notes),
         )
         self.notes.take(series, "effectiveTime")
         return value
@@ -285,7 +285,9 @@ class _Report:
                 raise ModelError("no author or no text")
             party = party_of(author, "assignedAuthor")
             addendum = Addendum(
-                text=lines_of(text), author=self.people.actor(party), at=instant(party.time, path_of(author))
+                text=lines_of(text),
+                author=self.people.actor(party),
+                at=instant(party.time, path_of(author), self.notes),
             )
         except (ModelError, CdaError) as e:
             self.notes.leave("the addendum", path_of(section), e.message)

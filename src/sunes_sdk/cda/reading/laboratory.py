@@ -88,10 +88,10 @@ class _Report:
         registered = next((i for i in principal.ids if i.extension), None)
         values: dict[str, Any] = {
             "chapters": chapters,
-            "received_at": instant(principal.start, "documentationOf/serviceEvent/effectiveTime/low"),
+            "received_at": instant(principal.start, "documentationOf/serviceEvent/effectiveTime/low", self.notes),
             "released_at": None
             if self.released == header.effective_time
-            else instant(self.released, "documentationOf/serviceEvent/effectiveTime/high"),
+            else instant(self.released, "documentationOf/serviceEvent/effectiveTime/high", self.notes),
             "biologist": people.performer(principal),
             "registration": identifier(registered) if registered else None,
             "reason": read_reason(self.body),
@@ -139,7 +139,7 @@ class _Report:
             if kind == "prescriber":
                 found |= {
                     "prescriber": who,
-                    "prescribed_at": instant_or_none(participant.stop, "participant/time/high"),
+                    "prescribed_at": instant_or_none(participant.stop, "participant/time/high", self.notes),
                 }
             else:
                 found["collector"] = who.model_copy(update={"function": None})
@@ -159,7 +159,7 @@ class _Report:
                 continue
             try:
                 validation = Validation(
-                    biologist=self.people.actor(party), at=instant(party.time, "authenticator/time")
+                    biologist=self.people.actor(party), at=instant(party.time, "authenticator/time", self.notes)
                 )
             except ModelError:
                 continue
@@ -174,7 +174,7 @@ class _Report:
         for element in statement.iterchildren(f"{V3}performer"):
             if has_template(element, PERFORMER) and performer is None:
                 try:
-                    at = instant(party_of(element).time, path_of(element))
+                    at = instant(party_of(element).time, path_of(element), self.notes)
                     performer = PerformingLaboratory(director=self._actor(element), performed_at=at)
                 except ModelError as e:
                     self.notes.leave("a laboratory", path_of(element), e.message)
@@ -192,7 +192,9 @@ class _Report:
                 if party is None:
                     self.notes.leave("who validated", path_of(element), "the header does not say whose they are")
                 else:
-                    found = Validation(biologist=self.people.actor(party), at=instant(at_text, path_of(element)))
+                    found = Validation(
+                        biologist=self.people.actor(party), at=instant(at_text, path_of(element), self.notes)
+                    )
                     validations.append(found)
             except ModelError as e:
                 self.notes.leave("who validated", path_of(element), e.message)
@@ -278,7 +280,7 @@ class _Report:
         values: dict[str, Any] = {
             "identifier": identifier(number) if number else None,
             "specimen_type": kind.code if kind else "",
-            "collected_at": instant(value_of(find(procedure, "effectiveTime", "high")), path_of(procedure)),
+            "collected_at": instant(value_of(find(procedure, "effectiveTime", "high")), path_of(procedure), self.notes),
             "act": act,
             "site": code_of(find(procedure, "targetSiteCode")),
             "collector": self._actor(performer) if performer is not None else None,
@@ -286,7 +288,7 @@ class _Report:
         taken = []
         for inner in related(procedure, "act"):
             if code_of_statement(inner) == "SPRECEIVE":
-                values["received_at"] = instant(value_of(find(inner, "effectiveTime")), path_of(inner))
+                values["received_at"] = instant(value_of(find(inner, "effectiveTime")), path_of(inner), self.notes)
                 taken.append(inner)
             elif has_template(inner, _COMMENT):
                 place = self.body.place(find(inner, "text"))
@@ -329,8 +331,9 @@ class _Report:
         values["label"] = label if label != default else None
         status = find(observation, "statusCode")
         values["status"] = (status.get("code") or "") if status is not None else "completed"
-        time = value_of(find(observation, "effectiveTime"))
-        values["observed_at"] = instant_or_none(time if time != self.released else "", path_of(observation))
+        time = find(observation, "effectiveTime")
+        if time is not None and value_of(time) != self.released:
+            values["observed_at"] = instant_or_none(value_of(time), path_of(time), self.notes)
         values["value"] = self._value(find(observation, "value"))
         interpretation = code_of(find(observation, "interpretationCode"))
         values["interpretation"] = interpretation.code if interpretation else None
@@ -353,7 +356,7 @@ class _Report:
 
     def _previous(self, observation: etree._Element) -> PreviousResult:
         value: Any = self._value(find(observation, "value"))
-        at = instant(value_of(find(observation, "effectiveTime")), path_of(observation))
+        at = instant(value_of(find(observation, "effectiveTime")), path_of(observation), self.notes)
         previous = PreviousResult(value=value, observed_at=at)
         self.notes.take(observation, "effectiveTime", "value")
         return previous
@@ -421,7 +424,7 @@ class _Report:
             identifier=Identifier(value=number.extension, root=number.root) if number and number.extension else None,
             code=code,
             ncbi=code_of(translation),
-            identified_at=instant(value_of(find(organizer, "effectiveTime")), path_of(organizer)),
+            identified_at=instant(value_of(find(organizer, "effectiveTime")), path_of(organizer), self.notes),
             items=tuple(items),
         )
 

@@ -73,16 +73,22 @@ _NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 _T = TypeVar("_T")
 
 
-def instant(text: str, path: str) -> datetime:
-    """A time stamp as an instant. Raises CdaError `CDA_NOT_TYPED`."""
+def instant(text: str, path: str, notes: Notes) -> datetime:
+    """A time stamp as an instant; what had to stand for its hour or its offset is noted. Raises CdaError
+    `CDA_NOT_TYPED`."""
     try:
-        return parse_ts(text).value
+        stamp = parse_ts(text)
     except (ValueError, OverflowError):
         raise not_typed("a time cannot be read", path) from None
+    if stamp.precision <= Precision.DAY:
+        notes.leave("the hour of a time", path, "it is not said: midnight stands for it")
+    elif not stamp.has_offset:
+        notes.leave("the offset of a time", path, "it is not said: that of Paris stands for it")
+    return stamp.value
 
 
-def instant_or_none(text: str, path: str) -> datetime | None:
-    return instant(text, path) if text else None
+def instant_or_none(text: str, path: str, notes: Notes) -> datetime | None:
+    return instant(text, path, notes) if text else None
 
 
 def birth_date(text: str) -> str:
@@ -253,8 +259,8 @@ class People:
         kinds: Any = {"type_code": value.type_code, "class_code": value.class_code}
         return Participant(
             actor=self.actor(value.party),
-            low=instant_or_none(value.start, "participant/time/low"),
-            high=instant_or_none(value.stop, "participant/time/high"),
+            low=instant_or_none(value.start, "participant/time/low", self.notes),
+            high=instant_or_none(value.stop, "participant/time/high", self.notes),
             template_id=value.party.template_id,
             **kinds,
         )
@@ -264,14 +270,16 @@ class People:
         return EncounterParticipant(
             type_code=kind,
             actor=self.actor(value.party),
-            low=instant_or_none(value.start, "encounterParticipant/time/low"),
-            high=instant_or_none(value.stop, "encounterParticipant/time/high"),
+            low=instant_or_none(value.start, "encounterParticipant/time/low", self.notes),
+            high=instant_or_none(value.stop, "encounterParticipant/time/high", self.notes),
         )
 
     def authenticator(self, value: HeaderParty) -> Authenticator:
         return Authenticator(
-            actor=self.actor(value), time=instant(value.time, "authenticator/time"), template_id=value.template_id
-        )  # fmt: skip
+            actor=self.actor(value),
+            time=instant(value.time, "authenticator/time", self.notes),
+            template_id=value.template_id,
+        )
 
     def service_event(self, value: HeaderServiceEvent) -> ServiceEvent:
         qualifiers = value.qualifiers or (None,) * len(value.translations)
@@ -285,11 +293,11 @@ class People:
             ),
             lab_status=status,
             class_code=value.class_code,
-            start=instant_or_none(value.start, "serviceEvent/effectiveTime/low"),
-            stop=instant_or_none(value.stop, "serviceEvent/effectiveTime/high"),
+            start=instant_or_none(value.start, "serviceEvent/effectiveTime/low", self.notes),
+            stop=instant_or_none(value.stop, "serviceEvent/effectiveTime/high", self.notes),
             performer=Performer(
                 actor=self.actor(performer),
-                time=instant_or_none(performer.time, "performer/time"),
+                time=instant_or_none(performer.time, "performer/time", self.notes),
                 template_id=performer.template_id,
             )
             if performer
@@ -324,8 +332,8 @@ class People:
         try:
             return Stay(
                 visit=identifier(visit),
-                admitted_at=instant(start, "componentOf/encompassingEncounter/effectiveTime/low"),
-                discharged_at=instant_or_none(stop, "componentOf/encompassingEncounter/effectiveTime/high"),
+                admitted_at=instant(start, "componentOf/encompassingEncounter/effectiveTime/low", self.notes),
+                discharged_at=instant_or_none(stop, "componentOf/encompassingEncounter/effectiveTime/high", self.notes),
                 organization=self.custodian.model_copy(update=changes),
                 stay_class=_STAY_CLASSES.get(code, StayClass.NOT_APPLICABLE),
                 responsible=self._one(self.actor, responsible, "responsibleParty") if responsible else None,
@@ -340,6 +348,9 @@ class People:
         header = self.header
         if self.events:  # the principal act is the document's own
             del self.events[0]
+        if header.patient.deceased_time and self.patient.deceased_at is None:
+            path = "recordTarget/patientRole/patient/deceasedTime"
+            self.notes.leave("the time of death", path, "its day is not known", "CDA_UNREAD_HEADER")
         if header.language != "fr-FR":
             self.notes.leave("the language", "languageCode", "the model is of a French document", "CDA_UNREAD_HEADER")
         author = self.principal_author
@@ -352,7 +363,7 @@ class People:
             "stay": self.stay(with_responsible=with_responsible),
             "legal_authenticator": None if self.is_author(self.signer) else self.signer,
             "recipients": tuple(self._all(self.actor, header.recipients, "informationRecipient")),
-            "written_at": instant(header.effective_time, "effectiveTime"),
+            "written_at": instant(header.effective_time, "effectiveTime", self.notes),
             "title": None if header.title == default_title else header.title,
             "confidentiality": header.confidentiality.code,
             "set_id": self._oid(header.set_id, "setId"),
@@ -466,10 +477,14 @@ def _ins(value: II) -> Ins:
 
 
 def _day_or_instant(text: str) -> Any:
-    if not text:
+    """None for less than a day: a date of death is never made up."""
+    try:
+        stamp = parse_ts(text)
+    except (ValueError, OverflowError):
         return None
-    stamp = parse_ts(text)
-    return stamp.date if stamp.precision <= Precision.DAY else stamp.value
+    if stamp.precision < Precision.DAY:
+        return None
+    return stamp.date if stamp.precision == Precision.DAY else stamp.value
 
 
 def _order(value: HeaderOrder) -> Order:

@@ -28,8 +28,8 @@ def read_prescription(root: etree._Element, people: People, notes: Notes) -> Med
         raise not_typed("no validity", "documentationOf")
     principal = people.events[0]
     values: dict[str, Any] = {
-        "valid_until": instant(principal.stop, "documentationOf/serviceEvent/effectiveTime/high"),
-        "valid_from": instant_or_none(principal.start, "documentationOf/serviceEvent/effectiveTime/low"),
+        "valid_until": instant(principal.stop, "documentationOf/serviceEvent/effectiveTime/high", notes),
+        "valid_from": instant_or_none(principal.start, "documentationOf/serviceEvent/effectiveTime/low", notes),
         "epu": next((i.extension for i in principal.ids if i.root == EPU_ROOT), None),
         "flags": frozenset(_flags(people)),
         "version": next((t.extension for t in header.template_ids if t.root == _TEMPLATE.root), ""),
@@ -88,5 +88,5 @@ def _participants(people: People) -> dict[str, Any]:
         people.participants.remove(participant)
         found[kind] = who.model_copy(update={"function": None})
         if kind == "dispenser":
-            found["dispense_by"] = instant_or_none(participant.stop, "participant/time/high")
+            found["dispense_by"] = instant_or_none(participant.stop, "participant/time/high", people.notes)
     return found

@@ -308,9 +308,10 @@ def _device(body: Body, supply: etree._Element) -> dict[str, Any]:
     said = body.said(find(supply, "text"))
     period = find(supply, "effectiveTime")
     code = find(supply, "participant", "participantRole", "playingDevice", "code")
+    coded = code_of(code)
     values: dict[str, Any] = {
-        "name": _undated(said),
-        "emdn": code_of(code),
+        "name": _undated(said) or (coded.display if coded else ""),
+        "emdn": coded,
         "start": day(find(period, "low"), body.notes),
         "end": day(find(period, "high"), body.notes),
         "rental": quantity(find(supply, "expectedUseTime", "width")),

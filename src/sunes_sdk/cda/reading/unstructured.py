@@ -35,8 +35,8 @@ def read_file_document(root: etree._Element, people: People, notes: Notes) -> Un
         "document_type": header.code.code,
         "act": principal.code,
         "performer": people.performer(principal),
-        "performed_at": instant(start, "serviceEvent/effectiveTime/low") if timed else None,
-        "ended_at": instant_or_none(stop, "serviceEvent/effectiveTime/high") if timed else None,
+        "performed_at": instant(start, "serviceEvent/effectiveTime/low", notes) if timed else None,
+        "ended_at": instant_or_none(stop, "serviceEvent/effectiveTime/high", notes) if timed else None,
     }
     if is_report:
         values["other_acts"] = tuple(e.code for e in others)
