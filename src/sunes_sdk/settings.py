@@ -78,7 +78,8 @@ class DmpSettings(Model):
     source_id: OID of the sending instance (XDSSubmissionSet.sourceId); device_oid: OID of the sender in HL7v3
     messages; authn_context: how the hospital authenticated its user
     (`urn:oasis:names:tc:SAML:2.0:ac:classes:Password`…); structure_id: Identifiant_Structure when it differs from
-    the organisation's own (legal entity's certificate, geographic structure).
+    the organisation's own (legal entity's certificate, geographic structure); rights: what to do with a call that the
+    public table of rights says the DMP will refuse (`dmp.rights`): `warn` and let it decide, or `refuse` to send it.
 
     The rest has defaults where official sources disagree (dmp.md §15); each can be overridden.
     """
@@ -97,6 +98,7 @@ class DmpSettings(Model):
     vihf_digest: Literal["sha256", "sha1"] = "sha256"
     vihf_subject_order: Literal["given_family", "family_given"] = "given_family"
     xades_digest: Literal["sha1", "sha256"] = "sha1"
+    rights: Literal["warn", "refuse"] = "warn"
     timeout_seconds: float = 30.0
 
 

@@ -1,0 +1,72 @@
+"""The table of rights: each decision of it, and what the two policies make of a refusal."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from sunes_sdk._core.errors import ConfigurationError
+from sunes_sdk._core.findings import Severity
+from sunes_sdk.dmp import rights
+from sunes_sdk.dmp.rights import Mode, Right, Transaction
+
+T = Transaction
+REFUSED: dict[Mode, set[Transaction]] = {
+    "INDIRECTE": {T.SET_AUTHORIZATION, T.WEB, T.FIND, T.RETRIEVE, T.MASK, T.VISIBILITY, T.ARCHIVE},
+    "INDIRECTE_RENFORCEE": {T.WEB},
+    "DIRECTE": set(),
+}
+ALLOWED: dict[Mode, set[Transaction]] = {
+    "INDIRECTE": {T.EXISTENCE, T.PATIENTS, T.FEED, T.FIND_REFERENCE, T.DELETE},
+    "INDIRECTE_RENFORCEE": set(),
+    "DIRECTE": set(T) - {T.FEED_BY_SECRETARIAT},
+}
+
+
+@pytest.mark.parametrize("transaction", T)
+@pytest.mark.parametrize("mode", rights.RIGHTS)
+def test_each_cell(mode: Mode, transaction: Transaction) -> None:
+    """PDT-INF-526 as read, cell by cell; what no readable text says is unknown."""
+    found = rights.rule(mode, transaction)
+    expected = Right.ALLOWED if transaction in ALLOWED[mode] else Right.UNKNOWN
+    if transaction in REFUSED[mode]:
+        expected = Right.REFUSED
+    assert found.right is expected
+    assert found.source
+    finding = rights.check(mode, transaction)
+    assert (finding is not None) == (expected is Right.REFUSED)
+    if finding is not None:
+        assert (finding.code, finding.severity) == ("DMP_RIGHTS", Severity.WARNING)
+        assert finding.hint
+        assert finding.message_fr
+        assert transaction.value in finding.path
+
+
+@pytest.mark.parametrize("purpose", ["bris_de_glace", "centre_15"])
+def test_an_emergency_access_sets_no_authorisation(purpose: str) -> None:
+    assert rights.check("DIRECTE", T.SET_AUTHORIZATION) is None
+    finding = rights.check("DIRECTE", T.SET_AUTHORIZATION, purpose=purpose)
+    assert finding is not None
+    assert purpose in finding.message
+    assert rights.check("DIRECTE", T.FIND, purpose=purpose) is None
+
+
+def test_warn_logs_and_gives_the_code(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "sunes_sdk.dmp"):
+        assert rights.enforce("INDIRECTE", T.ARCHIVE, "warn") == ("DMP_RIGHTS",)
+        assert rights.enforce("INDIRECTE", T.DELETE, "warn") == ()
+    (record,) = caplog.records
+    assert "DMP_RIGHTS" in record.getMessage()
+    assert "TD3.3d" in record.getMessage()
+
+
+def test_refuse_raises_only_for_what_the_table_refuses() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        rights.enforce("INDIRECTE", T.RETRIEVE, "refuse")
+    assert caught.value.code == "DMP_RIGHTS"
+    assert "TD3.2" in str(caught.value)
+    assert caught.value.hint_fr
+    for transaction in T:  # a mode whose table cannot be read is not refused by us
+        if transaction is not T.WEB:
+            assert rights.enforce("INDIRECTE_RENFORCEE", transaction, "refuse") == ()
