@@ -528,15 +528,9 @@ def _association(element: etree._Element) -> tuple[str, str, str]:
 def check_submission(received: Received, caller: Caller) -> None:
     """Values of the metadata, their agreement with the VIHF and with the bytes, and how the objects are linked."""
     s = received.submission_set
-    _check_time(s, "submissionTime", exact=True)
-    for name in ("sourceId", "uniqueId"):
-        if not is_oid(s.identifiers[name]):
-            raise bad(f"{s.id}: {name} is not an OID")
+    _check_set_values(s)
     for o in (s, *received.entries):
-        _check_patient(o, caller)
-        _check_codes(o)
-        for author in o.authors:
-            _check_author(o, author)
+        _check_values(o, caller)
     unique_ids = [o.identifiers["uniqueId"] for o in (s, *received.entries)]
     if len(set(unique_ids)) < len(unique_ids):
         raise Refused("XDSRepositoryDuplicateUniqueIdInMessage", "two objects have the same uniqueId")
@@ -546,13 +540,35 @@ def check_submission(received: Received, caller: Caller) -> None:
     _check_links(received)
 
 
+def check_set(submission_set: Object, caller: Caller) -> None:
+    """Values of a set alone (ITI-57), and its author against the VIHF."""
+    _check_set_values(submission_set)
+    _check_values(submission_set, caller)
+    _check_set_author(submission_set, caller)
+
+
+def _check_set_values(s: Object) -> None:
+    _check_time(s, "submissionTime", exact=True)
+    for name in ("sourceId", "uniqueId"):
+        if not is_oid(s.identifiers[name]):
+            raise bad(f"{s.id}: {name} is not an OID")
+
+
+def _check_values(o: Object, caller: Caller) -> None:
+    _check_patient(o, caller)
+    check_codes(o)
+    for author in o.authors:
+        _check_author(o, author)
+
+
 def _check_patient(o: Object, caller: Caller) -> None:
     ins, oid = parse_ins(o.identifiers["patientId"], f"{o.id}: patientId")
     if (ins, oid) != (caller.ins, caller.ins_oid):
         raise Refused("XDSPatientIdDoesNotMatch", f"{o.id}: patientId is not the patient of the VIHF")
 
 
-def _check_codes(o: Object) -> None:
+def check_codes(o: Object) -> None:
+    """Codes are in the value sets of the DMP, and the class is that of the type."""
     for attribute, codes in o.codes.items():
         value_set = _VALUE_SETS.get(attribute)
         if value_set is None:
@@ -615,10 +631,11 @@ def _check_entry(entry: Object, content: bytes) -> None:
         raise Refused("XDSNonIdenticalHash", f"{entry.id}: hash is not the SHA-1 (lower case) of the received bytes")
     if entry.slot("size") != str(len(content)):
         raise Refused("XDSNonIdenticalSize", f"{entry.id}: size is not {len(content)}")
-    _check_confidentiality(entry)
+    check_confidentiality(entry)
 
 
-def _check_confidentiality(entry: Object) -> None:
+def check_confidentiality(entry: Object) -> None:
+    """`N` once, and visibility codes that go together."""
     codes = [c.code for c in entry.codes["confidentialityCode"]]
     if codes.count("N") != 1:
         raise bad(f"{entry.id}: confidentialityCode N is always present, once")

@@ -30,6 +30,7 @@ from . import dmp_admin as admin
 from . import dmp_answers as answers
 from . import dmp_repository as repository
 from . import dmp_rules as rules
+from . import dmp_update as life_cycle
 from .dmp_answers import Reply
 from .dmp_registry import GET_DOCUMENTS as GET_DOCUMENTS
 from .dmp_registry import REPOSITORY_ID as REPOSITORY_ID
@@ -73,6 +74,7 @@ _CALLS: dict[CallName, _Call] = {
                     "urn:ihe:iti:2007:RetrieveDocumentSetResponse"),
     "ITI-18": _Call("registry", "urn:ihe:iti:2007:RegistryStoredQuery",
                     "urn:ihe:iti:2007:RegistryStoredQueryResponse"),
+    "ITI-57": _Call("registry", "urn:ihe:iti:2010:UpdateDocumentSet", "urn:ihe:iti:2010:UpdateDocumentSet-Response"),
     "TD0.2": _Call("patients", "urn:hl7-org:v3:PRPA_IN201307UV02", "urn:hl7-org:v3:PRPA_IN201308UV02"),
 }  # fmt: skip
 _BY_SERVICE: dict[str, dict[str, CallName]] = {}
@@ -151,6 +153,7 @@ class FakeDmp:
             "ITI-41": self._provide,
             "ITI-43": self._retrieve,
             "ITI-18": self._search,
+            "ITI-57": self._update,
             "TD0.2": self._existence,
         }
         self._server = FakeHttpServer(pki, self._handle)
@@ -536,6 +539,13 @@ class FakeDmp:
             reply = self._registry.answer(body, caller)
             self._refuse_if_planned("ITI-18")
         return reply
+
+    def _update(self, body: etree._Element, parts: Mapping[str, bytes], caller: Caller) -> Reply:
+        with self._lock:
+            self._refuse_if_planned("ITI-57")
+            return life_cycle.update(
+                self._store, self._registry, body, caller, now=self._dtm(), keep_bytes=self._keep_bytes
+            )
 
     def _existence(self, body: etree._Element, parts: Mapping[str, bytes], caller: Caller) -> Reply:
         with self._lock:
