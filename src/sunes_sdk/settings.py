@@ -78,8 +78,10 @@ class DmpSettings(Model):
     source_id: OID of the sending instance (XDSSubmissionSet.sourceId); device_oid: OID of the sender in HL7v3
     messages; authn_context: how the hospital authenticated its user
     (`urn:oasis:names:tc:SAML:2.0:ac:classes:Password`…); structure_id: Identifiant_Structure when it differs from
-    the organisation's own (legal entity's certificate, geographic structure); rights: what to do with a call that the
-    public table of rights says the DMP will refuse (`dmp.rights`): `warn` and let it decide, or `refuse` to send it.
+    the organisation's own (legal entity's certificate, geographic structure); mode: authentication mode;
+    authn_declaration: AuthnContextDecl of `INDIRECTE_RENFORCEE` (seen: `APP_BROWSER_AUTH`); rights: what to do with a
+    call that the public table of rights says the DMP will refuse (`dmp.rights`): `warn` and let it decide, or `refuse`
+    to send it.
 
     The rest has defaults where official sources disagree (dmp.md §15); each can be overridden.
     """
@@ -92,6 +94,8 @@ class DmpSettings(Model):
     device_oid: Oid
     authn_context: Text
     structure_id: str | None = None
+    mode: Literal["INDIRECTE", "INDIRECTE_RENFORCEE", "DIRECTE"] = "INDIRECTE"
+    authn_declaration: str | None = None
     vihf_version: str = "3.0"
     vihf_mode_attribute: Literal["Authentification_Mode", "Authentification_mode"] = "Authentification_Mode"
     vihf_issuer: str | None = None

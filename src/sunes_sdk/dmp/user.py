@@ -64,6 +64,8 @@ class VihfUser:
             software_id=software.instance,
             homologation=software.dmp_homologation or "",
             ins_cx=ins_cx,
+            mode=settings.mode,
+            authn_declaration=settings.authn_declaration,
             version=settings.vihf_version,
             mode_attribute=settings.vihf_mode_attribute,
             issuer=settings.vihf_issuer,
