@@ -138,7 +138,7 @@ def test_an_official_example_has_its_model(kit: Path, name: str) -> None:
         assert model.synthesis.medical_summary
         assert "1 fois / jour" in (model.discharge_treatments[0].posology or "")
     if isinstance(model, AdmissionLetter):
-        assert all(p.startswith(("participant", "componentOf")) for p in listed), listed
+        assert all(p.startswith(("participant", "componentOf", "documentationOf")) for p in listed), listed
         assert model.treatments
         assert model.allergies
         assert model.medical_history

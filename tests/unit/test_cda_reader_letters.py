@@ -126,3 +126,34 @@ def test_an_appointment_keeps_its_hour_and_its_structure() -> None:
     (appointment,) = [a for a in found.care_plan if getattr(a, "practitioner", None)]
     assert appointment.at == samples.WRITTEN + timedelta(days=30)
     assert appointment.practitioner.organization.name == samples.hospital().name
+
+
+@pytest.mark.parametrize(
+    ("pattern", "by"),
+    [
+        (r'(<serviceEvent>.*?<low value=")2026', r"\g<1>2025"),
+        (r'(<serviceEvent>.*?<low value=")2026', r"\g<1>today"),
+        (r'(<serviceEvent><code code=")IMP', r"\g<1>AMB"),
+    ],
+)
+def test_a_principal_act_of_its_own_is_noted(pattern: str, by: str) -> None:
+    """The model of a letter has no other act than its stay."""
+    received = mutated(letters.discharge_letter(), pattern, by)
+    assert "the principal act" in {f.message.partition(" is not")[0] for f in received.unread()}
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [("20260110", "the hour of a time"), ("20260110090000", "the offset of a time")],
+)
+def test_what_stands_for_a_part_of_a_time_is_noted(text: str, what: str) -> None:
+    received = mutated(letters.discharge_letter(), r'(<encompassingEncounter>.*?<low value=")[0-9+]*', rf"\g<1>{text}")
+    assert what in {f.message.partition(" is not")[0] for f in received.unread()}
+
+
+def test_a_death_of_which_the_day_is_not_known_has_no_date() -> None:
+    dead = letters.discharge_letter(patient=samples.patient(deceased=True, deceased_at=samples.DISCHARGED))
+    received = mutated(dead, r'(deceasedTime value=")[0-9+]*', r"\g<1>2026")
+    found: Any = received.typed()
+    assert (found.patient.deceased, found.patient.deceased_at) == (True, None)
+    assert "the time of death" in {f.message.partition(" is not")[0] for f in received.unread()}

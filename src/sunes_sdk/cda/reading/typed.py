@@ -9,8 +9,9 @@ from lxml import etree
 
 from ..._core.errors import CdaError, ModelError
 from ..._core.findings import Report
+from ..._core.hl7time import parse_ts
 from ..documents._base import ClinicalDocument
-from ..header import CdaHeader
+from ..header import CdaHeader, HeaderServiceEvent
 from .admission_letter import read_admission_letter
 from .discharge_letter import read_discharge_letter
 from .imaging import read_imaging_report
@@ -52,4 +53,22 @@ def read_typed(root: etree._Element, header: CdaHeader) -> tuple[ClinicalDocumen
         model = reader(root, People(header, notes), notes)
     except ModelError as e:
         raise not_typed(e.message, e.path, e) from None
+    if header.service_events and not _is_its_act(model, header.service_events[0], header.effective_time):
+        notes.leave("the principal act", "documentationOf", "the model makes another of its stay and its author",
+                    "CDA_UNREAD_HEADER")  # fmt: skip
     return model, notes.report(root)
+
+
+def _is_its_act(model: ClinicalDocument, said: HeaderServiceEvent, written: str) -> bool:
+    """Whether the model would be written with this principal act: its code, its times and who did it."""
+    number = said.performer.ids[0].extension if said.performer and said.performer.ids else ""
+    try:
+        act = model._service_events(parse_ts(written).value)[0]
+        times = [parse_ts(text).value if text else None for text in (said.start, said.stop)]
+    except (ModelError, ValueError, OverflowError):
+        return False
+    return (
+        (said.code and said.code.code) == (act.code and act.code.code)
+        and times == [act.start, act.stop]
+        and number == (act.performer.actor.professional.national_id if act.performer else "")
+    )
