@@ -1,32 +1,40 @@
 """L4: XDS metadata (IHE XDS.b, XDM): values, the projection of a CDA header, checks, the ebRIM codec."""
 
-from .ebrim import DMP, XDM, Profile, decode, decode_element, encode
+from .ebrim import DMP, DMP_UPDATE, XDM, NewVersion, Profile, decode, decode_element, encode
 from .metadata import (
     HAS_MEMBER,
     ORIGINAL,
     REPLACES,
     SIGNS,
+    UPDATES_STATUS,
     Association,
     Author,
     AvailabilityStatus,
     DocumentEntry,
+    Folder,
     Submission,
     SubmissionSet,
+    previous_version,
+    status_change,
 )
 from .project import author_of, content_type, content_type_of, project, submission_set
 from .rules import check
 
 __all__ = [
     "DMP",
+    "DMP_UPDATE",
     "HAS_MEMBER",
     "ORIGINAL",
     "REPLACES",
     "SIGNS",
+    "UPDATES_STATUS",
     "XDM",
     "Association",
     "Author",
     "AvailabilityStatus",
     "DocumentEntry",
+    "Folder",
+    "NewVersion",
     "Profile",
     "Submission",
     "SubmissionSet",
@@ -37,6 +45,8 @@ __all__ = [
     "decode",
     "decode_element",
     "encode",
+    "previous_version",
     "project",
+    "status_change",
     "submission_set",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,13 +13,15 @@ from lxml import etree
 from .._core.errors import MetadataError
 from .._core.xml import escape_attribute, escape_text, parse
 from ..model import Code
-from .metadata import Association, Author, DocumentEntry, Submission, SubmissionSet
+from .metadata import Association, Author, DocumentEntry, Folder, Submission, SubmissionSet
 
 RIM = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"
 LCM = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"
 STABLE_DOCUMENT = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
 APPROVED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"
 SUBMISSION_SET_NODE = "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd"
+FOLDER_NODE = "urn:uuid:d9d542f3-6cc4-48b6-8870-ea235fbc94c2"
+ASSOCIATION_OBJECT = "urn:oasis:names:tc:ebxml-regrep:ObjectType:RegistryObject:Association"
 LONG_NAME_MAX = 256
 """rim.xsd LongName: longest Slot value, code and ExternalIdentifier value."""
 
@@ -38,6 +41,9 @@ SCHEMES = {
     "DocumentEntry.eventCodeList": "urn:uuid:2c6b8cb7-8b2a-4051-b291-b1ae6a575ef4",
     "DocumentEntry.patientId": "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427",
     "DocumentEntry.uniqueId": "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab",
+    "Folder.codeList": "urn:uuid:1ba97051-7806-41a8-a48b-8fce7af683c5",
+    "Folder.patientId": "urn:uuid:f64ffdf0-4b97-4e06-b79f-a52b38ec2f8a",
+    "Folder.uniqueId": "urn:uuid:75df8f67-9973-4fbe-a900-df66cefecc5a",
 }
 """Every classification and external identifier scheme (IHE ITI volume 3 §4.2.5)."""
 
@@ -47,11 +53,12 @@ ACTION = "urn:action:extraMetadataSlot"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Where the two French uses of ebRIM differ.
+    """Where the French uses of ebRIM differ.
 
     upper_hash: case of the SHA-1; uri / action: Slots of an archive; status: objects are written Approved;
     uuid_parts: ids of classifications and identifiers are `urn:uuid:` instead of `cla1`, `ei1`; empty_description:
-    an absent comment is written as an empty Description; reference_ids: the slot of that name is written.
+    an absent comment is written as an empty Description; reference_ids: the slot of that name is written;
+    object_types: associations name their own type, as the messages of ITI-57 do.
     """
 
     name: str
@@ -62,6 +69,7 @@ class Profile:
     uuid_parts: bool
     empty_description: bool
     reference_ids: bool
+    object_types: bool = False
 
 
 DMP = Profile(
@@ -69,6 +77,11 @@ DMP = Profile(
     reference_ids=True,
 )  # fmt: skip
 """ITI-41 to the DMP: symbolic ids; the registry sets the status."""
+DMP_UPDATE = Profile(
+    name="DMP_UPDATE", upper_hash=False, uri=False, action=False, status=False, uuid_parts=False,
+    empty_description=False, reference_ids=True, object_types=True,
+)  # fmt: skip
+"""ITI-57 to the DMP."""
 XDM = Profile(
     name="XDM", upper_hash=True, uri=True, action=True, status=True, uuid_parts=True, empty_description=True,
     reference_ids=False,
@@ -239,18 +252,83 @@ def _entry(e: DocumentEntry, profile: Profile, ids: _Ids) -> str:
     return "".join(parts)
 
 
-def association(a: Association) -> str:
+def _folder(f: Folder, profile: Profile, ids: _Ids) -> str:
+    of = escape_attribute(f.id)
+    return "".join([
+        f'<rim:RegistryPackage id="{of}"', f' status="{APPROVED}">' if profile.status else ">",
+        _label("Name", f.title) if f.title else "",
+        _description(f.comments, profile),
+        *(_class("Folder.codeList", code, of, ids) for code in f.codes),
+        f'<rim:Classification id="{ids.next("cla")}" classificationNode="{FOLDER_NODE}" classifiedObject="{of}"'
+        ' nodeRepresentation=""/>',
+        _identifier("Folder.patientId", f.patient_id, of, ids),
+        _identifier("Folder.uniqueId", f.unique_id, of, ids),
+        "</rim:RegistryPackage>",
+    ])  # fmt: skip
+
+
+def association(a: Association, profile: Profile = DMP) -> str:
     """One Association element (prefix `rim`)."""
+    object_type = f' objectType="{ASSOCIATION_OBJECT}"' if profile.object_types else ""
     return (
-        f'<rim:Association id="{escape_attribute(a.id)}" associationType="{escape_attribute(a.type)}"'
+        f'<rim:Association id="{escape_attribute(a.id)}"{object_type} associationType="{escape_attribute(a.type)}"'
         f' sourceObject="{escape_attribute(a.source)}" targetObject="{escape_attribute(a.target)}">'
         f"{''.join([_slot(name, values) for name, values in a.slots])}</rim:Association>"
     )
 
 
-def encode(submission: Submission, profile: Profile) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewVersion:
+    """New metadata of a document that a registry holds: its ExtrinsicObject as the registry answered it, with another
+    confidentiality. id: symbolic, for the new version. Nothing else changes: what this library does not know of the
+    entry goes back as it came."""
+
+    element: etree._Element
+    id: str
+    confidentiality: tuple[Code, ...]
+
+
+_SET_BY_REGISTRY = ("status", "home")
+
+
+def _new_version(v: NewVersion, ids: _Ids) -> str:
+    entry = copy.deepcopy(v.element)
+    entry.set("id", v.id)
+    for name in _SET_BY_REGISTRY:
+        entry.attrib.pop(name, None)
+    classes = "".join(
+        [_class("DocumentEntry.confidentialityCode", c, escape_attribute(v.id), ids) for c in v.confidentiality]
+    )
+    codes = parse(f'<rim:x xmlns:rim="{RIM}">{classes}</rim:x>'.encode())
+    parts: list[etree._Element] = []
+    place = None
+    for child in list(entry):
+        kind = _local(child)
+        if kind == "VersionInfo":
+            entry.remove(child)
+        elif kind == "ExternalIdentifier":
+            place = child if place is None else place
+            parts.append(child)
+        elif kind == "Classification":
+            if _urn(child.get("classificationScheme")) == SCHEMES["DocumentEntry.confidentialityCode"]:
+                entry.remove(child)
+            else:
+                parts.append(child)
+    where = len(entry) if place is None else entry.index(place)
+    entry[where:where] = list(codes)
+    for part in parts:
+        is_class = _local(part) == "Classification"
+        part.set("id", ids.next("cla" if is_class else "ei"))
+        part.set("classifiedObject" if is_class else "registryObject", v.id)
+        part.attrib.pop("lid", None)
+    etree.cleanup_namespaces(entry, keep_ns_prefixes=["xsi", "xs", "xsd"])
+    return etree.tostring(entry, encoding="unicode", with_tail=False)
+
+
+def encode(submission: Submission, profile: Profile, new_versions: Sequence[NewVersion] = ()) -> str:
     """The lcm:SubmitObjectsRequest element, self-contained, without XML declaration.
 
+    new_versions: of documents that the registry holds (ITI-57), each named by an association of the submission.
     Raises MetadataError `XDS_TOO_LONG` for a value the schema cannot hold, `XDS_NO_SET` without a submission set.
     """
     s = submission.submission_set
@@ -263,7 +341,9 @@ def encode(submission: Submission, profile: Profile) -> str:
         _set(s, profile, ids),
     ]
     parts += [_entry(entry, profile, ids) for entry in submission.entries]
-    parts += [association(a) for a in submission.associations]
+    parts += [_new_version(version, ids) for version in new_versions]
+    parts += [_folder(folder, profile, ids) for folder in submission.folders]
+    parts += [association(a, profile) for a in submission.associations]
     parts.append("</rim:RegistryObjectList></lcm:SubmitObjectsRequest>")
     return "".join(parts)
 
@@ -380,6 +460,21 @@ def _read_set(o: _Object) -> SubmissionSet:
     )
 
 
+def _read_folder(o: _Object) -> Folder:
+    return Folder(
+        id=o.attribute("id"),
+        unique_id=o.identifiers.get(SCHEMES["Folder.uniqueId"], ""),
+        patient_id=o.identifiers.get(SCHEMES["Folder.patientId"], ""),
+        codes=o.codes("Folder.codeList"),
+        title=o.labels.get("Name", ""),
+        comments=o.labels.get("Description", ""),
+        last_update=o.first("lastUpdateTime"),
+        logical_id=o.attribute("lid"),
+        version=o.version,
+        status=o.attribute("status"),
+    )
+
+
 def _read_entry(o: _Object) -> DocumentEntry:
     size = o.first("size")
     return DocumentEntry(
@@ -447,6 +542,7 @@ def decode_element(root: etree._Element) -> Submission:
         raise MetadataError("no RegistryObjectList", code="XDS_NO_METADATA", rule="ebRIM 3.0 metadata",
                             hint="check that the file is METADATA.XML or a registry message")  # fmt: skip
     sets: list[SubmissionSet] = []
+    folders: list[Folder] = []
     entries: list[DocumentEntry] = []
     associations: list[Association] = []
     refs: list[str] = []
@@ -466,12 +562,16 @@ def decode_element(root: etree._Element) -> Submission:
                 of = (element.get("classifiedObject") or "").strip()
                 loose_nodes.setdefault(of, set()).add((element.get("classificationNode") or "").strip())
     for package in packages:
-        if SUBMISSION_SET_NODE in package.nodes | loose_nodes.get(package.attribute("id"), set()):
+        nodes = package.nodes | loose_nodes.get(package.attribute("id"), set())
+        if SUBMISSION_SET_NODE in nodes:
             sets.append(_read_set(package))
+        elif FOLDER_NODE in nodes:
+            folders.append(_read_folder(package))
     return Submission(
         submission_set=sets[0] if sets else None,
         entries=tuple(entries),
         associations=tuple(associations),
         object_refs=tuple(refs),
         other_sets=tuple(sets[1:]),
+        folders=tuple(folders),
     )

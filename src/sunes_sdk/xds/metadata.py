@@ -101,14 +101,38 @@ class SubmissionSet:
         return f"SubmissionSet(id={self.id!r}, unique_id={self.unique_id!r})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Folder:
+    """XDSFolder, a *classeur* (ebRIM RegistryPackage): in the CI-SIS model; no public message of the DMP holds one.
+
+    codes: codeList, 1..*; last_update: set by the registry. Its members are `HAS_MEMBER` associations.
+    """
+
+    id: str
+    unique_id: str
+    patient_id: str
+    codes: tuple[Code, ...] = ()
+    title: str = ""
+    comments: str = ""
+    last_update: str = ""
+    logical_id: str = ""
+    version: str = ""
+    status: str = ""
+
+    def __repr__(self) -> str:
+        return f"Folder(id={self.id!r}, unique_id={self.unique_id!r})"
+
+
 HAS_MEMBER = "urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember"
 SIGNS = "urn:ihe:iti:2007:AssociationType:signs"
 REPLACES = "urn:ihe:iti:2007:AssociationType:RPLC"
+UPDATES_STATUS = "urn:ihe:iti:2010:AssociationType:UpdateAvailabilityStatus"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Association:
-    """A link between two objects: `HAS_MEMBER`, `SIGNS`, `REPLACES` … slots: name and values, in order."""
+    """A link between two objects: `HAS_MEMBER`, `SIGNS`, `REPLACES`, `UPDATES_STATUS` … slots: name and values, in
+    order."""
 
     id: str
     type: str
@@ -119,6 +143,16 @@ class Association:
 
 ORIGINAL = (("SubmissionSetStatus", ("Original",)),)
 """The slots of a membership that brings a new object."""
+
+
+def previous_version(version: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The slots of a membership that brings new metadata of a known object, in place of that version."""
+    return (*ORIGINAL, ("PreviousVersion", (version,)))
+
+
+def status_change(original: AvailabilityStatus, new: AvailabilityStatus) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The slots of an `UPDATES_STATUS` association. original: must be the present one."""
+    return (("OriginalStatus", (original.value,)), ("NewStatus", (new.value,)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,3 +168,4 @@ class Submission:
     associations: tuple[Association, ...] = ()
     object_refs: tuple[str, ...] = ()
     other_sets: tuple[SubmissionSet, ...] = ()
+    folders: tuple[Folder, ...] = ()
