@@ -83,8 +83,9 @@ def test_what_is_said_not_to_be_is_not_read_as_being() -> None:
     received = mutated(letters.admission_letter(), 'negationInd="false"', 'negationInd="true"', count=0)
     found: Any = received.typed()
     assert found.medical_history == ()
-    assert all(not a.reactions for a in found.allergies[1:])
-    assert len(received.unread()) >= len(letters.medical_history())
+    assert [a.reactions for a in found.allergies] == [()] * len(letters.allergies())
+    listed = [f for f in received.unread() if f.code == "CDA_UNREAD_ENTRY"]
+    assert len(listed) == len(letters.medical_history()) + sum(len(a.reactions) for a in letters.allergies())
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,16 @@ def test_allergies_that_are_not_coded_are_not_an_absence_of_allergy() -> None:
     with pytest.raises(CdaError) as refused:
         received.typed()
     assert refused.value.code == "CDA_NOT_TYPED"
+
+
+def test_no_allergy_beside_one_that_cannot_be_read_is_not_an_absence_of_allergy() -> None:
+    letter = letters.discharge_letter(allergies=(Allergy(substance="Lait"), Allergy(substance="Œuf")))
+    none = '<value code="no-known-allergies" codeSystem="1.2.3" xsi:type="CD"></value>'
+    received = mutated(letter, r"(Lait</content>.*?)<value xsi:type=\"CD\">.*?</value>", rf"\1{none}")
+    unnamed = received.content.decode().replace("<name>Œuf</name>", "<name></name>")
+    found: Any = read(unnamed.encode()).typed()
+    assert found.allergies is None
+    assert len(read(unnamed.encode()).unread()) >= 3
 
 
 def test_a_time_that_the_model_cannot_hold_is_noted() -> None:

@@ -82,8 +82,9 @@ class ReadDocument(CdaDocument):
         return next((s for s in every if s.is_a(code_or_template)), None)
 
     def typed(self, *, strict: bool = False) -> ClinicalDocument:
-        """The document as the model that it could be rendered from: `DischargeLetter`, `MedicationPrescription`,
-        `LaboratoryReport`, `ImagingReport`, `OperativeReport`, or `UnstructuredDocument` for any other file.
+        """The document as the model that it could be rendered from: `DischargeLetter`, `AdmissionLetter`,
+        `MedicationPrescription`, `LaboratoryReport`, `ImagingReport`, `OperativeReport`, or `UnstructuredDocument` for
+        any other file.
 
         What the model has no place for is in `unread()`: look at it before relying on the model alone. What the XML of
         a document does not hold is what `sunes_sdk.cda.reading.normal.normalised` takes away.
@@ -97,7 +98,8 @@ class ReadDocument(CdaDocument):
         return model
 
     def unread(self) -> Report:
-        """What `typed()` leaves aside or makes up: a warning for each part of the header, section, entry and value.
+        """What `typed()` leaves aside, and where a value stands for one that is not said: a warning for each part of the
+        header, section, entry and value. Empty for a document that this library wrote.
 
         The narrative of a section whose entries are read is not listed: `sections` has it. Raises what `typed` raises.
         """

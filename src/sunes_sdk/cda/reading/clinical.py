@@ -24,7 +24,6 @@ from ..documents.clinical import (
     Procedure,
     Reaction,
 )
-from ..envelope import V3
 from ..header_reader import party_of
 from .entries import Body, code_of_statement, day_or_instant, has_template, lines_of, partial_date, related, statements
 from .people import People
@@ -58,19 +57,22 @@ def read_allergies(body: Body) -> dict[str, Any]:
         return {"allergies": None}
     found: list[Allergy] = []
     absent: list[etree._Element] = []
+    count = 0
     for concern in statements(section, "act"):
         body.notes.take(concern, "effectiveTime")
         for observation in related(concern, "observation"):
+            count += 1
             value = code_of(find(observation, "value"))
             if value and value.code in set(NoAllergy):
                 absent.append(observation)
             else:
                 found += attempt(body, "an allergy", lambda o: _allergy(body, o), observation)
-    for observation in absent[1 if not found else 0 :]:
+    alone = bool(absent) and count == len(absent)  # none is absent beside one that could not be read
+    for observation in absent[1 if alone else 0 :]:
         body.notes.leave("an absence of allergy", path_of(observation), "the model says one, without allergies")
     if found:
         return {"allergies": tuple(found)}
-    if absent:
+    if alone:
         body.notes.take(absent[0], "effectiveTime", "value")
         value = code_of(find(absent[0], "value"))
         return {"allergies": (), "no_allergy": NoAllergy(value.code if value else "")}
@@ -95,10 +97,8 @@ def _allergy(body: Body, observation: etree._Element) -> Allergy:
         values["description"] = described
     taken = _details(body, observation, values)
     reactions: list[Reaction] = []
-    for relationship in observation.iterchildren(f"{V3}entryRelationship"):
-        if relationship.get("typeCode") == "MFST":
-            for inner in relationship.iterchildren(f"{V3}observation"):
-                reactions += attempt(body, "a reaction", lambda o: read_problem(body, o, Reaction), inner)
+    for inner in related(observation, "observation", type_code="MFST"):
+        reactions += attempt(body, "a reaction", lambda o: read_problem(body, o, Reaction), inner)
     allergy = Allergy(**values, reactions=tuple(reactions))
     _take(body, observation, taken, "participant")
     return allergy

@@ -157,10 +157,11 @@ def statements(section: etree._Element, *names: str) -> Iterator[etree._Element]
         yield from _affirmed(entry, names)
 
 
-def related(statement: etree._Element, *names: str) -> Iterator[etree._Element]:
-    """The statements inside another one, of these kinds."""
+def related(statement: etree._Element, *names: str, type_code: str = "") -> Iterator[etree._Element]:
+    """The statements inside another one, of these kinds, and in this relation when it is given."""
     for relationship in statement.iterchildren(f"{V3}entryRelationship"):
-        yield from _affirmed(relationship, names)
+        if not type_code or relationship.get("typeCode") == type_code:
+            yield from _affirmed(relationship, names)
 
 
 def components(organizer: etree._Element, *names: str) -> Iterator[etree._Element]:

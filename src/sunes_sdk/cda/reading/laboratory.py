@@ -340,12 +340,10 @@ class _Report:
         values["reference"] = _reference(observation)
         values["performer"], values["validations"] = self._said_by(observation)
         previous = []
-        for relationship in observation.iterchildren(f"{V3}entryRelationship"):
-            for inner in relationship.iterchildren(f"{V3}act"):
-                self._comment(inner, values)
-            for inner in relationship.iterchildren(f"{V3}observation"):
-                if relationship.get("typeCode") == "REFR":
-                    previous += self._try(self._previous, inner, "an earlier result")
+        for inner in related(observation, "act"):
+            self._comment(inner, values)
+        for inner in related(observation, "observation", type_code="REFR"):
+            previous += self._try(self._previous, inner, "an earlier result")
         values["previous"] = tuple(previous)
         result = LaboratoryResult(**values)
         self.notes.take(
