@@ -98,8 +98,8 @@ class ReadDocument(CdaDocument):
         return model
 
     def unread(self) -> Report:
-        """What `typed()` leaves aside, and where a value stands for one that is not said: a warning for each part of the
-        header, section, entry and value. Empty for a document that this library wrote.
+        """What `typed()` leaves aside, and where a value stands for one that is not said: a warning for each part of
+        the header, section, entry and value. Empty for a document that this library wrote.
 
         The narrative of a section whose entries are read is not listed: `sections` has it. Raises what `typed` raises.
         """
