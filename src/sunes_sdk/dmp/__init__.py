@@ -1,8 +1,29 @@
-"""L5: the DMP in establishment mode: TD0.2 existence, TD2.1 feeding, DMP_3.1b search by uniqueId."""
+"""L5: the DMP: existence, feeding, searching, reading (TD0.2, TD2.1, TD3.1, DMP_3.1b, TD3.2)."""
 
-from .answers import RegistryError, RegistryResponse, Ruling, ruling
+from ..xds import AvailabilityStatus
+from ..xds.query import DocumentFilter, SubmissionSetFilter
+from .answers import RegistryError, RegistryResponse, Results, Ruling, ruling
 from .client import DmpClient
 from .td02 import Existence
 from .td21 import INVISIBLE, MASKED
+from .td31 import FoundDocument, FoundSubmissionSet
+from .td32 import DocumentReference, RetrievedDocument
 
-__all__ = ["INVISIBLE", "MASKED", "DmpClient", "Existence", "RegistryError", "RegistryResponse", "Ruling", "ruling"]
+__all__ = [
+    "INVISIBLE",
+    "MASKED",
+    "AvailabilityStatus",
+    "DmpClient",
+    "DocumentFilter",
+    "DocumentReference",
+    "Existence",
+    "FoundDocument",
+    "FoundSubmissionSet",
+    "RegistryError",
+    "RegistryResponse",
+    "Results",
+    "RetrievedDocument",
+    "Ruling",
+    "SubmissionSetFilter",
+    "ruling",
+]

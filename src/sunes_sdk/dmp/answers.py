@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Self, TypeVar
 
 from lxml import etree
 
-from .._core.errors import SoapFault
+from .._core.errors import DmpError, SoapFault
 from .._core.retry import RetryAdvice, RetryKind
 from .._core.xml import parse
 from ..model import ReasonClass
@@ -155,15 +157,24 @@ RULINGS: dict[str, Ruling] = {
         "the VIHF must be signed by ORG_SIGN, the connection opened by ORG_AUTH_CLI: check that they are not swapped",
         "Certificats intervertis ou refusés par le DMP.",
     ),
-    "DMPAccessDeniedByRightsService": _AUTH,
+    "DMPAccessDeniedByRightsService": _rule(
+        ReasonClass.AUTH,
+        "this authentication mode has no right to it (dmp.rights), or the patient gave no authorisation (TD0.3)",
+        "Le DMP refuse cette action : droits du mode d'authentification ou autorisation du patient.",
+    ),
     "DMPIdentityCertificationFailure": _AUTH,
     **dict.fromkeys(
         (
             "XDSUnknownStoredQuery", "XDSStoredQueryMissingParam", "XDSStoredQueryParamNumber",
             "XDSUnknownRepositoryId",
-            "XDSDocumentUniqueIdError", "XDSInvalidRequestException", "XDSTooManyResults",
+            "XDSDocumentUniqueIdError", "XDSInvalidRequestException",
         ),
         _CONFIG,
+    ),
+    "XDSTooManyResults": _rule(
+        ReasonClass.CONFIG,
+        "narrow the search: dates, classes, types",
+        "Trop de documents répondent à cette recherche : préciser les dates ou les types.",
     ),
 }  # fmt: skip
 """By code: IHE's (ITI volume 3 table 4.2.4.1-2) and those of the DMP seen in public material. The full DMP table is an
@@ -252,3 +263,44 @@ def refusal_of_fault(fault: SoapFault) -> Refusal:
         code=code, text=text, ruling=said,
         sure=said is not UNKNOWN_CODE or fault.retry.kind is RetryKind.NEVER,
     )  # fmt: skip
+
+
+def error_of(refusal: Refusal, message: str) -> DmpError:
+    """The error that a refusal is for a caller who asked something of the DMP."""
+    return DmpError(
+        message, code="DMP_REFUSED", remote_code=refusal.code, remote_message=refusal.text,
+        retry=refusal.ruling.retry, hint=refusal.ruling.hint, hint_fr=refusal.ruling.hint_fr,
+    )  # fmt: skip
+
+
+INCOMPLETE = "DMP_INCOMPLETE"
+"""Warning of `Results`: the DMP has more than it gave."""
+
+_T = TypeVar("_T")
+
+
+class Results(tuple[_T, ...]):
+    """What a search or a retrieval gave, in order: a tuple.
+
+    warnings: codes of the DMP (`XDS…`), and ours (`DMP_…`); complete: False after a partial success, or when the DMP
+    says that it found more than it gave: an absence then proves nothing.
+    """
+
+    warnings: tuple[str, ...]
+    complete: bool
+
+    def __new__(cls, found: Iterable[_T] = (), *, warnings: Iterable[str] = (), complete: bool = True) -> Self:
+        self = super().__new__(cls, found)
+        self.warnings = tuple(dict.fromkeys(warnings))
+        self.complete = complete
+        return self
+
+
+def accepted(response: RegistryResponse, message: str) -> tuple[tuple[str, ...], bool]:
+    """Codes of warnings, and whether the answer is complete. After a partial success the codes of errors are among
+    them. Raises DmpError `DMP_REFUSED` for any other status than Success and PartialSuccess."""
+    if response.status not in ("Success", "PartialSuccess"):
+        raise error_of(refusal_of(response), message)
+    if response.ok:
+        return response.warnings, True
+    return (*(error.code for error in response.errors), INCOMPLETE), False

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -13,14 +16,13 @@ from .. import xds
 from .._core.clock import Clock, SystemClock
 from .._core.errors import (
     CdaError,
-    DmpError,
     MetadataError,
     OutcomeUnknown,
     SoapFault,
     TransportError,
 )
 from .._core.ids import IdFactory, RandomIds
-from .._core.retry import RetryAdvice
+from .._core.retry import RetryAdvice, RetryKind
 from ..cda.header import CdaDocument
 from ..model import (
     Actor,
@@ -43,9 +45,22 @@ from ..settings import DmpSettings, Environment, Settings
 from ..transport.https import HttpsTransport
 from ..transport.seam import Transport
 from ..transport.soap import SoapAnswer, read_answer
-from . import td02, td21, td31b
-from .answers import Refusal, RegistryResponse, read_response, refusal_of, refusal_of_fault
+from ..xds import AvailabilityStatus, query
+from ..xds.query import DocumentFilter, SubmissionSetFilter
+from . import rights, td02, td21, td31, td31b, td32
+from .answers import (
+    Refusal,
+    RegistryResponse,
+    Results,
+    error_of,
+    read_response,
+    refusal_of,
+    refusal_of_fault,
+)
+from .rights import Transaction
 from .td02 import Existence
+from .td31 import FoundDocument, FoundSubmissionSet
+from .td32 import DocumentReference, RetrievedDocument
 from .user import VihfUser, author_of_actor, check_author, user_of
 
 DUPLICATE_CODE = "XDSDuplicateUniqueIdInRegistry"
@@ -322,6 +337,8 @@ class DmpClient:
             return self._receipt(prepared, Outcome.ACCEPTED, entry_uuid=found)
         return self._receipt(prepared, Outcome.ABSENT, retry=RetryAdvice.safe())
 
+    # --- DMP_3.1b, TD3.1 ------------------------------------------------------------------------------------------
+
     def find_entry_uuid(self, unique_id: str, of: Identity | Document) -> str | None:
         """DMP_3.1b: the entryUUID of a document by its uniqueId, None when this patient's DMP does not hold it.
 
@@ -329,8 +346,68 @@ class DmpClient:
         """
         found = self._entry_uuid(unique_id, self._user, self._ins(of).cx)
         if isinstance(found, Refusal):
-            raise _dmp_error(found)
+            raise error_of(found, "the DMP refused the search")
         return found or None
+
+    def find(self, of: Identity, where: DocumentFilter | None = None) -> Results[FoundDocument]:
+        """TD3.1: the documents of a patient's DMP, without the signatures; those in use (Approved) by default.
+
+        It follows an act of the user, never a feed (EX_3.1-2030). Raises InsError (`INS_NOT_QUALIFIED`,
+        `ENVIRONMENT_IDENTITY`), ModelError `QUERY_*`, DmpError (`DMP_REFUSED`, `DMP_TOO_MANY`), SoapFault,
+        TransportError, and ConfigurationError `DMP_RIGHTS` when the mode has no right to it and the settings say to
+        refuse; by default that is a warning of the results, and the DMP decides.
+        """
+        patient, ask = self._registry_of(of)
+        return td31.find_documents(ask, query.find_documents(patient, where or DocumentFilter()))
+
+    def find_submission_sets(
+        self, of: Identity, where: SubmissionSetFilter | None = None
+    ) -> Results[FoundSubmissionSet]:
+        """TD3.1: the submission sets of a patient's DMP. Raises what `find` raises."""
+        patient, ask = self._registry_of(of)
+        return td31.find_submission_sets(ask, query.find_submission_sets(patient, where or SubmissionSetFilter()))
+
+    def find_since(
+        self,
+        of: Identity,
+        since: datetime,
+        *,
+        statuses: Sequence[AvailabilityStatus] = (AvailabilityStatus.APPROVED,),
+    ) -> Results[FoundDocument]:
+        """TD3.1: what was submitted or changed since a time, such as the user's last look (EX_3.1-1020): each document
+        in its last version, with the version it replaces.
+
+        Several queries. For a first look, `find` with `service_start_from` two years back at most is what the DMP
+        asks for. Raises what `find` raises.
+        """
+        patient, ask = self._registry_of(of)
+        return td31.find_since(ask, patient, since, statuses=statuses)
+
+    def get_documents(
+        self, of: Identity, *, entry_uuids: Sequence[str] = (), unique_ids: Sequence[str] = ()
+    ) -> Results[FoundDocument]:
+        """TD3.1: documents by entryUUIDs or by uniqueIds, whatever their status. Raises what `find` raises, and
+        ModelError `QUERY_IDS` when none or both kinds are given."""
+        _, ask = self._registry_of(of)
+        return td31.get_documents(ask, entry_uuids=entry_uuids, unique_ids=unique_ids)
+
+    # --- TD3.2 ----------------------------------------------------------------------------------------------------
+
+    def retrieve(self, *documents: FoundDocument | DocumentReference, of: Identity) -> Results[RetrievedDocument]:
+        """TD3.2: the bytes of documents of one patient, in the order asked, their hash and size verified with what
+        the registry says before they are given.
+
+        Raises what `find` raises; DmpError `DMP_HASH`, `DMP_SIZE`, `DMP_REFERENCE`, `DMP_UNASKED`, `DMP_ABSENT`;
+        XmlSecurityError `XOP_MISSING`, `XOP_BASE64`. After a partial success the results are not `complete`.
+        """
+        patient = self._ins(of).cx
+        references = [td32.reference_of(document) for document in documents]
+        warned = rights.enforce(self._dmp.mode, Transaction.RETRIEVE, self._dmp.rights)
+        answers = [
+            td32.decode(self._consult(self._repository, partial(td32.encode, batch), patient), batch)
+            for batch in td32.batches(references)
+        ]
+        return td32.together(answers, warned)
 
     # --- parts ----------------------------------------------------------------------------------------------------
 
@@ -364,6 +441,36 @@ class DmpClient:
             return refusal_of(response)
         found = td31b.decode(answer.body)
         return found[-1] if found else ""
+
+    def _registry_of(self, of: Identity) -> tuple[str, td31.Ask]:
+        """A patient's CX, and a way to put stored queries about them."""
+        patient = self._ins(of).cx
+        warned = rights.enforce(self._dmp.mode, Transaction.FIND, self._dmp.rights)
+
+        def ask(asked: query.StoredQuery) -> td31.Listing:
+            encode = partial(td31.encode, query.encode(asked, "LeafClass"))
+            listing = td31.decode(self._consult(self._registry, encode, patient).body)
+            return replace(listing, warnings=(*warned, *listing.warnings))
+
+        return patient, ask
+
+    def _consult(self, url: str, encode: Callable[..., tuple[str, bytes]], ins_cx: str) -> SoapAnswer:
+        """A call that changes nothing at the DMP: whatever became of it, it can be made again. A Fault says what to
+        do about it. encode: a codec's own, which lacks message_id and assertion only."""
+        content_type, body = encode(
+            message_id=self._message_id(), assertion=self._assertion(self._user, ins_cx, self._now())
+        )
+        try:
+            return self._post(url, content_type, body)
+        except SoapFault as e:
+            refusal = refusal_of_fault(e)
+            e.remote_code, e.retry = refusal.code, refusal.ruling.retry
+            e.hint, e.hint_fr = refusal.ruling.hint or e.hint, refusal.ruling.hint_fr
+            raise
+        except TransportError as e:
+            if e.retry.kind is RetryKind.RECONCILE_FIRST:
+                e.retry = RetryAdvice.safe()
+            raise
 
     def _post(self, url: str, content_type: str, body: bytes) -> SoapAnswer:
         return read_answer(self._transport.post(url, body, {"Content-Type": content_type}))
@@ -435,11 +542,4 @@ def _unknown(prepared: Prepared, message_id: str, code: str) -> OutcomeUnknown:
         "the DMP may have accepted the document: the answer did not arrive", prepared=prepared, remote_code=code,
         request_id=message_id, hint="call reconcile(prepared) before any other attempt",
         hint_fr="Réponse du DMP non reçue : vérification automatique avant tout nouvel envoi.",
-    )  # fmt: skip
-
-
-def _dmp_error(refusal: Refusal) -> DmpError:
-    return DmpError(
-        "the DMP refused the search", code="DMP_REFUSED", remote_code=refusal.code, remote_message=refusal.text,
-        retry=refusal.ruling.retry, hint=refusal.ruling.hint, hint_fr=refusal.ruling.hint_fr,
     )  # fmt: skip
