@@ -117,6 +117,8 @@ class Caller:
     secret: bool = False
     """*Connexion secrète* of a minor."""
     profession: str = ""
+    specialty: tuple[str, str] = ("", "")
+    """Code and label of the second role."""
 
     @property
     def is_establishment(self) -> bool:
@@ -244,6 +246,7 @@ def check_vihf(
         purpose=claims.purpose.code,
         secret=bool(secret),
         profession=claims.roles[0].code,
+        specialty=(claims.roles[1].code, claims.roles[1].display) if len(claims.roles) > 1 else ("", ""),
     )
 
 

@@ -241,6 +241,12 @@ class DmpStore:
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608  names of this module
         self.commit()
 
+    def clear_patients(self) -> None:
+        self.patients.clear()
+        if self._db is not None:
+            self._db.execute("DELETE FROM patient")
+        self.commit()
+
     def commit(self) -> None:
         if self._db is not None:
             self._db.commit()

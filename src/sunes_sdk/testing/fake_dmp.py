@@ -67,6 +67,7 @@ class _Call:
 
 
 _HABILITATIONS = "urn:si-dmp-habilitations:HabilitationsEndPoint:"
+_SPECIFIC = "urn:si-dmp-patients:PatientSpecificEndPoint:"
 _CALLS: dict[CallName, _Call] = {
     "ITI-41": _Call("repository", "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b",
                     "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-bResponse"),
@@ -76,6 +77,14 @@ _CALLS: dict[CallName, _Call] = {
                     "urn:ihe:iti:2007:RegistryStoredQueryResponse"),
     "ITI-57": _Call("registry", "urn:ihe:iti:2010:UpdateDocumentSet", "urn:ihe:iti:2010:UpdateDocumentSet-Response"),
     "TD0.2": _Call("patients", "urn:hl7-org:v3:PRPA_IN201307UV02", "urn:hl7-org:v3:PRPA_IN201308UV02"),
+    "TD1.3": _Call("patients", "urn:hl7-org:v3:PRPA_IN201314UV02", "urn:hl7-org:v3:PRPA_IN201314ResponseUV02"),
+    "TD0.5": _Call("patientsPDQ", "urn:hl7-org:v3:PRPA_IN201305UV02", "urn:hl7-org:v3:PRPA_IN201306UV02",
+                   about_patient=False),
+    "TD0.3": _Call("habilitations", f"{_HABILITATIONS}setAuthorization", f"{_HABILITATIONS}setAuthorizationResponse"),
+    "TD1.6": _Call("habilitations", f"{_HABILITATIONS}listAuthorizationByPatient",
+                   f"{_HABILITATIONS}listAuthorizationByPatientResponse"),
+    "TD0.4": _Call("patientsSpecific", f"{_SPECIFIC}patientList", f"{_SPECIFIC}patientListResponse",
+                   about_patient=False),
 }  # fmt: skip
 _BY_SERVICE: dict[str, dict[str, CallName]] = {}
 for _name, _call in _CALLS.items():
@@ -154,7 +163,12 @@ class FakeDmp:
             "ITI-43": self._retrieve,
             "ITI-18": self._search,
             "ITI-57": self._update,
-            "TD0.2": self._existence,
+            "TD0.2": self._administrative("TD0.2", admin.demographics),
+            "TD1.3": self._administrative("TD1.3", admin.revise),
+            "TD0.3": self._administrative("TD0.3", admin.set_authorization),
+            "TD1.6": self._administrative("TD1.6", admin.list_authorizations),
+            "TD0.4": self._administrative("TD0.4", admin.patient_list),
+            "TD0.5": self._administrative("TD0.5", admin.search_patient),
         }
         self._server = FakeHttpServer(pki, self._handle)
 
@@ -282,6 +296,11 @@ class FakeDmp:
             self._registry.forget()
             self._requests.clear()
             self._planned.clear()
+
+    def forget_patients(self) -> None:
+        """No patient has a DMP any more."""
+        with self._lock:
+            self._store.clear_patients()
 
     # --- faults on demand -----------------------------------------------------------------------------------------
 
@@ -547,11 +566,15 @@ class FakeDmp:
                 self._store, self._registry, body, caller, now=self._dtm(), keep_bytes=self._keep_bytes
             )
 
-    def _existence(self, body: etree._Element, parts: Mapping[str, bytes], caller: Caller) -> Reply:
-        with self._lock:
-            reply = admin.demographics(self._store, body, caller, self._dtm())
-            self._refuse_if_planned("TD0.2")
-        return reply
+    def _administrative(
+        self, call: CallName, serve: Callable[[DmpStore, etree._Element, Caller, str], Reply]
+    ) -> Callable[[etree._Element, Mapping[str, bytes], Caller], Reply]:
+        def handle(body: etree._Element, parts: Mapping[str, bytes], caller: Caller) -> Reply:
+            with self._lock:
+                self._refuse_if_planned(call)
+                return serve(self._store, body, caller, self._dtm())
+
+        return handle
 
     def _refuse_if_planned(self, call: CallName) -> None:
         planned = self._next_planned(call, "fail")
