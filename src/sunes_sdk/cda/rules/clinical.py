@@ -101,7 +101,7 @@ def _qualifiers(view: View) -> Iterator[Problem]:
 
 @rule(
     "CDA_C10",
-    "the clinical status of an allergy or of a problem is of its value set",
+    "the clinical status of an allergy or of a problem is of its value set, in a relation REFR that is not inverted",
     hint="use AllergyStatus or ProblemStatus",
     fr="Le statut clinique n'appartient pas à son jeu de valeurs.",
 )
@@ -109,6 +109,8 @@ def _clinical_status(view: View) -> Iterator[Problem]:
     for observation in view.templates.get(_STATUS, ()):
         relation = observation.getparent()
         owner = relation.getparent() if relation is not None else None
+        if relation is not None and (relation.get("typeCode"), relation.get("inversionInd")) != ("REFR", "false"):
+            yield relation, "not REFR, or inversionInd is not false"
         of_allergy = owner is not None and not roots(owner).isdisjoint((_ALLERGY, _REACTION))
         name = "JDV_STATUT_ALLERGIE" if of_allergy else "JDV_STATUT_PROBLEME"
         if not in_set(name, find(observation, "value")):
@@ -117,13 +119,19 @@ def _clinical_status(view: View) -> Iterator[Problem]:
 
 @rule(
     "CDA_C04",
-    "a concern that is over (completed, aborted) has an end, be it unknown, and one that goes on has none",
+    "a concern is active, suspended, aborted or completed, its code NA; one that is over (completed, aborted) has an "
+    "end, be it unknown, and one that goes on has none",
     hint="give the end, or the status",
     fr="Le statut et la date de fin d'un problème ou d'une allergie se contredisent.",
 )
 def _concern_end(view: View) -> Iterator[Problem]:
     for concern in view.templates.get(_CONCERN, ()):
         status, when = find(concern, "statusCode"), find(concern, "effectiveTime")
+        code = find(concern, "code")
+        if code is None or code.get("nullFlavor") != "NA":
+            yield concern, "the code is not NA"
+        if status is None or status.get("code") not in ("active", "suspended", "aborted", "completed"):
+            yield concern, "not a status of a concern"
         if status is None or when is None or when.get("nullFlavor"):
             continue
         if (status.get("code") in ("completed", "aborted")) != (find(when, "high") is not None):
@@ -154,6 +162,9 @@ def _problem_kind(view: View) -> Iterator[Problem]:
 def _procedure(view: View) -> Iterator[Problem]:
     for procedure in view.templates.get(_PROCEDURE, ()):
         mood, carried = procedure.get("moodCode"), roots(procedure)
+        status = find(procedure, "statusCode")
+        if status is not None and status.get("code") not in ("completed", "active", "aborted", "cancelled"):
+            yield status, "not a status of a procedure"
         wanted = {"EVN": "2.16.840.1.113883.10.20.1.29", "INT": "2.16.840.1.113883.10.20.1.25"}.get(mood or "")
         if wanted is None or wanted not in carried:
             yield procedure, "the mood and the templateIds disagree"
@@ -258,6 +269,22 @@ def _medicine_code(view: View) -> Iterator[Problem]:
 
 
 _MEDICINE_CODES = {"1.2.250.1.213.2.3.1": (8,), "1.2.250.1.213.2.3.2": (7, 13)}
+
+
+@rule(
+    "CDA_C15",
+    "the code of a product has its text in the narrative, or a nullFlavor",
+    hint="use Medicine",
+    source="IHE PCC Product Entry; CI-SIS FR-Produit-de-sante",
+)
+def _product_text(view: View) -> Iterator[Problem]:
+    for product in view.templates.get(_PRODUCT, ()):
+        code = find(product, "manufacturedMaterial", "code")
+        if code is not None and code.get("nullFlavor") is None and find(code, "originalText", "reference") is None:
+            yield code, "there is no originalText/reference"
+
+
+_PRODUCT = "1.3.6.1.4.1.19376.1.5.3.1.4.7.2"
 
 
 @rule(

@@ -442,8 +442,7 @@ def _known_version(view: View) -> Iterator[Problem]:
 
 @rule(
     "CDA_B27",
-    "a vaccination says whether it was done (negationInd), its type by a code of the national lists, and which vaccine "
-    "by a text or a nullFlavor",
+    "a vaccination says whether it was done (negationInd), and its type by a code of the national lists",
     hint="use Vaccination",
     source="IHE PCC Immunizations; CI-SIS FR-Vaccination",
 )
@@ -454,9 +453,6 @@ def _vaccination(view: View) -> Iterator[Problem]:
         kind = find(vaccination, "code")
         if kind is None or (kind.get("code"), kind.get("codeSystem")) not in _VACCINATION_KINDS:
             yield vaccination, "the type is not in the national lists"
-        code = find(vaccination, "consumable", "manufacturedProduct", "manufacturedMaterial", "code")
-        if code is None or (code.get("nullFlavor") is None and find(code, "originalText", "reference") is None):
-            yield vaccination, "the vaccine has no text"
 
 
 @rule(

@@ -393,3 +393,25 @@ def _vital_signs(view: View) -> Iterator[Problem]:
         units = VITAL_SIGN_UNITS.get(code.get("code") or "", ()) if code is not None else ()
         if units and value is not None and value.get("nullFlavor") is None and value.get("unit") not in units:
             yield value, f"the unit is not one of {', '.join(units)}"
+
+
+_TEMPLATE_OF = {
+    "GEN-179": "1.2.250.1.213.1.1.3.48.12",
+    "MED-574": "1.2.250.1.213.1.1.3.48.13",
+    "GEN-180": "1.2.250.1.213.1.1.3.48.14",
+    "GEN-181": "1.2.250.1.213.1.1.3.48.15",
+    "GEN-295": "1.2.250.1.213.1.1.3.48.34",
+}
+
+
+@rule(
+    "CDA_E20",
+    "what is said of a line (ALD, AT/MP, hors AMM, non remboursable, prévention) has the template of its code",
+    hint="use PrescribedTreatment and PrescribedDevice",
+)
+def _said_of_a_line(view: View) -> Iterator[Problem]:
+    for observation in view.all("observation") if _applies(view) else ():
+        code = find(observation, "code")
+        wanted = _TEMPLATE_OF.get(code.get("code") or "") if code is not None else None
+        if wanted and all(t.get("root") != wanted for t in findall(observation, "templateId")):
+            yield observation, f"templateId {wanted} is missing"

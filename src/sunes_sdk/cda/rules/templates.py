@@ -21,7 +21,7 @@ rule = TEMPLATE_RULES.rule
 
 TEMPLATES: Final = """
 section S.1 ^E.20
-section S.35.1 +S.35 code=33557-0@L title entry
+section S.35.1 +S.35 code=33557-0@L id title entry
 section S.73 *1.3.6.1.4.1.19376.1.4.1.2.16 +2.16.840.1.113883.10.12.201 code=55112-7@L
 section S.107 +1.3.6.1.4.1.19376.1.5.3.1.1.9.38 +1.3.6.1.4.1.19376.1.5.3.1.1.9.39 code=34895-3@L entry
 section S.127 +1.3.6.1.4.1.19376.1.5.3.1.3.1 code=42349-1@L
@@ -30,6 +30,12 @@ section 1.3.6.1.4.1.19376.1.5.3.1.3.2 code=42349-1@L ~1.3.6.1.4.1.19376.1.5.3.1.
 section S.147 +1.3.6.1.4.1.19376.1.5.3.1.3.23
 section 1.3.6.1.4.1.19376.1.5.3.1.3.23 +2.16.840.1.113883.10.20.1.6 code=11369-6@L
   ~1.3.6.1.4.1.19376.1.5.3.1.4.12
+section S.134 +1.3.6.1.4.1.19376.1.5.3.1.3.8 code=11348-0@L
+section S.136 +1.3.6.1.4.1.19376.1.5.3.1.3.12 +1.3.6.1.4.1.19376.1.5.3.1.3.11 +2.16.840.1.113883.10.20.1.12
+  code=47519-4@L id
+section S.137 +1.3.6.1.4.1.19376.1.5.3.1.3.13 +2.16.840.1.113883.10.20.1.2 code=48765-2@L
+  ~1.3.6.1.4.1.19376.1.5.3.1.4.5.3
+section S.144 +1.3.6.1.4.1.19376.1.5.3.1.3.20 code=42346-7@L
 section S.146 +1.3.6.1.4.1.19376.1.5.3.1.3.22 code=10183-2@L
 section S.150 +1.3.6.1.4.1.19376.1.5.3.1.3.27 code=30954-2@L
 section S.163.1 +S.163 +1.3.6.1.4.1.19376.1.5.3.1.1.21.2.9 +1.3.6.1.4.1.19376.1.7.3.1.1.13.7 code=42545-4@L
@@ -48,6 +54,10 @@ section S.217 +2.16.840.1.113883.10.20.6.1.1 code=121181@D id title text
 section S.243 code=55108-5@L ~E.18
 entry E.21 *1.3.6.1.4.1.19376.1.3.1
 act E.32 *1.3.6.1.4.1.19376.1.5.3.1.4.2 *2.16.840.1.113883.10.20.1.40 code=48767-8@L text/reference status
+act E.39 +2.16.840.1.113883.10.20.1.27 +1.3.6.1.4.1.19376.1.5.3.1.4.5.1 +1.3.6.1.4.1.19376.1.5.3.1.4.5.2
+  id effectiveTime/low entryRelationship
+act E.40 +2.16.840.1.113883.10.20.1.27 +1.3.6.1.4.1.19376.1.5.3.1.4.5.1 +1.3.6.1.4.1.19376.1.5.3.1.4.5.3
+  id effectiveTime/low entryRelationship
 act E.87 *1.3.6.1.4.1.19376.1.9.1.3.9.1 code=N,G@2.16.840.1.113883.5.1070 status
 act E.107 *1.3.6.1.4.1.19376.1.3.1.3
 act E.155 *1.2.840.10008.9.16 code=113014@D
@@ -55,6 +65,14 @@ act E.156 *1.2.840.10008.9.17 code=113015@D code/qualifier{1} code/qualifier/nam
 organizer E.18 code=55107-7@L id component status ~E.48.18
 organizer E.78 *1.3.6.1.4.1.19376.1.3.1.4
 organizer E.79 *1.3.6.1.4.1.19376.1.3.1.5
+observation E.29 +2.16.840.1.113883.10.20.1.55 +1.3.6.1.4.1.19376.1.5.3.1.4.1 code=SEV@A text/reference status
+observation E.30 +2.16.840.1.113883.10.20.1.57 +2.16.840.1.113883.10.20.1.50 +1.3.6.1.4.1.19376.1.5.3.1.4.1.1
+  code=33999-4@L text/reference status
+observation E.37 +1.3.6.1.4.1.19376.1.5.3.1.4.5
+observation E.41 +1.3.6.1.4.1.19376.1.5.3.1.4.5 +2.16.840.1.113883.10.20.1.18 participant?/participantRole
+  participant/participantRole?/playingEntity participant/participantRole/playingEntity?/code
+  participant/participantRole/playingEntity/code?/originalText
+  participant/participantRole/playingEntity/code/originalText?/reference
 observation E.48 +1.3.6.1.4.1.19376.1.5.3.1.4.13 id text/reference effectiveTime status code
 observation E.48.2 +E.48 code=MED-147@T value{1}
 observation E.48.6 +E.48 code=ORG-070@T
@@ -70,10 +88,12 @@ observation E.48.16.1 +E.48 +E.48.16 code=GEN-065@T
 observation E.48.18 +E.48 code=69764-9@L id value
 observation 1.3.6.1.4.1.19376.1.5.3.1.4.5 +2.16.840.1.113883.10.20.1.28 id{1} code{1} text/reference
   effectiveTime/low value{1} status
+observation E.48.34 +E.48
 observation E.80 +1.3.6.1.4.1.19376.1.3.1.6 interpretationCode@code
 observation E.150 *2.16.840.1.113883.10.20.6.2.13 id{1} code{1} statusCode{1} value{1} targetSiteCode{1}
 observation E.154 *2.16.840.1.113883.10.20.6.2.14 id{1} code statusCode{1} value targetSiteCode{1}
 observation E.157 *1.2.840.10008.9.18 id{1}
+procedure E.62 *1.3.6.1.4.1.19376.1.5.3.1.4.19 id code text/reference statusCode
 procedure E.77 *1.3.6.1.4.1.19376.1.3.1.2
 procedure E.153 *1.2.840.10008.9.14 id{1} targetSiteCode/originalText?/reference
 procedure E.165 code=121290@D participant/participantRole/code=113850@D participant/participantRole/playingEntity
@@ -85,12 +105,15 @@ substanceAdministration 1.3.6.1.4.1.19376.1.5.3.1.4.12 +2.16.840.1.113883.10.20.
 substanceAdministration E.83 +2.16.840.1.113883.10.20.1.24 +1.3.6.1.4.1.19376.1.5.3.1.4.7 +1.3.6.1.4.1.19376.1.9.1.3.2
   code=DRUG@A id{1} text/reference effectiveTime?/low status repeatNumber
   ~E.48.12 ~E.48.13 ~E.48.14 ~E.48.15 ~1.3.6.1.4.1.19376.1.9.1.3.1 doseQuantity?/low doseQuantity?/high
+  consumable/manufacturedProduct@classCode consumable/manufacturedProduct/manufacturedMaterial@classCode
   consumable/manufacturedProduct/manufacturedMaterial@determinerCode
 substanceAdministration E.151 *1.2.840.10008.9.13 status consumable/manufacturedProduct/manufacturedMaterial/code
   consumable/manufacturedProduct/manufacturedMaterial/name
 substanceAdministration E.173 code consumable/manufacturedProduct/manufacturedMaterial/code
   consumable/manufacturedProduct/manufacturedMaterial/name
 observation E.82 +2.16.840.1.113883.10.20.1.46
+observation E.171 +E.48 code=66455-7@L value{1}
+observation E.172 +E.48 code=82606-5@L value{1}
 observation 2.16.840.1.113883.10.20.1.46 code=30973-2@L statusCode value{1}
 observation E.163 code=ASSERTION@A
 supply E.20 *2.16.840.1.113883.10.20.1.34 effectiveTime{1}
