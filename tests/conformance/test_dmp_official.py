@@ -15,14 +15,26 @@ from lxml import etree
 from sunes_sdk import terminology, xds
 from sunes_sdk._core.xml import parse
 from sunes_sdk.cda import CdaDocument
-from sunes_sdk.dmp import INVISIBLE, MASKED, DmpClient, td02, td21, td31b
+from sunes_sdk.dmp import (
+    INVISIBLE,
+    MASKED,
+    AvailabilityStatus,
+    DmpClient,
+    DocumentFilter,
+    td02,
+    td21,
+    td31,
+    td31b,
+    td32,
+)
 from sunes_sdk.dmp.answers import read_response
 from sunes_sdk.model import Dmp, Prepared
 from sunes_sdk.settings import DmpPaths, DmpSettings, Settings
 from sunes_sdk.testing import samples as people
 from sunes_sdk.testing.fake_dmp import AUTHN_CONTEXT, DEVICE_OID
 from sunes_sdk.testing.pki import TestPki
-from sunes_sdk.transport import HttpResponse, soap
+from sunes_sdk.transport import HttpResponse, mtom, soap
+from sunes_sdk.xds import query
 
 XDSB = "{urn:ihe:iti:xds-b:2007}"
 
@@ -212,3 +224,104 @@ def test_the_signature_entry_says_what_the_official_one_says(wire: tuple[Answeri
 def test_labels_of_visibility_are_the_published_ones() -> None:
     for code in (MASKED, INVISIBLE):
         assert terminology.code("JDV_J58", code.code).display == code.display
+
+
+# --- TD3.1, TD3.2 -----------------------------------------------------------------------------------------------------
+
+SEARCH = "TD3.1_-_Recherche_de_document"
+READING = "TD3.2_-_Consultation_d_un_document"
+SEARCHED = "207058575627097^^^&1.2.250.1.213.1.4.10&ISO^NH"
+REPOSITORY_OID, READ_ID = "1.2.250.1.213.4.1.1.1.2", "1.2.250.1.999.1.1.7898.1.995657292"
+
+
+def canonical(element: etree._Element) -> list[object]:
+    """Names, attributes, text and children, whatever the prefixes and blanks."""
+    children = [canonical(child) for child in element if isinstance(child.tag, str)]
+    return [element.tag, dict(element.attrib), (element.text or "").strip(), children]
+
+
+def test_the_search_is_the_official_one(samples: Path) -> None:
+    theirs = soap.parse(official(samples, f"{SEARCH}_requete.xml"), "application/soap+xml").body
+    ours = parse(query.encode(query.find_documents(SEARCHED, DocumentFilter()), "LeafClass"))
+    assert canonical(ours) == canonical(theirs)
+
+
+def test_the_request_for_a_document_is_the_official_one(samples: Path) -> None:
+    theirs = soap.parse(official(samples, f"{READING}_requete.xml"), "application/soap+xml").body
+    asked = td32.DocumentReference(unique_id=READ_ID, repository_unique_id=REPOSITORY_OID)
+    assert canonical(parse(td32.body([asked]))) == canonical(theirs)
+
+
+def test_the_official_answer_to_a_search(samples: Path) -> None:
+    """All its values, found by XPath, not by our reader."""
+    answer = soap.parse(official(samples, f"{SEARCH}_reponse.xml"), "application/soap+xml")
+    assert answer.action == f"{td31.ACTION}Response"
+    listing = td31.decode(answer.body)
+    assert (len(listing.documents), listing.complete, listing.warnings) == (21, True, ())
+    for element, found in zip(answer.body.iter("{*}ExtrinsicObject"), listing.documents, strict=True):
+
+        def values(slot: str, of: etree._Element = element) -> list[str]:
+            return [v.text or "" for v in of.findall(f"{{*}}Slot[@name='{slot}']/{{*}}ValueList/{{*}}Value")]
+
+        entry = found.entry
+        assert (found.entry_uuid, entry.logical_id) == (element.get("id"), element.get("lid"))
+        assert found.status is AvailabilityStatus.APPROVED
+        assert [entry.hash, str(entry.size)] == [*values("hash"), *values("size")]
+        assert [entry.repository_unique_id] == values("repositoryUniqueId") == [REPOSITORY_OID]
+        assert list(entry.source_patient_info) == values("sourcePatientInfo")
+        assert entry.version == "1"
+        (title,) = element.findall("{*}Name/{*}LocalizedString")
+        assert found.title == title.get("value")
+        codes = {c.get("nodeRepresentation") for c in element.findall("{*}Classification")} - {""}
+        read = {entry.class_code, entry.type_code, entry.format_code, entry.facility_type, entry.practice_setting}
+        assert {c.code for c in (*read, *entry.confidentiality, *entry.event_codes) if c is not None} == codes
+        assert found.created is not None
+        assert [found.created.strftime("%Y%m%d%H%M%S")] == values("creationTime")
+        assert found.created.tzinfo is UTC
+        assert not found.is_signature
+    assert listing.documents[0].visibility == {"INVISIBLE_PATIENT"}
+    assert listing.documents[0].unique_id == READ_ID
+    types = {d.type_code.code for d in listing.documents if d.type_code}
+    assert "27899-4" in types  # no longer in JDV_J66: codes that we do not know are kept
+
+
+def test_the_official_answer_with_a_document(samples: Path) -> None:
+    """The envelope is published without its attachment: a package is made around it, with a part of that name."""
+    envelope = official(samples, f"{READING}_reponse.xml")
+    content = official(samples, "TD2.1-DocumentME2.xml")
+    cid = "b857abb7-a2c3-4db8-bd69-d5ff76826e72-2@urn:ihe:iti:xds-b:2007"
+    content_type, package = mtom.encode(envelope, [mtom.Part(cid, content)])
+    asked = td32.DocumentReference(
+        unique_id=READ_ID,
+        repository_unique_id=REPOSITORY_OID,
+        hash=hashlib.sha1(content).hexdigest(),
+        size=len(content),
+    )
+    (document,) = td32.decode(soap.parse(package, content_type), [asked])
+    assert (document.content, document.mime_type, document.verified) == (content, "text/xml", True)
+
+
+def test_queries_are_valid_against_the_official_schema(samples: Path) -> None:
+    schema = etree.XMLSchema(etree.parse(samples / "dmp" / "contract" / "schema" / "ebRS" / "query.xsd"))
+    at = datetime(2026, 1, 15, tzinfo=UTC)
+    uuids = [f"urn:uuid:7953af1a-ba1c-11eb-816f-0050569e42{n:02x}" for n in range(20)]
+    where = DocumentFilter(authors=("x'y%",), event_codes=(MASKED, (MASKED, INVISIBLE)), created_from=at)
+    for asked in (
+        query.find_documents(SEARCHED, where),
+        query.find_submission_sets(SEARCHED, query.SubmissionSetFilter(submitted_from=at)),
+        query.get_documents(entry_uuids=uuids),
+        query.get_documents_and_associations(entry_uuids=uuids),
+        query.get_associations(uuids),
+    ):
+        schema.assertValid(etree.fromstring(query.encode(asked, "LeafClass")))
+
+
+def test_the_request_for_documents_is_valid_against_the_official_schema(samples: Path) -> None:
+    schema = etree.XMLSchema(
+        etree.parse(samples / "dmp" / "contract" / "schema" / "IHE" / "XDS.b_DocumentRepository.xsd")
+    )
+    asked = [td32.DocumentReference(unique_id=f"1.2.{n}", repository_unique_id=REPOSITORY_OID) for n in range(3)]
+    tree = etree.fromstring(td32.body(asked))
+    schema.assertValid(tree)
+    tree[0].remove(tree[0][0])
+    assert not schema.validate(tree)
