@@ -32,6 +32,7 @@ from . import dmp_repository as repository
 from . import dmp_rules as rules
 from . import dmp_update as life_cycle
 from .dmp_answers import Reply
+from .dmp_page import DmpPage, render
 from .dmp_registry import GET_DOCUMENTS as GET_DOCUMENTS
 from .dmp_registry import REPOSITORY_ID as REPOSITORY_ID
 from .dmp_registry import Registry
@@ -170,6 +171,7 @@ class FakeDmp:
             "TD0.4": self._administrative("TD0.4", admin.patient_list),
             "TD0.5": self._administrative("TD0.5", admin.search_patient),
         }
+        self._page: DmpPage | None = None
         self._server = FakeHttpServer(pki, self._handle)
 
     # --- what a test looks at and sets ----------------------------------------------------------------------------
@@ -177,6 +179,19 @@ class FakeDmp:
     @property
     def url(self) -> str:
         return self._server.url
+
+    @property
+    def page_url(self) -> str:
+        """A read-only page over patients, documents, versions and visibility, for a browser on this machine (plain
+        HTTP, without certificate); served from the first time it is asked for."""
+        with self._lock:
+            if self._page is None:
+                self._page = DmpPage(self._render)
+            return self._page.url
+
+    def _render(self) -> bytes:
+        with self._lock:
+            return render(self._store)
 
     @property
     def documents(self) -> list[StoredDocument]:
@@ -373,6 +388,8 @@ class FakeDmp:
 
     def close(self) -> None:
         try:
+            if self._page is not None:
+                self._page.close()
             self._server.close()
         finally:
             with self._lock:
