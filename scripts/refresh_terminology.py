@@ -69,13 +69,19 @@ NOS_SETS = {
     "JDV_J58": "JDV-J58-ConfidentialityCode-DMP",
     "JDV_J59": "JDV-J59-ContentTypeCode-DMP",
     "JDV_J60": "JDV-J60-FormatCode-DMP",
+    "JDV_J61": "JDV-J61-HealthcareFacilityTypeCode-DMP",
+    "JDV_J62": "JDV-J62-PracticeSettingCode-DMP",
+    "JDV_J64": "JDV-J64-RestrictionAudienceVIHF-DMP",
     "JDV_J66": "JDV-J66-TypeCode-DMP",
 }
 NOS_MAPS = {
     "ASS_X04": "ASS-X04-CorrespondanceType-Classe-CISIS",
+    "ASS_X16": "ASS-X16-CorrespondanceType-Classe-DMP",
     "ASS_A11": "ASS-A11-CorresModeleCDA-XdsFormatCode-CISIS",
 }
 NOS_SYSTEMS = {
+    "TRE-A00-ProducteurDocNonPS": "1.2.250.1.213.1.1.4.6",
+    "TRE-A01-CadreExercice": "1.2.250.1.213.1.1.4.9",
     "TRE-A03-ClasseDocument": "1.2.250.1.213.1.1.4.1",
     "TRE-A05-TypeDocComplementaire": "1.2.250.1.213.1.1.4.12",
     "TRE-A06-FormatCodeComplementaire": "1.2.250.1.213.1.1.4.2.282",
@@ -187,7 +193,8 @@ def from_nos(nos: Path, write: Writer) -> None:
 
 
 def _identity(fhir: dict[str, Any], resource: str) -> dict[str, str]:
-    oids = [i["value"].removeprefix("urn:oid:") for i in fhir.get("identifier", ())]
+    given = fhir.get("identifier", [])  # one in a ConceptMap, several in a ValueSet
+    oids = [i["value"].removeprefix("urn:oid:") for i in (given if isinstance(given, list) else [given])]
     version = re.sub(r"[-:T]", "", fhir.get("date", "")[:19])
     return {"oid": next(iter(oids), ""), "version": version, "source": f"ANS NOS (FHIR), {resource}"}
 

@@ -64,22 +64,29 @@ def test_the_class_follows_from_the_type(type_code: str, class_code: str) -> Non
     assert terminology.class_code(terminology.code("JDV_J07", type_code)) == found if type_code[0] != "D" else True
 
 
-def test_every_type_but_the_implant_card_has_a_class() -> None:
-    """NOS publishes no row for 101881-1: class_code refuses it rather than guess."""
-    without = []
+def test_every_type_has_a_class() -> None:
+    """ASS_X04 has no row for the implant card: that of the DMP has."""
     for concept in terminology.value_set("JDV_J07").concepts:
-        try:
-            assert terminology.class_code(concept).display
-        except ModelError:
-            without.append(concept.code)
-    assert without == ["101881-1"]
+        assert terminology.class_code(concept).display
+    assert terminology.class_code("101881-1").code == "52"
 
 
 def test_every_type_that_the_dmp_takes_has_a_class_that_it_takes() -> None:
     classes = terminology.value_set("JDV_J57")
     for concept in terminology.value_set("JDV_J66").concepts:
-        if concept.code != "101881-1":
-            assert terminology.class_code(concept).code in classes
+        assert terminology.class_code(concept).code in classes
+
+
+def test_the_sets_of_the_dmp_beside_those_of_the_ci_sis() -> None:
+    """Where the DMP takes less: no ESSMS as practice setting, neither SA66 nor SA67 as facility."""
+    practice, facility = terminology.value_set("JDV_J62"), terminology.value_set("JDV_J61")
+    assert {c.code for c in terminology.value_set("JDV_J04").concepts} - {c.code for c in practice.concepts} == {
+        "ESSMS"
+    }
+    assert {c.code for c in terminology.value_set("JDV_J02").concepts} - {c.code for c in facility.concepts} == {
+        "SA66",
+        "SA67",
+    }
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 Each set keeps the version, the source and the hash of what was published; `scripts/refresh_terminology.py` rebuilds
 them. Names: `JDV_J01` author specialty, `JDV_J02` facility, `JDV_J04` practice setting, `JDV_J06` / `JDV_J57` document
 class (CI-SIS / DMP), `JDV_J07` / `JDV_J66` document type (CI-SIS / DMP), `JDV_J47` function, `JDV_J58`
-confidentiality, `JDV_J59` content type (hospital rows), `JDV_J60` format, `JDV_J65` roles of the VIHF, `JDV_J140` /
+confidentiality, `JDV_J59` content type (hospital rows), `JDV_J60` format, `JDV_J61` facility (DMP), `JDV_J62` practice
+setting (DMP), `JDV_J64` restriction of the VIHF, `JDV_J65` roles of the VIHF (there is no J63), `JDV_J140` /
 `JDV_J144` participations, `JDV_J142` encounter, `JDV_J143` gender, `JDV_J245` / `JDV_J246` civility and title,
 `JDV_MODALITE_ENTREE`, `JDV_MODALITE_SORTIE`, `JDV_STATUT_DOC`, `JDV_MODALITE_ACQUISITION`, `JDV_REGION_ANATOMIQUE`,
 `JDV_LOCALISATION_ANATOMIQUE`, `JDV_STATUT_GROSSESSE`, `JDV_QUANTITE_EXPOSITION`, `JDV_OBSERVATION_INTERPRETATION`,
@@ -179,12 +180,13 @@ def _unknown(values: ValueSet, code: str) -> ModelError:
 
 
 def class_code(type_code: Code | str) -> Code:
-    """The class (*classCode*) of a document type, derived and never chosen (table ASS_X04): `18748-4` gives `31`.
+    """The class (*classCode*) of a document type, derived and never chosen (table ASS_X04, and ASS_X16 of the DMP for
+    what it lacks): `18748-4` gives `31`.
 
-    Raises ModelError `TERMINOLOGY` when the table has no row for it.
+    Raises ModelError `TERMINOLOGY` when the tables have no row for it.
     """
     value = type_code if isinstance(type_code, str) else type_code.code
-    found = _association("ASS_X04").get(value)
+    found = _association("ASS_X04").get(value) or _association("ASS_X16").get(value)
     if found is None:
         raise ModelError(
             f"no document class is published for type {value[:_ECHO]!r}", code="TERMINOLOGY", path="ASS_X04",
