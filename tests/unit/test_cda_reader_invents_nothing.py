@@ -29,10 +29,23 @@ from sunes_sdk.cda import (
     Treatment,
     read_header,
 )
+from sunes_sdk.cda.documents._base import ClinicalDocument
 from sunes_sdk.cda.documents.dosing import DosingMode, QuantityRange, TimingEvent
 from sunes_sdk.cda.documents.imaging import PregnancyStatus
+from sunes_sdk.cda.documents.laboratory_content import (
+    AWAITING_LOINC,
+    MICROBIOLOGY,
+    SEROLOGY,
+    Antibiogram,
+    Battery,
+    Chapter,
+    Isolate,
+    LaboratoryResult,
+    ReferenceRange,
+    SubChapter,
+)
 from sunes_sdk.cda.documents.laboratory_context import ExaminationReason, Vaccination, VaccinationKind
-from sunes_sdk.cda.documents.measures import Measure
+from sunes_sdk.cda.documents.measures import Interval, Measure
 from sunes_sdk.cda.documents.treatments import (
     ATC,
     EDQM,
@@ -175,7 +188,30 @@ def prescription() -> CdaDocument:
 
 def laboratory() -> CdaDocument:
     vaccine = Medicine(name="REVAXIS", label="REVAXIS, suspension", cis="69012654", atc=DETAILED["atc"])
+    threshold = LaboratoryResult(
+        local_code=Code(code="X", system=AWAITING_LOINC, display="Examen"),
+        value=Interval(low=Decimal(1), low_inclusive=False, unit="g/L"),
+        reference=ReferenceRange(low=Decimal(1), interpretation="H"),
+    )
+    tested = LaboratoryResult(code=samples.loinc("28-1", "Ampicilline [Sensibilité] Isolat"), interpretation="S")
+    culture = Chapter(
+        code=MICROBIOLOGY,
+        status="aborted",
+        results=(
+            Battery(title="Seuils", status="active", results=(threshold,)),
+            Isolate(
+                organism="Escherichia coli",
+                identified_at=reports.OBSERVED,
+                status="active",
+                items=(Antibiogram(title="CMI", status="active", results=(tested,)),),
+            ),
+        ),
+    )
+    serology = Chapter(
+        code=SEROLOGY, sub_chapters=(SubChapter(code=SEROLOGY, status="active", results=(threshold,)),)
+    )  # fmt: skip
     return reports.laboratory_report(
+        chapters=(*reports.laboratory_report().chapters, culture, serology),
         reason=ExaminationReason(
             reason=Code(code="51185008", system="2.16.840.1.113883.6.96", display="thorax"),
             problems=(Problem(description="Fièvre", start="2026"),),
@@ -305,3 +341,35 @@ def test_a_made_up_value_is_found() -> None:
         {"mode": DosingMode.NORMAL, "repeats": 0},
     ):
         assert list(invented((before,), (before.model_copy(update=change),), said)), change
+
+
+ALWAYS_DEFAULT = {
+    ("Medicine", "compounded"),
+    ("Treatment", "compounded"),
+    ("Antibiogram", "code"),  # its own
+    ("Reaction", "kind"),  # as of a problem
+}
+"""Defaults that are not told from a value here."""
+
+
+def test_a_default_would_show() -> None:
+    """Somewhere, each field of an entry has another value than its default, which could not be seen to be made up."""
+    other: dict[tuple[str, str], bool] = {}
+
+    def look(value: Any) -> None:
+        if isinstance(value, tuple):
+            for item in value:
+                look(item)
+        if not isinstance(value, Model):
+            return
+        for name, field in type(value).model_fields.items():
+            found, default = getattr(value, name), field.get_default(call_default_factory=True)
+            of_entry = ".documents." in type(value).__module__ and not isinstance(value, ClinicalDocument)
+            if of_entry and not field.is_required() and default not in (None, "", (), frozenset()):
+                place = (type(value).__name__, name)
+                other[place] = other.get(place, False) or found != default
+            look(found)
+
+    for make in KINDS:
+        look(read_typed(parse(make().content), read_header(make().content))[0])
+    assert {place for place, is_other in other.items() if not is_other} == ALWAYS_DEFAULT

@@ -241,8 +241,7 @@ class _Report:
             return values
         act = acts[0]
         self.notes.take(act, "performer", "participant")
-        status = find(act, "statusCode")
-        values["status"] = (status.get("code") or "") if status is not None else "completed"
+        values["status"] = self._status(act)
         values["performer"], values["validations"] = self._said_by(act)
         results: list[Any] = []
         specimens: list[Specimen] = []
@@ -329,15 +328,14 @@ class _Report:
             shown = self._first_cell(method)
             values["method"] = shown_method or (shown if shown != cell else "") or None
         values["label"] = label if label != default else None
-        status = find(observation, "statusCode")
-        values["status"] = (status.get("code") or "") if status is not None else "completed"
+        values["status"] = self._status(observation)
         time = find(observation, "effectiveTime")
         if time is not None and value_of(time) != self.released:
             values["observed_at"] = instant_or_none(value_of(time), path_of(time), self.notes)
         values["value"] = self._value(find(observation, "value"))
         interpretation = code_of(find(observation, "interpretationCode"))
         values["interpretation"] = interpretation.code if interpretation else None
-        values["reference"] = _reference(observation)
+        values["reference"] = self._reference(observation)
         values["performer"], values["validations"] = self._said_by(observation)
         previous = []
         for inner in related(observation, "act"):
@@ -378,6 +376,13 @@ class _Report:
             )
         return code_of(element) or lines_of(element).strip() or value_of(element) or self.body.said(element) or None
 
+    def _status(self, statement: etree._Element) -> str:
+        status = find(statement, "statusCode")
+        if status is None:
+            self.notes.leave("a status", path_of(statement), "it is not said: completed stands for it")
+            return "completed"
+        return status.get("code") or ""
+
     def _unit(self, kind: str, value: etree._Element, *bounds: etree._Element | None) -> str:
         """The unit of a value, or of both its bounds; of a pure number, or where none is said, UCUM's `1`."""
         units = {unit_of(each) for each in bounds or (value,) if each is not None}
@@ -387,9 +392,26 @@ class _Report:
             self.notes.leave("the unit of a value", path_of(value), "it is not said everywhere")
         return max(units, default="") or DIMENSIONLESS
 
+    def _reference(self, observation: etree._Element) -> ReferenceRange | None:
+        range_ = find(observation, "referenceRange", "observationRange")
+        if range_ is None:
+            return None
+        text, value = find(range_, "text"), find(range_, "value")
+        inside = code_of(find(range_, "interpretationCode"))
+        values: dict[str, Any] = {
+            "text": lines_of(text).strip() or None if text is not None else None,
+            "low": decimal(find(value, "low")),
+            "high": decimal(find(value, "high")),
+            "sex": next((v.get("value") for v in range_.iter(f"{_LAB}value")), None),
+        }
+        if inside:
+            values["interpretation"] = inside.code
+        else:
+            self.notes.leave("what a reference range means", path_of(range_), "it is not said: normal stands for it")
+        return ReferenceRange(**values)
+
     def _organizer(self, organizer: etree._Element) -> Battery | Isolate:
-        status = find(organizer, "statusCode")
-        values: dict[str, Any] = {"status": (status.get("code") or "") if status is not None else "completed"}
+        values: dict[str, Any] = {"status": self._status(organizer)}
         values["performer"], values["validations"] = self._said_by(organizer)
         items: list[Any] = []
         for inner in components(organizer, "act", "observation", "organizer"):
@@ -455,20 +477,3 @@ def _battery(values: dict[str, Any]) -> Battery:
         except ModelError:
             pass
     return Battery(**values)
-
-
-def _reference(observation: etree._Element) -> ReferenceRange | None:
-    range_ = find(observation, "referenceRange", "observationRange")
-    if range_ is None:
-        return None
-    text, value = find(range_, "text"), find(range_, "value")
-    inside = code_of(find(range_, "interpretationCode"))
-    values: dict[str, Any] = {
-        "text": lines_of(text).strip() or None if text is not None else None,
-        "low": decimal(find(value, "low")),
-        "high": decimal(find(value, "high")),
-        "sex": next((v.get("value") for v in range_.iter(f"{_LAB}value")), None),
-    }
-    if inside:
-        values["interpretation"] = inside.code
-    return ReferenceRange(**values)

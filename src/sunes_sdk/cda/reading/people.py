@@ -321,7 +321,12 @@ class People:
             stands = "its end stands for it" if stop else "the document's own time stands for it"
             self.notes.leave("the start of the stay", path, f"it is not said, {stands}", "CDA_UNREAD_HEADER")
             start, stop = stop or self.header.effective_time, ""
-        changes: dict[str, Any] = {"facility_type": data.facility.code} if data.facility else {}
+        changes: dict[str, Any] = {}
+        if data.facility:
+            changes["facility_type"] = data.facility.code
+        else:
+            path = "componentOf/encompassingEncounter/location/healthCareFacility/code"
+            self.notes.leave("the facility type", path, "it is not said: SA01 stands for it", "CDA_UNREAD_HEADER")
         if data.place:
             changes |= {
                 "name": data.place.name or self.custodian.name,
@@ -346,6 +351,10 @@ class People:
     def shared(self, *, default_title: str = "", with_responsible: bool = True) -> dict[str, Any]:
         """The fields of `ClinicalDocument`, from what no document kind has taken."""
         header = self.header
+        if header.service_events and header.service_events[0].practice_setting is None:
+            path = "documentationOf/serviceEvent/performer/assignedEntity/representedOrganization"
+            why = "it is not said: ETABLISSEMENT stands for it"
+            self.notes.leave("the practice setting", path, why, "CDA_UNREAD_HEADER")
         if self.events:  # the principal act is the document's own
             del self.events[0]
         if header.patient.deceased_time and self.patient.deceased_at is None:
