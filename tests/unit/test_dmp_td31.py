@@ -84,6 +84,14 @@ def test_blanks_unknown_codes_and_statuses_are_read() -> None:
     assert second.entry.creation_time == "2019-02-21"
 
 
+def test_numbers_without_end_are_no_numbers() -> None:
+    digits = "9" * 5000
+    xml = f'<ExtrinsicObject id="a">{slot("size", digits)}<VersionInfo versionName="{digits}"/></ExtrinsicObject>'
+    listing = td31.decode(answer(xml * 2, attributes=f'totalResultCount="{digits}"'))
+    assert [d.entry.size for d in listing.documents] == [None, None]
+    assert listing.complete
+
+
 @pytest.mark.parametrize(
     ("kind", "of", "signature", "patient"),
     [

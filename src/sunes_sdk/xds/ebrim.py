@@ -501,7 +501,7 @@ def _read_entry(o: _Object) -> DocumentEntry:
         source_patient_info=o.slots.get("sourcePatientInfo", ()),
         reference_ids=o.slots.get(REFERENCE_IDS, ()),
         hash=o.first("hash").lower(),
-        size=int(size) if size.isascii() and size.isdigit() else None,
+        size=int(size) if size.isascii() and size.isdigit() and len(size) < 20 else None,
         uri=o.first("URI"),
         action=o.first(ACTION),
         logical_id=o.attribute("lid"),
@@ -530,6 +530,11 @@ def decode(xml: bytes) -> Submission:
     `XDS_NO_METADATA` when there is no registry object list.
     """
     return decode_element(parse(xml.strip()))
+
+
+def entries_of(root: etree._Element) -> list[tuple[etree._Element, DocumentEntry]]:
+    """The ExtrinsicObjects below an element, each with what is read of it."""
+    return [(element, _read_entry(_object(element))) for element in root.iter(f"{{{RIM}}}ExtrinsicObject")]
 
 
 def decode_element(root: etree._Element) -> Submission:
