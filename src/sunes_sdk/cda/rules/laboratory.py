@@ -242,8 +242,7 @@ def _result(view: View) -> Iterator[Problem]:
             yield result, "more than one reference range"
         codes = findall(result, "code")
         if len(codes) != 1 or find(codes[0], "originalText", "reference") is None:
-            if not _is_previous(result):
-                yield result, "not exactly one code with its originalText/reference"
+            yield result, "not exactly one code with its originalText/reference"
             continue
         code = codes[0]
         if code.get("codeSystem") == LOINC and not (code.get("code") and code.get("displayName")):
@@ -251,11 +250,6 @@ def _result(view: View) -> Iterator[Problem]:
         for translation in findall(code, "translation"):
             if not translation.get("code") or not translation.get("displayName"):
                 yield translation, "the local code has no code or no displayName"
-
-
-def _is_previous(result: etree._Element) -> bool:
-    parent = result.getparent()
-    return parent is not None and parent.get("typeCode") == "REFR"
 
 
 @rule(
