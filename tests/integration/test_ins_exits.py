@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import pytest
 
-from sunes_sdk.dmp import DmpClient
-from sunes_sdk.errors import ConfigurationError, InsError
+from sunes_sdk.dmp import DmpClient, DocumentReference
+from sunes_sdk.errors import ConfigurationError, InsError, RemoteError
 from sunes_sdk.hl7v2 import write_identity
 from sunes_sdk.ins import datamatrix
 from sunes_sdk.model import Dmp, Document, Environment, Identity, Mss, MssPatient, Prepared, Target
@@ -19,10 +21,28 @@ from sunes_sdk.testing.fake_mss import PROFESSIONAL
 
 LETTER = samples.discharge_letter().render(samples.issuer())
 WHO = samples.patient()
+READ = DocumentReference(unique_id="1.2.3", repository_unique_id="1.2.4")
+
+
+def asked(call: Callable[[DmpClient], object]) -> Callable[[DmpClient, MssClient], None]:
+    """A reading, which the DMP refuses to an establishment once the question is there."""
+
+    def leave(dmp: DmpClient, _: MssClient) -> None:
+        with suppress(RemoteError):
+            call(dmp)
+
+    return leave
+
+
 EXITS: dict[str, tuple[Target, Callable[[DmpClient, MssClient], Any]]] = {
     "CDA": (Target.CDA, lambda dmp, mss: samples.discharge_letter().render(samples.issuer())),
     "DMP, existence": (Target.DMP, lambda dmp, mss: dmp.existence(WHO.identity)),
     "DMP, find_entry_uuid": (Target.DMP, lambda dmp, mss: dmp.find_entry_uuid(LETTER.unique_id, WHO.identity)),
+    "DMP, find": (Target.DMP, asked(lambda dmp: dmp.find(WHO.identity))),
+    "DMP, find_since": (Target.DMP, asked(lambda dmp: dmp.find_since(WHO.identity, datetime(2026, 1, 15, tzinfo=UTC)))),
+    "DMP, find_submission_sets": (Target.DMP, asked(lambda dmp: dmp.find_submission_sets(WHO.identity))),
+    "DMP, get_documents": (Target.DMP, asked(lambda dmp: dmp.get_documents(WHO.identity, unique_ids=["1.2.3"]))),
+    "DMP, retrieve": (Target.DMP, asked(lambda dmp: dmp.retrieve(READ, of=WHO.identity))),
     "DMP, submit": (Target.DMP, lambda dmp, mss: dmp.submit(LETTER)),
     "DMP, prepare": (Target.DMP, lambda dmp, mss: dmp.prepare(LETTER, Dmp())),
     "mail to a professional": (
@@ -56,6 +76,7 @@ def test_every_way_out_asks_the_gate(way: str, fakes: Fakes, monkeypatch: pytest
     ):
         leave(dmp, mss)  # open, it leaves
         before = len(fakes.dmp.requests)
+        assert before or not way.startswith("DMP") or way == "DMP, prepare"
         monkeypatch.setattr(Identity, "for_transmission", shut)
         monkeypatch.setattr(Document, "for_transmission", shut)
         with pytest.raises(InsError, match="SHUT"):
