@@ -1,4 +1,4 @@
-"""The DMP in establishment mode (authentication `INDIRECTE`): does the record exist, feed it, replace, reconcile."""
+"""The DMP, by default in establishment mode (`INDIRECTE`): each transaction is one call of `DmpClient`."""
 
 from __future__ import annotations
 
