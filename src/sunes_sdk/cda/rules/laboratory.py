@@ -42,6 +42,7 @@ _VACCINATION_KINDS = frozenset(
     | {(code, "2.16.840.1.113883.5.1150.1") for code in ("no-immunization-info", "no-known-immunizations")}
 )
 """JDV_HL7_ActSubstanceAdministrationImmunizationCode and JDV_AbsentOrUnknownImmunization."""
+_AWAITING_LOINC = "1.2.250.1.213.1.1.5.130"
 _IHE_ACT_CODE = "1.3.5.1.4.1.19376.1.5.3.2"
 """As the official validator wants it, which looks mistyped (1.3.5 for 1.3.6)."""
 _NCBI = "2.16.840.1.113883.3.9471"
@@ -411,14 +412,14 @@ def _second_intention(view: View) -> Iterator[Problem]:
 
 @rule(
     "CDA_B25",
-    "a chapter is coded in LOINC",
+    "a chapter is coded in LOINC, or with a code that awaits one",
     hint="use BIOCHEMISTRY, HEMATOLOGY … or another LOINC code",
     source=f"{CR_BIO}; the official validator does not look",
 )
 def _chapter_code(view: View) -> Iterator[Problem]:
     for section in (*view.sections(_CHAPTER), *view.sections(_ITEM)) if _applies(view) else ():
         code = find(section, "code")
-        if code is None or (code.get("code") is not None and code.get("codeSystem") != LOINC):
+        if code is None or (code.get("code") is not None and code.get("codeSystem") not in (LOINC, _AWAITING_LOINC)):
             yield section, "not a LOINC code"
 
 
