@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 
@@ -19,6 +20,7 @@ from sunes_sdk.testing.pki import TestPki
 from sunes_sdk.transport import HttpResponse, HttpsTransport
 
 Mutation = Callable[[bytes], bytes]
+Mode = Literal["INDIRECTE", "INDIRECTE_RENFORCEE"]
 ACTOR = samples.physician().at(samples.hospital())
 
 CLIENT_ALONE = {
@@ -50,13 +52,12 @@ class Tampering:
 
 
 class Scene:
-    def __init__(self, dmp: FakeDmp, mode: str) -> None:
+    def __init__(self, dmp: FakeDmp, mode: Mode) -> None:
         self.dmp = dmp
         dmp.clear()
         dmp.open_dmp(samples.ins())
         dmp.authorize(samples.ins())
-        changes = {"mode": mode, "authn_declaration": "APP_BROWSER_AUTH" if mode == "INDIRECTE_RENFORCEE" else None}
-        settings = samples.settings(dmp=dmp.settings().model_copy(update=changes))
+        settings = samples.settings(dmp=dmp.settings(mode=mode))
         assert settings.dmp is not None
         self.wire = Tampering(HttpsTransport(settings.dmp.tls))
         self.client = DmpClient(settings, actor=ACTOR, transport=self.wire)
@@ -180,13 +181,13 @@ class Point:
     change: Mutation
     code: str
     text: str
-    mode: str = "INDIRECTE"
+    mode: Mode = "INDIRECTE"
 
 
 METADATA = "XDSRepositoryMetadataError"
 ADDRESSING = "MessageAddressingHeaderRequired"
 CONTENT = "InvalidDocumentContent"
-AIR = "INDIRECTE_RENFORCEE"
+AIR: Mode = "INDIRECTE_RENFORCEE"
 SIGNATURE = "(<saml2:Issuer.*?</saml2:Issuer>)(<Signature .*?</Signature>)(<saml2:Subject>.*?</saml2:Subject>)"
 
 POINTS = [
@@ -267,7 +268,8 @@ def test_every_point_is_looked_at() -> None:
 
 
 def test_what_is_not_changed_is_taken(dmp: FakeDmp) -> None:
-    for mode in ("INDIRECTE", AIR):
+    modes: tuple[Mode, ...] = ("INDIRECTE", AIR)
+    for mode in modes:
         scene = Scene(dmp, mode)
         with scene.client:
             receipt = scene.client.submit(scene.letter)

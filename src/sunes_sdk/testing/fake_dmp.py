@@ -39,7 +39,7 @@ from .dmp_registry import Registry
 from .dmp_rules import Caller, Refused, need
 from .dmp_store import Authorization, DmpStore, StoredPatient
 from .dmp_store import StoredDocument as StoredDocument
-from .pki import STRUCTURE, TestPki
+from .pki import STRUCTURE, Card, TestPki
 from .samples import SOURCE_ID
 from .server import Answer, FakeHttpServer, Request
 
@@ -47,6 +47,7 @@ ROOT = "/si-dmp-server/v2/services/"
 REPOSITORY, REGISTRY, PATIENTS = f"{ROOT}repository", f"{ROOT}registry", f"{ROOT}patients"
 DEVICE_OID = "1.2.250.1.213.9.4"
 AUTHN_CONTEXT = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
+SMARTCARD = "urn:oasis:names:tc:SAML:2.0:ac:classes:SmartcardPKI"
 
 CallName = Literal["ITI-41", "ITI-18", "ITI-43", "ITI-57", "TD0.2", "TD0.3", "TD0.4", "TD0.5", "TD1.3", "TD1.6"]
 """TD0.2 stands for TD1.3a too (the same message with another reason), TD1.3 for TD1.3b and TD1.4."""
@@ -209,17 +210,26 @@ class FakeDmp:
         with self._lock:
             return list(self._requests)
 
-    def settings(self, pki: TestPki | None = None) -> DmpSettings:
-        """Settings that reach this fake with the certificates of `pki` (its own by default)."""
+    def settings(
+        self,
+        pki: TestPki | None = None,
+        *,
+        mode: Literal["INDIRECTE", "INDIRECTE_RENFORCEE", "DIRECTE"] = "INDIRECTE",
+        card: Card | None = None,
+    ) -> DmpSettings:
+        """Settings that reach this fake with the certificates of `pki` (its own by default), or with those of a card
+        (`pki.card(…)`), which DIRECTE needs."""
         pki = pki or self._pki
         return DmpSettings(
             base_url=f"{self.url}{ROOT}",
             paths=DmpPaths(repository="repository", registry="registry", patients="patients"),
-            tls=pki.tls,
-            signing=pki.signing.signing(),
+            tls=card.authentication.tls(pki.ca_file) if card else pki.tls,
+            signing=(card.signature if card else pki.signing).signing(),
             source_id=SOURCE_ID,
             device_oid=DEVICE_OID,
-            authn_context=AUTHN_CONTEXT,
+            authn_context=SMARTCARD if mode == "DIRECTE" else AUTHN_CONTEXT,
+            mode=mode,
+            authn_declaration="APP_BROWSER_AUTH" if mode == "INDIRECTE_RENFORCEE" else None,
         )
 
     def open_dmp(

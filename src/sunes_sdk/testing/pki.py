@@ -37,6 +37,14 @@ class Issued:
         return SigningSettings(pkcs12=self.pkcs12, password=SecretStr(PASSWORD))
 
 
+@dataclass(frozen=True)
+class Card:
+    """The two certificates of a professional's card: TLS is made with the first, the VIHF signed with the second."""
+
+    authentication: Issued
+    signature: Issued
+
+
 class TestPki:
     """Root, intermediate, and the certificates an establishment holds, written under `folder`.
 
@@ -82,6 +90,21 @@ class TestPki:
         name = "client-" + "".join(c if c.isascii() and c.isalnum() else "_" for c in common_name)
         return self._issue(name, common_name, [ExtendedKeyUsageOID.CLIENT_AUTH])
 
+    def card(self, national_id: str, family: str = "DAVID", given: str = "CHARLES") -> Card:
+        """Certificates shaped like those of a CPS: CN = PS_IdNat, with the names of the holder."""
+        subject = x509.Name([
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "FR"),
+            x509.NameAttribute(NameOID.SURNAME, family),
+            x509.NameAttribute(NameOID.GIVEN_NAME, given),
+            x509.NameAttribute(NameOID.COMMON_NAME, national_id),
+        ])  # fmt: skip
+        number = "".join(c for c in national_id if c.isascii() and c.isalnum())
+        client = [ExtendedKeyUsageOID.CLIENT_AUTH]
+        return Card(
+            authentication=self._issue(f"card-authentication-{number}", national_id, client, subject=subject),
+            signature=self._issue(f"card-signature-{number}", national_id, None, subject=subject),
+        )
+
     def _authority(
         self, name: str, issuer: tuple[rsa.RSAPrivateKey, x509.Certificate] | None
     ) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
@@ -109,11 +132,12 @@ class TestPki:
         server: bool = False,
         until: datetime | None = None,
         issuer: tuple[rsa.RSAPrivateKey, x509.Certificate] | None = None,
+        subject: x509.Name | None = None,
     ) -> Issued:
         issuer_key, issuer_certificate = issuer or (self._key, self._issuer)
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         # Encoded from C to CN, as IGC-Santé does; RFC 2253 prints it from CN to C.
-        subject = x509.Name([
+        subject = subject or x509.Name([
             x509.NameAttribute(NameOID.COUNTRY_NAME, "FR"),
             x509.NameAttribute(NameOID.STATE_OR_PROVINCE_NAME, "Paris (75)"),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "HOPITAL DE DEMONSTRATION"),
