@@ -65,11 +65,23 @@ class OidSettings(Model):
 
 
 class DmpPaths(Model):
-    """Service paths under `base_url`, as given by the homologation campaign (seen: `repository`, `registry`, …)."""
+    """Service paths under `base_url`, as given by the homologation campaign (seen: `repository`, `registry`,
+    `patients`, `habilitations`, `patientsPDQ`, `patientsSpecific`). The last three are needed by administrative
+    transactions only: TD0.3 and TD1.6; TD0.5; TD0.4."""
 
     repository: Text
     registry: Text
     patients: Text
+    habilitations: Text | None = None
+    patients_pdq: Text | None = None
+    patients_specific: Text | None = None
+
+    def require(self, name: Literal["habilitations", "patients_pdq", "patients_specific"]) -> str:
+        """An optional path. Raises ConfigurationError `SETTING_MISSING`."""
+        path: str | None = getattr(self, name)
+        if path is None:
+            raise _missing(f"dmp.paths.{name}", "the path of this service")
+        return path
 
 
 class DmpSettings(Model):
@@ -79,7 +91,8 @@ class DmpSettings(Model):
     messages; authn_context: how the hospital authenticated its user
     (`urn:oasis:names:tc:SAML:2.0:ac:classes:Password`…); structure_id: Identifiant_Structure when it differs from
     the organisation's own (legal entity's certificate, geographic structure); mode: authentication mode;
-    authn_declaration: AuthnContextDecl of `INDIRECTE_RENFORCEE` (seen: `APP_BROWSER_AUTH`); rights: what to do with a
+    authn_declaration: AuthnContextDecl of `INDIRECTE_RENFORCEE` (seen: `APP_BROWSER_AUTH`); web_domain: host name of
+    the professionals' web site (TD0.9), without scheme; rights: what to do with a
     call that the public table of rights says the DMP will refuse (`dmp.rights`): `warn` and let it decide, or `refuse`
     to send it.
 
@@ -102,7 +115,9 @@ class DmpSettings(Model):
     vihf_digest: Literal["sha256", "sha1"] = "sha256"
     vihf_subject_order: Literal["given_family", "family_given"] = "given_family"
     xades_digest: Literal["sha1", "sha256"] = "sha1"
+    web_domain: str | None = None
     rights: Literal["warn", "refuse"] = "warn"
+    mask_and_hide: bool = False
     timeout_seconds: float = 30.0
 
 
