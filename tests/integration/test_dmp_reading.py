@@ -366,6 +366,8 @@ def test_spoiled_answers_are_coded_and_may_be_asked_again(
         reader.find(WHO) if call == "ITI-18" else reader.retrieve(found, of=WHO)
     assert caught.value.retry.kind is RetryKind.SAFE
     assert caught.value.code in ("ANSWER_UNREADABLE", "HTTP_STATUS")
+    assert "ask again" in caught.value.hint
+    assert "envoi" not in caught.value.hint_fr
     assert reader.retrieve(found, of=WHO)[0].content == document.content
 
 

@@ -470,6 +470,8 @@ class DmpClient:
         except TransportError as e:
             if e.retry.kind is RetryKind.RECONCILE_FIRST:
                 e.retry = RetryAdvice.safe()
+                e.hint = "nothing changed at the DMP: ask again, for less if the answer was too big"
+                e.hint_fr = "Le DMP n'a pas répondu correctement : la demande peut être refaite."
             raise
 
     def _post(self, url: str, content_type: str, body: bytes) -> SoapAnswer:
