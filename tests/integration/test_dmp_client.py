@@ -126,7 +126,15 @@ def test_warnings_are_kept_by_code(client: DmpClient, dmp: FakeDmp) -> None:
 def test_visibility_is_added(client: DmpClient, dmp: FakeDmp) -> None:
     assert client.submit(letter(), visibility=(MASKED,)).outcome is Outcome.ACCEPTED
     assert b"MASQUE_PS" in dmp.documents[0].metadata
-    refused = client.submit(letter(), visibility=(MASKED, INVISIBLE))
+
+
+def test_hidden_from_all_is_refused_here_unless_the_dmp_takes_it(client: DmpClient, dmp: FakeDmp) -> None:
+    with pytest.raises(MetadataError, match="XDS_VISIBILITY_TOGETHER"):
+        client.submit(letter(), visibility=(MASKED, INVISIBLE))
+    assert dmp.requests == []
+    allowed = dmp.settings().model_copy(update={"mask_and_hide": True})
+    with DmpClient(samples.settings(dmp=allowed), actor=ACTOR) as other:
+        refused = other.submit(letter(), visibility=(MASKED, INVISIBLE))
     assert refused.outcome is Outcome.REJECTED
     assert "EX_2.1-1050" in dmp.requests[-1].text
 

@@ -47,7 +47,7 @@ from ..transport.seam import Transport
 from ..transport.soap import SoapAnswer, read_answer
 from ..xds import AvailabilityStatus, query
 from ..xds.query import DocumentFilter, SubmissionSetFilter
-from . import rights, td02, td21, td31, td31b, td32
+from . import rights, td02, td21, td31, td31b, td32, td33
 from .answers import (
     Refusal,
     RegistryResponse,
@@ -57,6 +57,8 @@ from .answers import (
     refusal_of,
     refusal_of_fault,
 )
+from .journal import SubmissionJournal
+from .life_cycle import Encode, LifeCycle, is_update
 from .rights import Transaction
 from .td02 import Existence
 from .td31 import FoundDocument, FoundSubmissionSet
@@ -73,7 +75,7 @@ class DmpClient:
 
     signer: the ORG_SIGN key, by default that of `settings.dmp.signing`; actor: the professional and structure in whose
     name the calls are made (VIHF user, author of the submission sets); transport: mutual TLS with ORG_AUTH_CLI by
-    default.
+    default; journal: what was sent, for the present status of documents that the mode may not read.
 
     Raises ConfigurationError (a missing setting or file) and CertificateError (expired, swapped) at construction.
     """
@@ -89,6 +91,7 @@ class DmpClient:
         transport: Transport | None = None,
         clock: Clock | None = None,
         ids: IdFactory | None = None,
+        journal: SubmissionJournal | None = None,
     ) -> None:
         self._settings = settings
         self._dmp: DmpSettings = settings.require_dmp()
@@ -108,6 +111,17 @@ class DmpClient:
         self._repository, self._registry, self._patients = (
             f"{base}/{path.lstrip('/')}"
             for path in (self._dmp.paths.repository, self._dmp.paths.registry, self._dmp.paths.patients)
+        )
+        self._life_cycle = LifeCycle(
+            settings=settings,
+            user=self._user,
+            author=self._author,
+            ids=self._ids,
+            clock=self._clock,
+            entry_uuid=self._entry_uuid,
+            consult=partial(self._consult, self._registry),
+            update=self._update,
+            journal=journal,
         )
 
     def close(self) -> None:
@@ -164,18 +178,14 @@ class DmpClient:
                 raise
             return found
 
-    def replace(self, document: Document, *, of: Receipt) -> Receipt:
-        """As `submit`, for a version that replaces the one of receipt `of`.
+    def replace(self, document: Document, *, of: Receipt | Document) -> Receipt:
+        """As `submit`, for a version that replaces the one of receipt `of`, or the document `of`.
 
         The entryUUID to replace is asked for at each attempt: the DMP changes it with each change of metadata.
-        Raises MetadataError `DMP_REPLACES` when the document does not say that it replaces that version.
+        Raises MetadataError `DMP_REPLACES` when the document does not say that it replaces that version, `DMP_VERSION`
+        when it is not the next version of the same document (its setId and versionNumber).
         """
-        if document.replaces != of.unique_id:
-            raise MetadataError(
-                "the document does not replace the one of this receipt", code="DMP_REPLACES", path="document.replaces",
-                rule="CDA relatedDocument[RPLC] = uniqueId of the version to replace",
-                hint="make the new version with revise(of=…)",
-            )  # fmt: skip
+        td21.check_replaces(document, of)
         return self.submit(document)
 
     def prepare(self, document: Document, destination: Destination) -> Prepared:
@@ -223,7 +233,7 @@ class DmpClient:
             signature_id=f"_{self._ids.uuid()}",
             digest=self._dmp.xades_digest,
         )
-        report = xds.check(signed.submission)
+        report = xds.check_dmp(signed.submission, together=self._dmp.mask_and_hide)
         if not report.ok:
             raise MetadataError.from_report(report)
         metadata = {
@@ -257,6 +267,8 @@ class DmpClient:
         Raises TransportError(sent="no") when nothing of the submission left, OutcomeUnknown when the DMP may have
         acted on it, CertificateError, ConfigurationError `ENVIRONMENT_PREPARED`.
         """
+        if is_update(prepared):
+            return self._life_cycle.send(prepared)
         prepared.check_environment(self._settings.environment)
         metadata = json.loads(prepared.metadata)
         user, ins_cx = VihfUser.from_json(metadata["user"]), metadata["ins"]
@@ -322,7 +334,10 @@ class DmpClient:
 
     def reconcile(self, prepared: Prepared) -> Receipt:
         """Ask the DMP (DMP_3.1b) what became of a delivery: ACCEPTED with its entryUUID, ABSENT, or UNKNOWN when it
-        cannot be asked now. Raises CertificateError, ConfigurationError `ENVIRONMENT_PREPARED`."""
+        cannot be asked now. Of an update (delete, archive, mask …), ABSENT means that it was not applied, UNKNOWN that
+        this cannot be told. Raises CertificateError, ConfigurationError `ENVIRONMENT_PREPARED`."""
+        if is_update(prepared):
+            return self._life_cycle.reconcile(prepared)
         prepared.check_environment(self._settings.environment)
         metadata = json.loads(prepared.metadata)
         try:
@@ -409,6 +424,64 @@ class DmpClient:
         ]
         return td32.together(answers, warned)
 
+    # --- TD3.3 ----------------------------------------------------------------------------------------------------
+
+    def delete(self, unique_id: str, of: Identity | Document, *, status: AvailabilityStatus | None = None) -> Receipt:
+        """TD3.3c: delete a document (logically: nobody sees it any more). Only its author may, or in establishment
+        mode the structure that is its author.
+
+        status: the present one, when the caller knows it; else it is read in the DMP where the mode may read, and in
+        the journal where it may not. It is never guessed. When the answer is lost the DMP is asked what became of it.
+
+        Raises DmpError (`DMP_REFUSED` with what to do, `DMP_ABSENT`); MetadataError (`DMP_STATUS`: not from this
+        status, `DMP_STATUS_UNKNOWN`); ConfigurationError (`DMP_RIGHTS`, `DMP_NOT_AUTHOR`) when the settings say to
+        refuse what the DMP will; OutcomeUnknown; InsError, SoapFault, TransportError.
+        """
+        ins = self._ins(of)
+        return self._life_cycle.change_status(Transaction.DELETE, unique_id, ins.cx, AvailabilityStatus.DELETED, status)
+
+    def archive(self, unique_id: str, of: Identity | Document, *, status: AvailabilityStatus | None = None) -> Receipt:
+        """TD3.3d: archive a document. Not open to establishment mode. As `delete` otherwise."""
+        ins = self._ins(of)
+        return self._life_cycle.change_status(
+            Transaction.ARCHIVE, unique_id, ins.cx, AvailabilityStatus.ARCHIVED, status
+        )
+
+    def unarchive(
+        self, unique_id: str, of: Identity | Document, *, status: AvailabilityStatus | None = None
+    ) -> Receipt:
+        """TD3.3d: put an archived document in use again. As `archive`."""
+        ins = self._ins(of)
+        return self._life_cycle.change_status(
+            Transaction.ARCHIVE, unique_id, ins.cx, AvailabilityStatus.APPROVED, status
+        )
+
+    def mask(self, unique_id: str, of: Identity) -> Receipt:
+        """TD3.3a: hide a document from professionals other than its author and the *médecin traitant*.
+
+        Its entry is read, and goes back whole with the code added. Not open to establishment mode, which may not read.
+        Raises MetadataError (`DMP_UNCHANGED`, `XDS_VISIBILITY_TOGETHER`), and what `delete` raises but for statuses.
+        """
+        return self._life_cycle.change_visibility(
+            Transaction.MASK, unique_id, self._ins(of).cx, add=(td21.MASKED,), remove=()
+        )
+
+    def unmask(self, unique_id: str, of: Identity) -> Receipt:
+        """TD3.3a: undo `mask`. Only for the author's own documents, and for the *médecin traitant*."""
+        return self._life_cycle.change_visibility(
+            Transaction.MASK, unique_id, self._ins(of).cx, add=(), remove=(td21.MASKED,)
+        )
+
+    def set_patient_visibility(
+        self, unique_id: str, of: Identity, *, patient: bool | None = None, representatives: bool | None = None
+    ) -> Receipt:
+        """TD3.3b: whether the patient, and the legal representatives of a minor, see a document; None leaves it as it
+        is. Raises what `mask` raises."""
+        add, remove = td33.visibility(patient=patient, representatives=representatives)
+        return self._life_cycle.change_visibility(
+            Transaction.VISIBILITY, unique_id, self._ins(of).cx, add=add, remove=remove
+        )
+
     # --- parts ----------------------------------------------------------------------------------------------------
 
     def _ins(self, of: Identity | Document) -> Ins:
@@ -473,6 +546,10 @@ class DmpClient:
                 e.hint = "nothing changed at the DMP: ask again, for less if the answer was too big"
                 e.hint_fr = "Le DMP n'a pas répondu correctement : la demande peut être refaite."
             raise
+
+    def _update(self, encode: Encode, message_id: str, user: VihfUser, ins_cx: str) -> SoapAnswer:
+        content_type, body = encode(message_id=message_id, assertion=self._assertion(user, ins_cx, self._now()))
+        return self._post(self._registry, content_type, body)
 
     def _post(self, url: str, content_type: str, body: bytes) -> SoapAnswer:
         return read_answer(self._transport.post(url, body, {"Content-Type": content_type}))

@@ -158,5 +158,10 @@ def enforce(mode: Mode, transaction: Transaction, policy: Policy, *, purpose: st
             finding.message, code=finding.code, path=finding.path, rule=f"{finding.rule}; {finding.source}",
             hint=finding.hint, hint_fr=finding.message_fr,
         )  # fmt: skip
-    _log.warning("%s: %s", finding.code, finding.message)
+    log_warning(finding.code, finding.message)
     return (finding.code,)
+
+
+def log_warning(code: str, message: str) -> None:
+    """What the policy `warn` says of a call that goes on. No personal data."""
+    _log.warning("%s: %s", code, message)

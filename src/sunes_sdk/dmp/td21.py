@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Final
 
 from .. import xds
+from .._core.errors import MetadataError
 from .._core.hl7time import to_dtm_utc
 from .._core.xml import escape_attribute
-from ..model import Code
+from ..model import Code, Document, Receipt
 from ..security import xades
 from ..security.signer import DigestName, Signer
 from ..transport import mtom, soap
@@ -120,6 +121,28 @@ def sign(
 def sha1_hex(data: bytes) -> str:
     """IHE's document hash, not a security measure."""
     return hashlib.sha1(data, usedforsecurity=False).hexdigest()
+
+
+def check_replaces(document: Document, of: Receipt | Document) -> None:
+    """Raises MetadataError: `DMP_REPLACES` when the document does not name what it replaces, `DMP_VERSION` when it is
+    not its next version (looked at when `of` is the document itself; of a receipt only the uniqueId is known)."""
+    if document.replaces != of.unique_id:
+        raise MetadataError(
+            "the document does not replace that one", code="DMP_REPLACES", path="document.replaces",
+            rule="CDA relatedDocument[RPLC] = uniqueId of the version to replace",
+            hint="make the new version with revise(of=…)",
+        )  # fmt: skip
+    if isinstance(of, Receipt):
+        is_next = document.version_number > 1
+    else:
+        is_next = (document.set_id, document.version_number) == (of.set_id, of.version_number + 1)
+    if not is_next:
+        raise MetadataError(
+            "the document is not the next version of that one", code="DMP_VERSION",
+            path="ClinicalDocument/setId, versionNumber", rule="same setId, versionNumber + 1",
+            hint="make the new version with revise(of=…)",
+            hint_fr="La nouvelle version ne suit pas celle qu'elle remplace.",
+        )  # fmt: skip
 
 
 _LIST_END = "</rim:RegistryObjectList>"

@@ -18,7 +18,7 @@ from .metadata import (
     status_change,
 )
 from .project import author_of, content_type, content_type_of, project, submission_set
-from .rules import check
+from .rules import check, check_dmp
 
 __all__ = [
     "DMP",
@@ -40,6 +40,7 @@ __all__ = [
     "SubmissionSet",
     "author_of",
     "check",
+    "check_dmp",
     "content_type",
     "content_type_of",
     "decode",
