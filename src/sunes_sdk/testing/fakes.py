@@ -33,7 +33,7 @@ class Fakes:
         self.insi = self._stack.enter_context(FakeInsi(pki))
         self.dmp = self._stack.enter_context(FakeDmp(pki))
         self.mss = self._stack.enter_context(FakeMss(pki))
-        self.dmp.open_dmp(samples.ins())
+        self.dmp.open_dmp(samples.ins(), traits=samples.traits())
         own = {
             "insi": self.insi.settings(pki), "dmp": self.dmp.settings(), "mss": self.mss.settings(),
             "test_people": TEST_PEOPLE,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from .fake_dmp import FakeDmp
     from .fake_insi import FakeInsi
     from .fakes import Fakes
     from .pki import TestPki
@@ -34,3 +35,9 @@ def sunes_fakes(sunes_pki: TestPki) -> Iterator[Fakes]:
 def sunes_insi(sunes_fakes: Fakes) -> FakeInsi:
     """The fake INSi of `sunes_fakes`: the published test people, and whom the test adds."""
     return sunes_fakes.insi
+
+
+@pytest.fixture
+def sunes_dmp(sunes_fakes: Fakes) -> FakeDmp:
+    """The fake DMP of `sunes_fakes`: the sample patient has an open DMP, that nobody may read yet."""
+    return sunes_fakes.dmp
