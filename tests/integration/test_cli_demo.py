@@ -37,7 +37,7 @@ def test_it_writes_what_it_promises(tmp_path: Path) -> None:
     assert "<script" not in report
     assert "à renseigner" in report
     assert len(list((tmp_path / "sent/mss").iterdir())) == 10
-    assert any(b"ProvideAndRegisterDocumentSet-b" in p.read_bytes() for p in (tmp_path / "sent/dmp").iterdir())
+    assert any(b"ProvideAndRegisterDocumentSet-b" in p.read_bytes() for p in (tmp_path / "sent/dmp").rglob("*.http"))
     events = sqlite3.connect(tmp_path / "ledger.db").execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     assert events > 0
     personal = [samples.ins().value, "PAT-TROIS", "1234567890121", "2600012345"]
