@@ -3,7 +3,8 @@ answer gives."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +28,7 @@ from sunes_sdk.settings import Settings
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.fake_dmp import FakeDmp
 from sunes_sdk.testing.pki import TestPki
+from sunes_sdk.transport import HttpResponse, HttpsTransport
 
 ACTOR = samples.physician().at(samples.hospital())
 WHO = samples.patient().identity
@@ -369,6 +371,74 @@ def test_spoiled_answers_are_coded_and_may_be_asked_again(
     assert "ask again" in caught.value.hint
     assert "envoi" not in caught.value.hint_fr
     assert reader.retrieve(found, of=WHO)[0].content == document.content
+
+
+# --- mutated requests are refused -------------------------------------------------------------------------------------
+
+
+class Changing:
+    """A transport that changes the first match of a pattern in each request."""
+
+    def __init__(self, settings: Settings, pattern: str, new: str) -> None:
+        self._https = HttpsTransport(settings.require_dmp().tls)
+        self._pattern, self._new = pattern.encode(), new.encode()
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
+        body, times = re.subn(self._pattern, self._new, body, count=1)
+        assert times
+        return self._https.post(url, body, headers)
+
+    def close(self) -> None:
+        self._https.close()
+
+
+O_NEIL = DocumentFilter(authors=("%^O'NEIL^%",), created_from=datetime(2026, 1, 15, tzinfo=UTC), type_codes=(LETTER,))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "new", "code"),
+    [
+        (r"<rim:Value>'([0-9A-Z]+)\^\^\^([^']+)\^NH'", r"<rim:Value>'\1^^^\2'", "XDSPatientIdDoesNotMatch"),
+        (r"<rim:Value>('[0-9A-Z]+\^\^\^[^']+')", r"<rim:Value>(\1)", "XDSPatientIdDoesNotMatch"),
+        (r"<rim:Value>'([0-9A-Z]+)\^\^\^&amp;[0-9.]+&amp;", r"<rim:Value>'\1^^^&amp;1.2.250.1.213.1.4.8&amp;",
+         "XDSPatientIdDoesNotMatch"),
+        (r"\(('urn:oasis:names:tc:ebxml-regrep:StatusType:Approved')\)", r"\1", "XDSStoredQueryParamNumber"),
+        (r"\('(urn:oasis:names:tc:ebxml-regrep:StatusType:Approved)'\)", r"(\1)", "XDSRegistryError"),
+        (r"O''NEIL", r"O'NEIL", "XDSRegistryError"),
+        (r"<rim:Value>(20260115000000)<", r"<rim:Value>'\1'<", "XDSRegistryError"),
+        (r"(<rim:Slot name=.\$XDSDocumentEntryTypeCode.*?</rim:Slot>)", r"\1\1", "XDSStoredQueryParamNumber"),
+        (r"\$XDSDocumentEntryStatus", "$XDSDocumentEntryState", "XDSStoredQueryMissingParam"),
+        (r"14d4debf", "14d4debe", "XDSUnknownStoredQuery"),
+        (r"LeafClass", "LeafClasses", "XDSRegistryError"),
+    ],
+)  # fmt: skip
+def test_a_search_that_is_changed_on_its_way(dmp: FakeDmp, pattern: str, new: str, code: str) -> None:
+    settings = settings_of(dmp, **AIR)
+    with client_of(dmp, **AIR) as reader:
+        assert reader.find(WHO, O_NEIL) == ()  # unchanged, it is served
+    with DmpClient(settings, actor=ACTOR, transport=Changing(settings, pattern, new)) as client:
+        with pytest.raises(RemoteError) as caught:
+            client.find(WHO, O_NEIL)
+        assert caught.value.remote_code == code
+
+
+@pytest.mark.parametrize(
+    ("pattern", "new", "code"),
+    [
+        (r"DocumentUniqueId>[0-9.]+<", "DocumentUniqueId>urn:uuid:7953af1a-ba1c-11eb-816f-0050569e422e<",
+         "XDSDocumentUniqueIdError"),
+        (r"RepositoryUniqueId>[0-9.]+<", "RepositoryUniqueId>1.2.3<", "XDSUnknownRepositoryId"),
+    ],
+)  # fmt: skip
+def test_a_reading_that_is_changed_on_its_way(dmp: FakeDmp, pattern: str, new: str, code: str) -> None:
+    settings = settings_of(dmp, **AIR)
+    with client_of(dmp, **AIR) as reader:
+        feed(reader, 1)
+        (found,) = reader.find(WHO)
+    with DmpClient(settings, actor=ACTOR, transport=Changing(settings, pattern, new)) as client:
+        with pytest.raises(RemoteError) as caught:
+            client.retrieve(found, of=WHO)
+        assert caught.value.remote_code == code
 
 
 def test_nothing_shown_names_the_patient(reader: DmpClient) -> None:
