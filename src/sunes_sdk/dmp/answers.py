@@ -273,6 +273,11 @@ def error_of(refusal: Refusal, message: str) -> DmpError:
     )  # fmt: skip
 
 
+def refused(code: str, text: str) -> DmpError:
+    """The error for a refusal in an administrative answer."""
+    return error_of(Refusal(code=_code(code), text=text, ruling=ruling(_code(code), text)), "the DMP refused the call")
+
+
 INCOMPLETE = "DMP_INCOMPLETE"
 """Warning of `Results`: the DMP has more than it gave."""
 

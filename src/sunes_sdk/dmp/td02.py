@@ -9,16 +9,12 @@ from typing import Final
 from lxml import etree
 
 from .._core.errors import DmpError
-from .._core.hl7time import to_dtm_utc
-from .._core.xml import escape_attribute, escape_text
 from ..model import Ins
 from ..transport import soap
+from .hl7v3 import H as _H
+from .hl7v3 import MessageIds, Sender, demographics_query
 
 ACTION: Final = "urn:hl7-org:v3:PRPA_IN201307UV02"
-HL7: Final = "urn:hl7-org:v3"
-DMP_DEVICE: Final = "1.2.250.1.213.4.1.1.1"
-"""The DMP as receiver of HL7v3 messages."""
-_H = f"{{{HL7}}}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,27 +35,14 @@ class Existence:
 def body(
     ins: Ins, *, device_oid: str, software: str, message_uuid: str, query_uuid: str, at: datetime, production: bool
 ) -> bytes:
-    """The query. device_oid: OID of the sender, root of its message and query ids.
-
-    processingCode: `D` as the official test message; `P` in production, as the DMP's own answers (unverified).
-    """
-    sender = escape_attribute(device_oid)
-    return (
-        f'<PRPA_IN201307UV02 xmlns="{HL7}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" ITSVersion="XML_1.0">'
-        f'<id root="{sender}" extension="{message_uuid}"/><creationTime value="{to_dtm_utc(at)}"/>'
-        '<interactionId root="2.16.840.1.113883.1.6" extension="PRPA_IN201307UV02"/>'
-        f'<processingCode code="{"P" if production else "D"}"/><processingModeCode code="T"/><acceptAckCode code="AL"/>'
-        '<receiver typeCode="RCV"><device classCode="DEV" determinerCode="INSTANCE">'
-        f'<id root="{DMP_DEVICE}"/><softwareName>DMP</softwareName></device></receiver>'
-        '<sender typeCode="SND"><device classCode="DEV" determinerCode="INSTANCE">'
-        f'<id root="{sender}"/><softwareName>{escape_text(software)}</softwareName></device></sender>'
-        '<attentionLine xsi:nil="true"/><controlActProcess classCode="CACT" moodCode="EVN">'
-        '<reasonCode code="TEST_EXST" codeSystem="1.2.250.1.213.1.1.4.11" displayName="Test d\'existence de dossier"/>'
-        f'<queryByParameter><queryId root="{sender}" extension="{query_uuid}"/><statusCode code="new"/>'
-        '<parameterList><dataSource xsi:nil="true"/><patientIdentifier>'
-        f'<value root="{ins.oid.value}" extension="{ins.value}"/><semanticsText>Patient.id</semanticsText>'
-        "</patientIdentifier></parameterList></queryByParameter></controlActProcess></PRPA_IN201307UV02>"
-    ).encode()
+    """The query. device_oid: OID of the sender, root of its message and query ids."""
+    return demographics_query(
+        ins,
+        Sender(device_oid=device_oid, software=software, production=production),
+        MessageIds(message_uuid=message_uuid, query_uuid=query_uuid, at=at),
+        reason="TEST_EXST",
+        label="Test d'existence de dossier",
+    )
 
 
 def encode(request: bytes, *, message_id: str, assertion: bytes) -> tuple[str, bytes]:
