@@ -185,6 +185,24 @@ def test_what_changed_since_a_time(pki: TestPki) -> None:
             assert client.find_since(WHO, clock.now() + timedelta(minutes=1)) == ()
 
 
+def test_a_change_of_metadata_since_a_time(pki: TestPki) -> None:
+    clock = FixedClock(datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2))
+    with FakeDmp(pki, clock=clock) as dmp:
+        dmp.open_dmp(samples.ins())
+        dmp.authorize(samples.ins())
+        with DmpClient(settings_of(dmp, **AIR), actor=ACTOR, clock=clock) as client:
+            masked, archived, _ = feed(client, 3)
+            clock.advance(timedelta(hours=1))
+            since = clock.now()
+            assert client.mask(masked.unique_id, WHO).outcome.is_success
+            assert client.archive(archived.unique_id, WHO).outcome.is_success
+            (changed,) = client.find_since(WHO, since)
+            assert (changed.unique_id, changed.entry.version) == (masked.unique_id, "2")
+            assert changed.visibility == {"MASQUE_PS"}
+            (put_away,) = client.find(WHO, DocumentFilter(statuses=(AvailabilityStatus.ARCHIVED,)))
+            assert put_away.unique_id == archived.unique_id
+
+
 # --- TD3.2 ------------------------------------------------------------------------------------------------------------
 
 

@@ -390,7 +390,7 @@ class DmpClient:
         statuses: Sequence[AvailabilityStatus] = (AvailabilityStatus.APPROVED,),
     ) -> Results[FoundDocument]:
         """TD3.1: what was submitted or changed since a time, such as the user's last look (EX_3.1-1020): each document
-        in its last version, with the version it replaces.
+        in its last version, with the version it replaces. A mere change of status does not count.
 
         Several queries. For a first look, `find` with `service_start_from` two years back at most is what the DMP
         asks for. Raises what `find` raises.

@@ -229,8 +229,8 @@ def find_since(
     """What was brought or changed since a time (EX_3.1-1020). The date of submission is no criterion of a search of
     documents: submission sets, then their members, then the versions that replaced these, until no newer one is left.
 
-    One `FoundDocument` for each document, in its last version, in the order of submission. Raises DmpError
-    `DMP_TOO_MANY`.
+    One `FoundDocument` for each document, in its last version, in the order of submission. A mere change of status
+    (archived, deleted) has no member: `find` with that status tells. Raises DmpError `DMP_TOO_MANY`.
     """
     sets = ask(query.find_submission_sets(patient, SubmissionSetFilter(submitted_from=since)))
     listings = [sets]
