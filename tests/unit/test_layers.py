@@ -22,7 +22,7 @@ RANK = {
 # Modules that do I/O, read the time or draw randomness, and nothing else may.
 IO_UNITS = {"testing", "cli", "transport"}
 IO_MODULES = {
-    "settings", "terminology.__init__", "security.keys", "cda.oracle", "mss.smtp",
+    "settings", "terminology.__init__", "security.keys", "security.files", "cda.oracle", "mss.smtp",
     "outbox.store", "usage.ledger", "usage.profile", "usage.report",
 }  # fmt: skip
 TIME_MODULES = {"_core.clock"}

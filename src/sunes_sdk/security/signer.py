@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Literal, Protocol
 
 DigestName = Literal["sha1", "sha256"]
@@ -22,3 +23,16 @@ class Signer(Protocol):
     @property
     def subject_dn(self) -> str: ...
     def sign(self, data: bytes, digest: DigestName) -> bytes: ...
+
+
+class Renewable(ABC):
+    """A signer whose key and certificate may be replaced while it serves."""
+
+    @abstractmethod
+    def current(self) -> Signer:
+        """The key and certificate of now, which go together whatever changes afterwards."""
+
+
+def current(signer: Signer) -> Signer:
+    """What one signature must use throughout: its parts name the certificate several times and sign once."""
+    return signer.current() if isinstance(signer, Renewable) else signer
