@@ -13,7 +13,7 @@ import pytest
 
 from sunes_sdk.dmp import DmpClient, DocumentFilter
 from sunes_sdk.errors import DmpError, RemoteError, SoapFault
-from sunes_sdk.model import Dmp, Outcome
+from sunes_sdk.model import Dmp, Outcome, Receipt
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.fake_dmp import FakeDmp, LoggedRequest
 from sunes_sdk.testing.pki import TestPki
@@ -84,6 +84,25 @@ def replace_letter(scene: Scene, change: Mutation) -> LoggedRequest:
     assert receipt.outcome is Outcome.REJECTED
     assert [d.status for d in scene.dmp.documents] == ["Approved"]
     return scene.last()
+
+
+def delete(scene: Scene, change: Mutation) -> LoggedRequest:
+    """TD3.3c."""
+    return update(scene, change, lambda: scene.client.delete(scene.letter.unique_id, samples.patient().identity))
+
+
+def mask(scene: Scene, change: Mutation) -> LoggedRequest:
+    """TD3.3a."""
+    return update(scene, change, lambda: scene.client.mask(scene.letter.unique_id, samples.patient().identity))
+
+
+def update(scene: Scene, change: Mutation, act: Callable[[], Receipt]) -> LoggedRequest:
+    scene.client.submit(scene.letter)
+    before = scene.dmp.documents
+    scene.wire.change, scene.wire.mark = change, b"UpdateDocumentSet"
+    _refused(act)
+    assert scene.dmp.documents == before
+    return next(r for r in scene.dmp.requests if r.call == "ITI-57")
 
 
 def send_twice(scene: Scene, change: Mutation) -> LoggedRequest:
@@ -186,6 +205,8 @@ class Point:
 
 METADATA = "XDSRepositoryMetadataError"
 ADDRESSING = "MessageAddressingHeaderRequired"
+OPERATION, VERSION = "XDSMetadataUpdateOperationError", "XDSMetadataVersionError"
+UNRESOLVED = "UnresolvedReferenceException"
 CONTENT = "InvalidDocumentContent"
 AIR: Mode = "INDIRECTE_RENFORCEE"
 SIGNATURE = "(<saml2:Issuer.*?</saml2:Issuer>)(<Signature .*?</Signature>)(<saml2:Subject>.*?</saml2:Subject>)"
@@ -232,9 +253,18 @@ POINTS = [
     Point(10, search, sub("&amp;ISO^NH'", "&amp;ISO'"), "XDSPatientIdDoesNotMatch", "^NH", AIR),
     Point(10, search, regex("('279035121518989[^<]*')", r"(\1)"), "XDSPatientIdDoesNotMatch", "parentheses", AIR),
     Point(10, search, sub("14d4debf", "14d4debe"), "XDSUnknownStoredQuery", "not served", AIR),
-    # 12. A replacement names the entryUUID by the association of 2007, and its CDA the uniqueId.
+    # 12. A replacement names the entryUUID by the association of 2007, and its CDA the uniqueId; a deletion says the
+    # present status; a change of visibility sends the whole entry and the version that it follows.
     Point(12, replace_letter, sub("2007:AssociationType:RPLC", "2010:AssociationType:RPLC"), METADATA, "unknown assoc"),
     Point(12, replace_letter, regex('(targetObject=")urn:uuid:[^"]*', r"\g<1>1.2.3"), "XDSReplaceFailed", "entryUUID"),
+    Point(12, delete, sub("StatusType:Approved", "StatusType:Deprecated"), OPERATION, "goes from", AIR),
+    Point(12, delete, regex("oasis:names:tc:ebxml-regrep:StatusType:Approved", "asip:ci-sis:2010:StatusType:Archived"),
+          "XDSMetadataUpdateError", "the document is Approved", AIR),
+    Point(12, delete, regex('(targetObject=")urn:uuid:[^"]*', r"\g<1>1.2.3"), UNRESOLVED, "entry", AIR),
+    Point(12, mask, regex("(PreviousVersion.*?<rim:Value>)1", r"\g<1>2"), VERSION, "present version", AIR),
+    Point(12, mask, regex('<rim:Slot name="hash">.*?</rim:Slot>'), "UnmodifiableMetadataError", "hash", AIR),
+    Point(12, mask, regex(' lid="[^"]*"'), UNRESOLVED, "logicalId", AIR),
+    Point(12, mask, sub('nodeRepresentation="N"', 'nodeRepresentation="V"'), "XDSRegistryMetadataError", "N is", AIR),
     # 13. An attempt is not repeated blindly.
     Point(13, send_twice, bytes, "XDSDuplicateUniqueIdInRegistry", "already registered"),
     Point(13, replay, bytes, "InvalidSecurity", "fresh at each attempt"),
@@ -279,4 +309,7 @@ def test_what_is_not_changed_is_taken(dmp: FakeDmp) -> None:
             revised = scene.first.revise(scene.letter).render(samples.issuer())
             assert scene.client.replace(revised, of=receipt).outcome is Outcome.ACCEPTED
             if mode == AIR:
-                assert len(list(scene.client.find(samples.patient().identity, DocumentFilter()))) == 1
+                patient = samples.patient().identity
+                assert len(list(scene.client.find(patient, DocumentFilter()))) == 1
+                assert scene.client.mask(revised.unique_id, patient).outcome is Outcome.ACCEPTED
+                assert scene.client.delete(revised.unique_id, patient).outcome is Outcome.ACCEPTED

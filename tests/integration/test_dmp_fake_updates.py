@@ -223,7 +223,7 @@ def test_an_establishment_deletes_its_own_only(scene: Scene) -> None:
 
 
 UPDATE = "XDSMetadataUpdateError"
-METADATA = "XDSRepositoryMetadataError"
+METADATA = "XDSRegistryMetadataError"
 UNRESOLVED = "UnresolvedReferenceException"
 FIXED = "UnmodifiableMetadataError"
 

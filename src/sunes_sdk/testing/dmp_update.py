@@ -31,8 +31,8 @@ _SERVER_SLOTS: Final = {"repositoryUniqueId": [REPOSITORY_ID]}
 
 
 @dataclass(frozen=True, slots=True)
-class _Update:
-    """A new version of an entry."""
+class _NewVersion:
+    """entry: metadata as sent; old: the version that they follow."""
 
     entry: Object
     old: StoredDocument
@@ -42,6 +42,17 @@ def update(
     store: DmpStore, registry: Registry, body: etree._Element, caller: Caller, *, now: str, keep_bytes: bool
 ) -> Reply:
     """Apply the request, or change nothing and raise Refused."""
+    try:
+        return _update(store, registry, body, caller, now=now, keep_bytes=keep_bytes)
+    except Refused as refusal:
+        if refusal.code != rules.METADATA_ERROR:
+            raise
+        raise Refused("XDSRegistryMetadataError", refusal.text) from None  # the registry speaks, not the repository
+
+
+def _update(
+    store: DmpStore, registry: Registry, body: etree._Element, caller: Caller, *, now: str, keep_bytes: bool
+) -> Reply:
     need(body.tag == f"{rules.LCM}SubmitObjectsRequest", "Sender", "unknown body", as_fault=True)
     objects = body.find(f"{_RIM}RegistryObjectList")
     if objects is None:
@@ -154,7 +165,7 @@ def _metadata(
     previous: Mapping[str, str],
     caller: Caller,
     patient: StoredPatient,
-) -> _Update:
+) -> _NewVersion:
     entry = rules.read_entry(element, tolerant=True)
     if entry.id.startswith("urn:uuid:"):
         raise _bad(f"{entry.id}: a new version has a symbolic id, lid names the document")
@@ -176,7 +187,7 @@ def _metadata(
     rules.check_confidentiality(entry)
     rules.check_codes(entry)
     _check_visibility_rights(old, _confidentiality(entry), caller, patient)
-    return _Update(entry, old)
+    return _NewVersion(entry, old)
 
 
 def _check_visibility_rights(old: StoredDocument, new: tuple[str, ...], caller: Caller, patient: StoredPatient) -> None:
