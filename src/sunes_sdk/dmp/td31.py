@@ -215,8 +215,7 @@ def get_documents(
 
     Raises ModelError `QUERY_IDS` when none or both kinds are given.
     """
-    if bool(entry_uuids) == bool(unique_ids):
-        query.get_documents(entry_uuids=entry_uuids, unique_ids=unique_ids)
+    query.get_documents(entry_uuids=entry_uuids[:1], unique_ids=unique_ids[:1])  # refuses none and both
     uuids = [query.get_documents(entry_uuids=batch) for batch in batches(entry_uuids)]
     ids = [query.get_documents(unique_ids=batch) for batch in batches(unique_ids)]
     listings = [ask(asked) for asked in (*uuids, *ids)]
