@@ -305,7 +305,9 @@ def revised(reason: str, *, inner: str = "", ins: str = samples.ins().value) -> 
         '<registrationRequest classCode="REG" moodCode="RQO"><statusCode code="active"/><subject1 typeCode="SBJ">'
         f'<patient classCode="PAT"><id root="1.2.250.1.213.1.4.10" extension="{ins}"/><statusCode code="active"/>'
         '<patientPerson classCode="PSN" determinerCode="INSTANCE"><name><given>DOMINIQUE</given>'
-        '<family qualifier="SP">NOUVEAU</family></name><telecom value="tel:0102030405"/></patientPerson>'
+        '<family qualifier="SP">NOUVEAU</family></name><telecom value="tel:0102030405"/>'
+        "<addr><streetAddressLine>1 rue &lt;A&gt;</streetAddressLine>"
+        "<city>PARIS</city><unknown>x</unknown></addr></patientPerson>"
         f"{inner}</patient></subject1></registrationRequest></subject>",
     )
 
@@ -324,6 +326,9 @@ def test_data_are_revised(dmp: FakeDmp, caller: DmpCaller) -> None:
     patient = dmp.patient(samples.ins())
     assert patient is not None
     assert (patient.usual_family, patient.telecoms) == ("NOUVEAU", ("tel:0102030405",))
+    assert patient.address == (("streetAddressLine", "1 rue <A>"), ("city", "PARIS"))
+    shown = texts(caller.send(ABOUT, about("CNSLT_DATA")))
+    assert (shown["streetAddressLine"], shown["city"]) == ("1 rue <A>", "PARIS")
     assert patient.is_open
 
 

@@ -150,12 +150,14 @@ def _person(patient: StoredPatient, *, traits: bool) -> str:
         return f'<patientPerson classCode="PSN" determinerCode="INSTANCE">{name}</patientPerson>'
     telecoms = "".join(f'<telecom value="{escape_attribute(t)}"/>' for t in patient.telecoms)
     birth = f'<birthTime value="{escape_attribute(patient.birth_date)}"/>' if patient.birth_date else ""
+    parts = "".join(f"<{name}>{escape_text(text)}</{name}>" for name, text in patient.address)
+    address = f"<addr>{parts}</addr>" if parts else ""
     return (
         '<patientPerson classCode="PSN" determinerCode="INSTANCE"><name>'
         f"<given>{escape_text(patient.given)}</given>"
         f'<family qualifier="BR">{escape_text(patient.family)}</family>'
         f'<family qualifier="SP">{escape_text(patient.usual_family)}</family></name>{telecoms}'
-        f'<administrativeGenderCode code="{escape_attribute(patient.sex)}"/>{birth}</patientPerson>'
+        f'<administrativeGenderCode code="{escape_attribute(patient.sex)}"/>{birth}{address}</patientPerson>'
     )
 
 
@@ -233,14 +235,7 @@ def revise(store: DmpStore, body: etree._Element, caller: Caller, now: str) -> R
         person = subject.find(f"{HL7}patientPerson")
         need(person is not None, "Sender", "TD1.3b: patientPerson is missing")
         assert person is not None
-        telecoms = [e.get("value", "") for e in person.findall(f"{HL7}telecom")]
-        usual = next((e.text for e in person.findall(f"{HL7}name/{HL7}family[@qualifier='SP']")), None)
-        patient = replace(
-            patient,
-            telecoms=tuple(t for t in telecoms if t),
-            usual_family=usual or patient.usual_family,
-        )
-        said = "revised"
+        patient, said = _revised(patient, subject, person), "revised"
     store.put_patient(patient)
     store.commit()
     content = (
@@ -254,6 +249,27 @@ def revise(store: DmpStore, body: etree._Element, caller: Caller, now: str) -> R
         ),
         said=said,
     )
+
+
+def _revised(patient: StoredPatient, subject: etree._Element, person: etree._Element) -> StoredPatient:
+    """Usual name, telecoms and address as they are given; the traits of the INS stay."""
+    usual = next((e.text for e in person.findall(f"{HL7}name/{HL7}family[@qualifier='SP']") if e.text), None)
+    telecoms = [e.get("value", "") for holder in (subject, person) for e in holder.findall(f"{HL7}telecom")]
+    address = next((a for holder in (person, subject) for a in holder.findall(f"{HL7}addr")), ())
+    parts = ((etree.QName(e).localname, (e.text or "").strip()) for e in address if isinstance(e.tag, str))
+    return replace(
+        patient,
+        usual_family=usual or patient.usual_family,
+        telecoms=tuple(t for t in telecoms if t),
+        address=tuple((name, text) for name, text in parts if text and name in _ADDRESS_PARTS),
+    )
+
+
+_ADDRESS_PARTS: Final = frozenset({
+    "streetAddressLine", "additionalLocator", "postalCode", "city", "country", "houseNumber", "streetName",
+    "streetNameType", "unitID", "postBox", "precinct",
+})  # fmt: skip
+"""Parts of an AD of HL7v3 that an address in France is made of."""
 
 
 # --- habilitations and patientsSpecific -------------------------------------------------------------------------------

@@ -106,7 +106,7 @@ class StoredPatient:
     """A patient with a DMP. A missing name is written `NON RENSEIGNE`, as the DMP does.
 
     break_glass, emergency: False when the patient opposes that access (`OPPOSITION_BRIS_DE_GLACE`,
-    `OPPOSITION_ACCES_URGENCE`); birth_date: AAAAMMJJ; telecoms: URLs.
+    `OPPOSITION_ACCES_URGENCE`); birth_date: AAAAMMJJ; telecoms: URLs; address: names of HL7v3 parts with their texts.
     """
 
     ins: str = field(repr=False)
@@ -117,6 +117,7 @@ class StoredPatient:
     sex: str = field(default="U", repr=False)
     birth_date: str = field(default="", repr=False)
     telecoms: tuple[str, ...] = field(default=(), repr=False)
+    address: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     attached_to_ens: bool = True
     break_glass: bool = True
     emergency: bool = True
@@ -264,6 +265,7 @@ class DmpStore:
     def _load(self, db: sqlite3.Connection) -> None:
         for (body,) in db.execute("SELECT body FROM patient"):
             values = _tuples(json.loads(body))
+            values["address"] = tuple((name, text) for name, text in values["address"])
             values["authorizations"] = tuple(Authorization(**_tuples(a)) for a in values["authorizations"])
             self.patients[values["ins"]] = StoredPatient(**values)
         for body, *blobs in db.execute("SELECT body, content, signature, metadata FROM document ORDER BY number"):
