@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from functools import cache
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from cda_headers import full_header, issuer
+from cda_headers import device, full_header, full_patient, issuer, snr
 from cda_strategies import DOCUMENTS
 from sunes_sdk.cda import CdaDocument, check, rules
 from sunes_sdk.cda.documents._base import ClinicalDocument
@@ -55,6 +56,11 @@ OTHERS = (
     Telecom(value="https://example.org"),
     timedelta(0),
     *InsOid,
+    device(),
+    snr(),
+    samples.patient(),
+    full_patient(),
+    samples.laboratory(),
 )
 FULL = st.sampled_from(
     [
@@ -69,6 +75,22 @@ FULL = st.sampled_from(
 Path = tuple[str | int, ...]
 
 
+@cache
+def _said(model: type, name: str | int) -> tuple[Any, ...]:
+    """The values that the type of a field lists: those of its literals and enumerations."""
+    waiting: list[Any] = [get_type_hints(model).get(str(name))]
+    found: list[Any] = []
+    while waiting:
+        kind = waiting.pop()
+        if get_origin(kind) is Literal:
+            found += get_args(kind)
+        elif isinstance(kind, type) and issubclass(kind, Enum):
+            found += list(kind)
+        else:
+            waiting += get_args(kind)
+    return tuple(found)
+
+
 def _fields(value: Any) -> dict[str | int, Any]:
     if isinstance(value, BaseModel):
         return {name: getattr(value, name) for name in type(value).model_fields}
@@ -77,10 +99,12 @@ def _fields(value: Any) -> dict[str | int, Any]:
     return dict(enumerate(value)) if isinstance(value, tuple) else {}
 
 
-def _places(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    yield path, value
+def _places(value: Any, path: Path = (), said: tuple[Any, ...] = ()) -> Iterator[tuple[Path, Any, tuple[Any, ...]]]:
+    """Each place of a value, what is there, and what its type lists."""
+    yield path, value, said
     for name, part in _fields(value).items():
-        yield from _places(part, (*path, name))
+        inside = said if isinstance(value, tuple) else _said(type(value), name)
+        yield from _places(part, (*path, name), inside)
 
 
 def _changed(value: Any, path: Path, new: Any) -> Any:
@@ -92,12 +116,10 @@ def _changed(value: Any, path: Path, new: Any) -> Any:
     return tuple(parts.values()) if isinstance(value, tuple) else type(value)(**parts)
 
 
-def _other(value: Any, seen: list[Any], draw: random.Random) -> Any:
-    found: list[Any] = [None, *draw.sample(OTHERS, 2), *draw.sample(seen, 3)]
+def _other(value: Any, seen: list[Any], said: tuple[Any, ...], draw: random.Random) -> Any:
+    found: list[Any] = [*said, None, *draw.sample(OTHERS, 2), *draw.sample(seen, 3)]
     found += [other for other in seen if type(other) is type(value)]
-    if isinstance(value, Enum):
-        found += list(type(value))
-    elif isinstance(value, bool):
+    if isinstance(value, bool):
         found += [not value] * 9
     elif isinstance(value, str):
         found += [*TEXTS, value * 2, value[:-1], value.lower()]
@@ -118,8 +140,8 @@ def changed(document: ClinicalDocument, draw: random.Random) -> CdaDocument | No
     try:
         for _ in range(draw.choice((1, 1, 2, 3))):
             places = list(_places(document))
-            path, value = draw.choice(places[1:])
-            document = _changed(document, path, _other(value, [v for _, v in places], draw))
+            path, value, said = draw.choice(places[1:])
+            document = _changed(document, path, _other(value, [v for _, v, _ in places], said, draw))
         return document.render(issuer())
     except SunesError:
         return None

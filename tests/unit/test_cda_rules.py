@@ -288,6 +288,7 @@ MUTATIONS: list[Mutation] = [
     ("CDA_H51", "letter", r"(<legalAuthenticator>.*?)<code [^>]*></code>", r"\1"),
     ("CDA_H52", "letter", r'(<representedCustodianOrganization><id extension=")1', r"\g<1>9"),
     ("CDA_H53", "header", 'relatedDocument typeCode="XFRM"', 'relatedDocument typeCode="APND"'),
+    ("CDA_H74", "letter", r"(<serviceEvent>.*?<effectiveTime>)<low [^>]*></low>", r"\1"),
     ("CDA_H54", "letter", r'(<serviceEvent>.*?<high value=")2026', r"\g<1>2020"),
     ("CDA_H55", "letter", r'(healthCareFacility><code code="SA01" codeSystem=")[^"]*', r"\g<1>1.2.3"),
     ("CDA_H56", "letter", r'<addr use="H">', '<addr use="H"><streetAddressLine>x</streetAddressLine>'),

@@ -119,6 +119,9 @@ class ServiceEvent:
 
     def __post_init__(self) -> None:
         _ordered(self.start, self.stop, "ServiceEvent.stop")
+        if self.stop and not self.start:
+            raise ModelError("the act has an end and no start", code="CDA_INTERVAL", path="ServiceEvent.start",
+                             rule="SMDS IVL_TS: low 1..1; CDA_H74", hint="give start too")  # fmt: skip
         if self.lab_status not in ("", "active", "completed"):
             raise ModelError("not a status of an act of biology", code="CDA_LAB_STATUS", path="ServiceEvent.lab_status",
                              rule="CI-SIS volet CR-BIO, lab:statusCode", hint="give completed or active")  # fmt: skip
@@ -154,9 +157,10 @@ class Participant(Model):
 
 class EncounterParticipant(Model):
     """encompassingEncounter/encounterParticipant: `type_code` is JDV_J140 (`ADM` admission, `ATND`, `CON`, `DIS`
-    discharge, `REF`, `RESP`); low / high 0..1: when. Raises ModelError (`CDA_INTERVAL`)."""
+    discharge, `REF`; CDA takes no `RESP`: that is `Stay.responsible`); low / high 0..1: when. Raises ModelError
+    (`CDA_INTERVAL`)."""
 
-    type_code: Literal["ADM", "ATND", "CON", "DIS", "REF", "RESP"]
+    type_code: Literal["ADM", "ATND", "CON", "DIS", "REF"]
     actor: Actor
     low: AwareDatetime | None = None
     high: AwareDatetime | None = None

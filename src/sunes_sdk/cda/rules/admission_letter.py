@@ -91,6 +91,7 @@ def _treatments(view: View) -> Iterator[Problem]:
     severity=Severity.WARNING,
     source=f"{LDL_EES}, official example",
     kit_is_silent=True,
+    held=False,
 )
 def _title(view: View) -> Iterator[Problem]:
     if _applies(view):

@@ -748,6 +748,20 @@ def _order(view: View) -> Iterator[Problem]:
 
 
 @rule(
+    "CDA_H74",
+    "an act whose times are given has its start",
+    hint="give low, or no effectiveTime",
+    fr="Un acte porte une date de fin sans date de début.",
+    held=True,
+)
+def _act_start(view: View) -> Iterator[Problem]:
+    for event in _events(view):
+        interval = find(event, "effectiveTime")
+        if interval is not None and interval.get("nullFlavor") is None and find(interval, "low") is None:
+            yield interval, "low is missing"
+
+
+@rule(
     "CDA_H54",
     "an act ends after it starts",
     hint="give only low for what happens at one instant",

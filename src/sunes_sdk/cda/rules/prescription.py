@@ -208,7 +208,7 @@ def _line(view: View) -> Iterator[Problem]:
             yield line, "repeatNumber is not a number"
 
 
-@rule("CDA_E11", "the author has an organisation with id and name", hint="complete the author")
+@rule("CDA_E11", "the author has an organisation with id and name", hint="complete the author", held=False)
 def _author(view: View) -> Iterator[Problem]:
     if _applies(view):
         for author in view.children("author"):
