@@ -162,12 +162,12 @@ class LifeCycle:
         try:
             if self._may_read(otherwise=True):
                 held = self._find(update.unique_id, stored["ins"])
-                outcome, code = _seen(update, held)
+                outcome, code = seen(update, held)
             else:
                 found = self.entry_uuid(update.unique_id, VihfUser.from_json(stored["user"]), stored["ins"])
                 if isinstance(found, Refusal):
                     return self._receipt(update, Outcome.UNKNOWN, code=found.code, retry=found.ruling.retry)
-                outcome, code = _glimpsed(update, there=bool(found))
+                outcome, code = glimpsed(update, there=bool(found))
         except TransportError as e:
             return self._receipt(update, Outcome.UNKNOWN, code=e.code, retry=e.retry)
         except (SoapFault, DmpError) as e:
@@ -299,7 +299,7 @@ def is_update(prepared: Prepared) -> bool:
     return "update" in json.loads(prepared.metadata)
 
 
-def _seen(update: Update, held: Held | None) -> tuple[Outcome, str]:
+def seen(update: Update, held: Held | None) -> tuple[Outcome, str]:
     """What an entry that was read says of an update."""
     if held is None:
         gone = update.new == AvailabilityStatus.DELETED
@@ -313,7 +313,7 @@ def _seen(update: Update, held: Held | None) -> tuple[Outcome, str]:
     return (Outcome.ABSENT, "") if held.entry.version == update.version else (Outcome.UNKNOWN, VERSION_CHANGED)
 
 
-def _glimpsed(update: Update, *, there: bool) -> tuple[Outcome, str]:
+def glimpsed(update: Update, *, there: bool) -> tuple[Outcome, str]:
     """What the mere presence of a document says. A delete that is sent again is the same message: were it applied
     already, the DMP would know the uniqueId of its set."""
     if update.new != AvailabilityStatus.DELETED:
