@@ -13,15 +13,19 @@ from sunes_sdk.dmp.rights import Mode, Right, Transaction
 
 T = Transaction
 REFUSED: dict[Mode, set[Transaction]] = {
-    "INDIRECTE": {T.SET_AUTHORIZATION, T.WEB, T.FIND, T.RETRIEVE, T.MASK, T.VISIBILITY, T.ARCHIVE},
+    "INDIRECTE": {
+        T.SET_AUTHORIZATION, T.WEB, T.FIND, T.RETRIEVE, T.MASK, T.VISIBILITY, T.ARCHIVE, T.AUTHORIZATIONS,
+    },
     "INDIRECTE_RENFORCEE": {T.WEB},
     "DIRECTE": set(),
-}
+}  # fmt: skip
 ALLOWED: dict[Mode, set[Transaction]] = {
-    "INDIRECTE": {T.EXISTENCE, T.PATIENTS, T.FEED, T.FIND_REFERENCE, T.DELETE},
+    "INDIRECTE": {
+        T.EXISTENCE, T.PATIENTS, T.FEED, T.FIND_REFERENCE, T.DELETE, T.ADMINISTRATIVE_DATA, T.SEARCH_PATIENT,
+    },
     "INDIRECTE_RENFORCEE": set(),
     "DIRECTE": set(T) - {T.FEED_BY_SECRETARIAT},
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("transaction", T)
@@ -34,7 +38,7 @@ def test_each_cell(mode: Mode, transaction: Transaction) -> None:
         expected = Right.REFUSED
     assert found.right is expected
     assert found.source
-    finding = rights.check(mode, transaction)
+    finding = rights.check(mode, transaction, purpose="centre_15" if transaction is T.SEARCH_PATIENT else "normal")
     assert (finding is not None) == (expected is Right.REFUSED)
     if finding is not None:
         assert (finding.code, finding.severity) == ("DMP_RIGHTS", Severity.WARNING)
@@ -50,6 +54,22 @@ def test_an_emergency_access_sets_no_authorisation(purpose: str) -> None:
     assert finding is not None
     assert purpose in finding.message
     assert rights.check("DIRECTE", T.FIND, purpose=purpose) is None
+
+
+@pytest.mark.parametrize("mode", ["INDIRECTE", "DIRECTE"])
+def test_a_search_by_traits_is_for_medical_regulation(mode: Mode) -> None:
+    for purpose in ("normal", "bris_de_glace"):
+        finding = rights.check(mode, T.SEARCH_PATIENT, purpose=purpose)
+        assert finding is not None
+        assert "TD0.5" in finding.message
+    assert rights.check(mode, T.SEARCH_PATIENT, purpose="centre_15") is None
+
+
+def test_what_a_regulation_centre_and_an_emergency_may_not_do() -> None:
+    assert rights.check("INDIRECTE", T.PATIENTS, purpose="centre_15") is not None
+    for purpose in ("bris_de_glace", "centre_15"):
+        assert rights.check("DIRECTE", T.AUTHORIZATIONS, purpose=purpose) is not None
+    assert rights.check("DIRECTE", T.AUTHORIZATIONS) is None
 
 
 def test_warn_logs_and_gives_the_code(caplog: pytest.LogCaptureFixture) -> None:

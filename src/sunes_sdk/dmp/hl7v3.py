@@ -203,11 +203,16 @@ def ins_of(ids: tuple[PatientId, ...], accept: Accept) -> Ins | None:
     return ins
 
 
+def may_be(ids: tuple[PatientId, ...], ins: Ins) -> bool:
+    """Whether these identifiers are this patient's, as far as they say."""
+    given = {(i.root, i.value) for i in ids if i.root in _INS_OIDS}
+    return not given or (ins.oid.value, ins.value) in given
+
+
 def check_patient(ids: tuple[PatientId, ...], asked: Ins) -> None:
     """Refuse what is about somebody else: an INS in the answer, and not the one asked about. Raises DmpError
     `DMP_PATIENT_MISMATCH`. An answer without any INS passes."""
-    given = {i.value for i in ids if i.root in _INS_OIDS}
-    if given and asked.value not in given:
+    if not may_be(ids, asked):
         raise DmpError(
             "the answer is about another patient", code="DMP_PATIENT_MISMATCH", path="patient/id",
             rule="the INS asked about is the one answered", hint="do not use the answer; check the INS with INSi",

@@ -77,11 +77,21 @@ _ALLOWED: Final = _rule(Right.ALLOWED)
 _REFUSED: Final = _rule(Right.REFUSED)
 _DIRECT_ONLY: Final = _rule(Right.REFUSED, source="GIE SESAM-Vitale PDT-INF-527: direct authentication only")
 
+_EMERGENCY: Final = frozenset({"bris_de_glace", "centre_15"})
+_REGULATION: Final = frozenset({"centre_15"})
+_REGULATION_ONLY: Final = _rule(
+    Right.ALLOWED, "medical regulation only", purposes=frozenset({"normal", "bris_de_glace"})
+)
+_NOT_ENS: Final = "records that are not attached to Mon espace santé"
+
 RIGHTS: Final[Mapping[Mode, Mapping[Transaction, Rule]]] = {
     "INDIRECTE": {
         Transaction.EXISTENCE: _ALLOWED,
         Transaction.SET_AUTHORIZATION: _REFUSED,
-        Transaction.PATIENTS: _rule(Right.ALLOWED, "new authorisations by date only"),
+        Transaction.PATIENTS: _rule(Right.ALLOWED, "new authorisations by date only", purposes=_REGULATION),
+        Transaction.SEARCH_PATIENT: _REGULATION_ONLY,
+        Transaction.ADMINISTRATIVE_DATA: _ALLOWED,
+        Transaction.AUTHORIZATIONS: _REFUSED,
         Transaction.WEB: _DIRECT_ONLY,
         Transaction.FEED: _rule(Right.ALLOWED, "imputed to the structure"),
         Transaction.FIND: _REFUSED,
@@ -96,16 +106,16 @@ RIGHTS: Final[Mapping[Mode, Mapping[Transaction, Rule]]] = {
     "DIRECTE": {
         **dict.fromkeys(
             (
-                Transaction.EXISTENCE, Transaction.PATIENTS, Transaction.SEARCH_PATIENT,
-                Transaction.ADMINISTRATIVE_DATA, Transaction.UPDATE_ADMINISTRATIVE_DATA, Transaction.CLOSE,
-                Transaction.AUTHORIZATIONS, Transaction.FEED, Transaction.FIND, Transaction.FIND_REFERENCE,
-                Transaction.RETRIEVE, Transaction.VISIBILITY,
+                Transaction.EXISTENCE, Transaction.PATIENTS, Transaction.ADMINISTRATIVE_DATA, Transaction.FEED,
+                Transaction.FIND, Transaction.FIND_REFERENCE, Transaction.RETRIEVE, Transaction.VISIBILITY,
             ),
             _rule(Right.ALLOWED, "a doctor's card, normal access"),
         ),
-        Transaction.SET_AUTHORIZATION: _rule(
-            Right.ALLOWED, "a doctor's card", purposes=frozenset({"bris_de_glace", "centre_15"})
-        ),
+        Transaction.SET_AUTHORIZATION: _rule(Right.ALLOWED, "a doctor's card", purposes=_EMERGENCY),
+        Transaction.SEARCH_PATIENT: _REGULATION_ONLY,
+        Transaction.UPDATE_ADMINISTRATIVE_DATA: _rule(Right.ALLOWED, _NOT_ENS),
+        Transaction.CLOSE: _rule(Right.ALLOWED, _NOT_ENS),
+        Transaction.AUTHORIZATIONS: _rule(Right.ALLOWED, "a doctor's card", purposes=_EMERGENCY),
         Transaction.WEB: _rule(Right.ALLOWED, source="GIE SESAM-Vitale PDT-INF-527"),
         Transaction.MASK: _rule(Right.ALLOWED, f"to unmask: {_OWN}"),
         Transaction.DELETE: _rule(Right.ALLOWED, "documents of the professional, the médecin traitant included"),

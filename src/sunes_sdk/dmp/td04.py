@@ -10,6 +10,7 @@ from typing import Final
 
 from lxml import etree
 
+from .._core.errors import ModelError
 from .._core.hl7time import to_dtm_utc
 from ..model import Ins
 from . import specific
@@ -50,7 +51,12 @@ class AuthorizedPatient:
 
 
 def body(since: datetime, what: Since) -> bytes:
-    """The request. Raises ValueError for a time without offset."""
+    """The request. Raises ModelError `DMP_SINCE` for a time without offset."""
+    if since.tzinfo is None:
+        raise ModelError(
+            "a time without offset", code="DMP_SINCE", path="since", rule="the DMP is asked in UTC",
+            hint="give an aware datetime",
+        )  # fmt: skip
     return specific.request(specific.PATIENTS, "patientList", startDate=to_dtm_utc(since), dateType=what.value)
 
 

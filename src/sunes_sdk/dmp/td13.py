@@ -12,7 +12,7 @@ from typing import Final
 
 from lxml import etree
 
-from .._core.errors import DmpError, ModelError
+from .._core.errors import DmpError, MetadataError, ModelError
 from .._core.xml import escape_attribute, escape_text
 from ..model import Ins, Telecom
 from ..xds import Author
@@ -154,8 +154,14 @@ def revise_body(ins: Ins, data: AdministrativeData, by: Registrar, sender: Sende
     is written `NON RENSEIGNE`, as the DMP does. Legal representatives are not sent: the official message has none,
     and what becomes of those held is unverified.
 
-    Raises ModelError `TELECOM`, `DMP_BIRTH_DATE`.
+    Raises ModelError `TELECOM`, `DMP_BIRTH_DATE`; MetadataError `DMP_PATIENT_MISMATCH` for another patient's data.
     """
+    if not hl7v3.may_be(data.ids, ins):
+        raise MetadataError(
+            "the data are another patient's", code="DMP_PATIENT_MISMATCH", path="data.ids",
+            rule="the data read for a patient go back to that patient", hint="read them again for this identity",
+            hint_fr="Ces données sont celles d'un autre patient : modification refusée.",
+        )  # fmt: skip
     if data.birth_date and not _DATE.fullmatch(data.birth_date):
         raise ModelError(
             "a birth date is AAAAMMJJ", code="DMP_BIRTH_DATE", path="data.birth_date", rule="HL7v3 TS",
