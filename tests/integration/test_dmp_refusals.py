@@ -741,6 +741,7 @@ def versions(scene: Scene) -> tuple[Prepared, str]:
             "RPLC association",
         ),
         (regex(r'(id="assoc4".*?targetObject=")[^"]*', r"\g<1>urn:uuid:0"), "XDSReplaceFailed", "no entryUUID"),
+        (regex(r'(id="assoc4".*?sourceObject=")[^"]*', r"\g<1>&lt;x"), "XDSRepositoryMetadataError", "source of RPLC"),
         (
             sub("urn:ihe:iti:2007:AssociationType:RPLC", "urn:ihe:iti:2010:AssociationType:RPLC"),
             "XDSRepositoryMetadataError",

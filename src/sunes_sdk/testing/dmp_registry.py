@@ -379,8 +379,9 @@ def _association(association: StoredAssociation) -> str:
     slots = _slots({name: [value] for name, value in association.slots})
     return (
         f'<rim:Association id="{association.uuid}" lid="{association.uuid}" objectType="{_ASSOCIATION_TYPE}"'
-        f' associationType="{association.kind}" sourceObject="{association.source}"'
-        f' targetObject="{association.target}" status="{STATUS_URNS["Approved"]}">{slots}</rim:Association>'
+        f' associationType="{escape_attribute(association.kind)}"'
+        f' sourceObject="{escape_attribute(association.source)}" targetObject="{escape_attribute(association.target)}"'
+        f' status="{STATUS_URNS["Approved"]}">{slots}</rim:Association>'
     )
 
 
@@ -405,6 +406,9 @@ def _label(element: etree._Element, name: str) -> str:
     return f"<rim:{name}>{texts}</rim:{name}>"
 
 
+_KEPT: Final = ("classificationScheme", "classificationNode", "nodeRepresentation", "identificationScheme", "value")
+
+
 def _parts(element: etree._Element, identifier: str) -> str:
     """Classifications and identifiers, which now belong to the registered object."""
     written: list[str] = []
@@ -413,8 +417,7 @@ def _parts(element: etree._Element, identifier: str) -> str:
     ):
         name = etree.QName(child).localname
         owner = "classifiedObject" if name == "Classification" else "registryObject"
-        attributes = {k: v for k, v in child.attrib.items() if k not in ("id", owner, "objectType")}
-        text = "".join(f' {k}="{escape_attribute(str(v))}"' for k, v in attributes.items())
+        text = "".join(f' {k}="{escape_attribute(child.get(k, ""))}"' for k in _KEPT if child.get(k) is not None)
         inner = _slots(rules.slots_of(child)) + _labels(child)
         written.append(
             f'<rim:{name} id="{identifier}.{number}" {owner}="{identifier}"{text}>{inner}</rim:{name}>'

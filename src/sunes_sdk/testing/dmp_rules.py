@@ -342,7 +342,8 @@ class Object:
     identifiers: dict[str, str] = field(default_factory=dict)
 
     def slot(self, name: str) -> str:
-        return self.slots.get(name, [""])[0]
+        """The first value of a Slot, empty when there is none."""
+        return next(iter(self.slots.get(name, ())), "")
 
     def code(self, name: str) -> Code:
         return self.codes[name][0]
@@ -498,9 +499,11 @@ def _read_class(
     code, label = child.get("nodeRepresentation", ""), child.find(f"{RIM}Name/{RIM}LocalizedString")
     if not code or not slots.get("codingScheme") or label is None:
         raise bad(f"{o.id}: {attribute} needs nodeRepresentation, codingScheme and Name")
-    o.codes.setdefault(attribute, []).append(
-        Code(code=code, system=slots["codingScheme"][0], display=label.get("value", ""))
-    )
+    try:
+        read = Code(code=code, system=slots["codingScheme"][0], display=label.get("value", ""))
+    except SunesError as e:
+        raise bad(f"{o.id}: {attribute} cannot be read ({e.path})") from None
+    o.codes.setdefault(attribute, []).append(read)
 
 
 def slots_of(element: etree._Element) -> dict[str, list[str]]:
@@ -601,7 +604,7 @@ def _check_author(o: Object, author: Mapping[str, list[str]]) -> None:
 
 def _check_set_author(s: Object, caller: Caller) -> None:
     author = s.authors[0]
-    institution = author.get("authorInstitution", [""])[0].split("^")
+    institution = next(iter(author.get("authorInstitution", ())), "").split("^")
     text = "Aucun AuthorInstitution ne correspond à l'utilisateur du VIHF"
     if institution[-1] != caller.structure:
         raise bad(f"{text}: the structure of the set's author is not Identifiant_Structure")
@@ -661,6 +664,9 @@ def _check_links(received: Received) -> None:
     for kind, source, _ in received.associations:
         if kind == HAS_MEMBER and source != set_id:
             raise bad("the source of HasMember is not the submission set")
+    documents = {e.id for e in received.documents}
+    if any(kind == RPLC and source not in documents for kind, source, _ in received.associations):
+        raise bad("the source of RPLC is no document of the set")
     if members != {e.id for e in received.entries}:
         raise bad("HasMember must link the set to every entry, the signature included")
     signatures = [e.id for e in received.entries if e.is_signature]
