@@ -92,6 +92,7 @@ observation E.48.34 +E.48
 observation E.80 +1.3.6.1.4.1.19376.1.3.1.6 interpretationCode@code
 observation E.150 *2.16.840.1.113883.10.20.6.2.13 id{1} code{1} statusCode{1} value{1} targetSiteCode{1}
 observation E.154 *2.16.840.1.113883.10.20.6.2.14 id{1} code statusCode{1} value targetSiteCode{1}
+  targetSiteCode/originalText?/reference
 observation E.157 *1.2.840.10008.9.18 id{1}
 procedure E.62 *1.3.6.1.4.1.19376.1.5.3.1.4.19 id code text/reference statusCode
 procedure E.77 *1.3.6.1.4.1.19376.1.3.1.2
@@ -109,7 +110,7 @@ substanceAdministration E.83 +2.16.840.1.113883.10.20.1.24 +1.3.6.1.4.1.19376.1.
   consumable/manufacturedProduct/manufacturedMaterial@determinerCode
 substanceAdministration E.151 *1.2.840.10008.9.13 status consumable/manufacturedProduct/manufacturedMaterial/code
   consumable/manufacturedProduct/manufacturedMaterial/name
-substanceAdministration E.173 code consumable/manufacturedProduct/manufacturedMaterial/code
+substanceAdministration E.173 code consumable@typeCode consumable/manufacturedProduct/manufacturedMaterial/code
   consumable/manufacturedProduct/manufacturedMaterial/name
 observation E.82 +2.16.840.1.113883.10.20.1.46
 observation E.171 +E.48 code=66455-7@L value{1}
