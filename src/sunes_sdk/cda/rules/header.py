@@ -1098,7 +1098,6 @@ def _labels(view: View) -> Iterator[Problem]:
     hint="complete the author, or take out what does not belong",
     source="SMDS author: professional, patient, system",
     kit_is_silent=True,
-    held=True,
 )
 def _other_authors(view: View) -> Iterator[Problem]:
     for author in view.children("author"):
