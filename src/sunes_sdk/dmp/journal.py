@@ -13,15 +13,15 @@ from ..xds import AvailabilityStatus
 class SentDocument:
     """A document that the DMP accepted from us.
 
-    status: as our last accepted call left it; somebody else may have changed it since. sha1: of its bytes, 40
-    lower-case hex digits; structure_id: Struct_IdNat of the author of its submission set; title, content_type: of that
-    set, when they are kept.
+    status: as our last accepted call left it; somebody else may have changed it since. The rest is empty when it is
+    not kept: sha1 of its bytes, 40 lower-case hex digits; structure_id, Struct_IdNat of the author of its submission
+    set; title and content_type of that set.
     """
 
     unique_id: str
     status: AvailabilityStatus
-    sha1: str
-    structure_id: str
+    sha1: str = ""
+    structure_id: str = ""
     title: str = ""
     content_type: Code | None = None
 
@@ -34,5 +34,5 @@ class SubmissionJournal(Protocol):
         ...
 
     def changed(self, unique_id: str, status: AvailabilityStatus) -> None:
-        """The DMP accepted a change of status. Called again for a change already known: nothing then changes."""
+        """The DMP accepted a change of status, or a replacement (DEPRECATED). It may be told twice."""
         ...

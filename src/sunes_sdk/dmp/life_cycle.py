@@ -203,7 +203,8 @@ class LifeCycle:
         return right is Right.ALLOWED or (right is Right.UNKNOWN and otherwise)
 
     def _own(self, sent: SentDocument | None) -> tuple[str, ...]:
-        if sent is None or self._dmp.mode != "INDIRECTE" or sent.structure_id == self.user.structure_id:
+        known = sent.structure_id if sent else ""
+        if not known or self._dmp.mode != "INDIRECTE" or known == self.user.structure_id:
             return ()
         message = "another structure is the author of this document"
         if self._dmp.rights == "refuse":
