@@ -1,4 +1,4 @@
-"""L5: the DMP: existence, feeding, searching, reading, life of documents (TD0.2, TD2.1, TD3)."""
+"""L5: the DMP: existence, authorisations, administrative data, feeding, searching, reading, life of documents."""
 
 from ..xds import AvailabilityStatus
 from ..xds.query import DocumentFilter, SubmissionSetFilter
@@ -6,6 +6,12 @@ from .answers import RegistryError, RegistryResponse, Results, Ruling, ruling
 from .client import DmpClient
 from .journal import SentDocument, SubmissionJournal
 from .td02 import Existence
+from .td03 import AuthorizationAction, AuthorizationAnswer
+from .td04 import AuthorizedPatient, Since
+from .td05 import FoundPatient, PatientCriteria
+from .td09 import WebPage
+from .td13 import AdministrativeData, RecordState
+from .td16 import AuthorizationMode, PatientAuthorization
 from .td21 import INVISIBLE, MASKED
 from .td31 import FoundDocument, FoundSubmissionSet
 from .td32 import DocumentReference, RetrievedDocument
@@ -13,20 +19,31 @@ from .td32 import DocumentReference, RetrievedDocument
 __all__ = [
     "INVISIBLE",
     "MASKED",
+    "AdministrativeData",
+    "AuthorizationAction",
+    "AuthorizationAnswer",
+    "AuthorizationMode",
+    "AuthorizedPatient",
     "AvailabilityStatus",
     "DmpClient",
     "DocumentFilter",
     "DocumentReference",
     "Existence",
     "FoundDocument",
+    "FoundPatient",
     "FoundSubmissionSet",
+    "PatientAuthorization",
+    "PatientCriteria",
+    "RecordState",
     "RegistryError",
     "RegistryResponse",
     "Results",
     "RetrievedDocument",
     "Ruling",
     "SentDocument",
+    "Since",
     "SubmissionJournal",
     "SubmissionSetFilter",
+    "WebPage",
     "ruling",
 ]

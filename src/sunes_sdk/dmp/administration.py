@@ -14,7 +14,6 @@ from .._core.clock import Clock
 from .._core.errors import ConfigurationError
 from .._core.ids import IdFactory
 from ..model import Code, Identity, Ins
-from ..security.vihf import NORMAL_ACCESS
 from ..settings import DmpSettings, Environment, Settings
 from ..transport.soap import SoapAnswer
 from ..xds import Author
@@ -36,23 +35,18 @@ class Call(Protocol):
     patient it is about, if any; repeatable: whatever became of it, it can be made again."""
 
     def __call__(
-        self,
-        url: str,
-        encode: Callable[..., tuple[str, bytes]],
-        ins_cx: str | None,
-        *,
-        repeatable: bool = True,
-        purpose: Code = NORMAL_ACCESS,
+        self, url: str, encode: Callable[..., tuple[str, bytes]], ins_cx: str | None, *, repeatable: bool = True
     ) -> SoapAnswer: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Administration:
-    """ins: the gate (`Identity.for_transmission`)."""
+    """ins: the gate (`Identity.for_transmission`); purpose: of use, as the VIHF says it."""
 
     settings: Settings
     user: VihfUser
     author: Author
+    purpose: Code
     ids: IdFactory
     clock: Clock
     ins: Callable[[Identity], Ins]
@@ -73,11 +67,11 @@ class Administration:
         answer = self.call(url, partial(td04.encode, since, what), None)
         return td04.decode(answer.body, self.settings.check_identity, warned)
 
-    def search_patient(self, criteria: PatientCriteria, purpose: Code) -> Results[FoundPatient]:
-        warned = self._rights(Transaction.SEARCH_PATIENT, purpose)
+    def search_patient(self, criteria: PatientCriteria) -> Results[FoundPatient]:
+        warned = self._rights(Transaction.SEARCH_PATIENT)
         url = self._url(self._dmp.paths.require("patients_pdq"))
         request = td05.body(criteria, self._sender, self._message_ids())
-        answer = self.call(url, partial(td05.encode, request), None, purpose=purpose)
+        answer = self.call(url, partial(td05.encode, request), None)
         return td05.decode(answer.body, self.settings.check_identity, warned)
 
     def web_url(self, page: WebPage, of: Identity | None, mode: Mode | None) -> str:
@@ -129,8 +123,8 @@ class Administration:
     def _url(self, path: str) -> str:
         return f"{self._dmp.base_url.rstrip('/')}/{path.lstrip('/')}"
 
-    def _rights(self, transaction: Transaction, purpose: Code = NORMAL_ACCESS) -> tuple[str, ...]:
-        return rights.enforce(self._dmp.mode, transaction, self._dmp.rights, purpose=purpose.code)
+    def _rights(self, transaction: Transaction) -> tuple[str, ...]:
+        return rights.enforce(self._dmp.mode, transaction, self._dmp.rights, purpose=self.purpose.code)
 
     @property
     def _sender(self) -> Sender:
