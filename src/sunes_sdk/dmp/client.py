@@ -48,6 +48,7 @@ from ..transport.soap import SoapAnswer, read_answer
 from ..xds import AvailabilityStatus, query
 from ..xds.query import DocumentFilter, SubmissionSetFilter
 from . import rights, td02, td21, td31, td31b, td32, td33
+from .administration import Administration
 from .answers import (
     Refusal,
     RegistryResponse,
@@ -59,8 +60,14 @@ from .answers import (
 )
 from .journal import SubmissionJournal
 from .life_cycle import Encode, LifeCycle, is_update
-from .rights import Transaction
+from .rights import Mode, Transaction
 from .td02 import Existence
+from .td03 import AuthorizationAction, AuthorizationAnswer
+from .td04 import AuthorizedPatient, Since
+from .td05 import FoundPatient, PatientCriteria
+from .td09 import WebPage
+from .td13 import AdministrativeData, RecordState
+from .td16 import AuthorizationMode, PatientAuthorization
 from .td31 import FoundDocument, FoundSubmissionSet
 from .td32 import DocumentReference, RetrievedDocument
 from .user import VihfUser, author_of_actor, check_author, user_of
@@ -111,6 +118,16 @@ class DmpClient:
         self._repository, self._registry, self._patients = (
             f"{base}/{path.lstrip('/')}"
             for path in (self._dmp.paths.repository, self._dmp.paths.registry, self._dmp.paths.patients)
+        )
+        self._administration = Administration(
+            settings=settings,
+            user=self._user,
+            author=self._author,
+            purpose=vihf.NORMAL_ACCESS,
+            ids=self._ids,
+            clock=self._clock,
+            ins=self._ins,
+            call=self._consult,
         )
         self._life_cycle = LifeCycle(
             settings=settings,
@@ -482,6 +499,71 @@ class DmpClient:
             Transaction.VISIBILITY, unique_id, self._ins(of).cx, add=add, remove=remove
         )
 
+    # --- administrative ---------------------------------------------------------------------------------------------
+
+    def set_authorization(
+        self, of: Identity, action: AuthorizationAction = AuthorizationAction.ADD, *, attending: bool = False
+    ) -> AuthorizationAnswer:
+        """TD0.3: the professional has, with the patient's consent, access to the DMP, or gives it up. Asking again is
+        harmless: the answer is then `already`. attending: as the *médecin traitant*.
+
+        Raises InsError (`INS_NOT_QUALIFIED`, `ENVIRONMENT_IDENTITY`), ConfigurationError (`SETTING_MISSING`,
+        `DMP_RIGHTS`), DmpError (`DMP_REFUSED`, `DMP_ANSWER`), SoapFault, TransportError.
+        """
+        return self._administration.set_authorization(of, action, attending)
+
+    def authorized_patients(self, since: datetime, what: Since = Since.AUTHORIZATION) -> Results[AuthorizedPatient]:
+        """TD0.4: the patients whose DMP the caller may read, with a new authorisation or a new document since a time.
+
+        Raises what `set_authorization` raises, and ModelError `DMP_SINCE` for a time without offset.
+        """
+        return self._administration.authorized_patients(since, what)
+
+    def search_patient(self, criteria: PatientCriteria) -> Results[FoundPatient]:
+        """TD0.5: patients by traits, for want of an INS. An INS found so is not qualified. The DMP lets medical
+        regulation only search so: a client whose purpose is `vihf.REGULATION_ACCESS`.
+
+        Raises what `set_authorization` raises.
+        """
+        return self._administration.search_patient(criteria)
+
+    def web_url(self, page: WebPage = WebPage.RECORD, of: Identity | None = None, *, mode: Mode | None = None) -> str:
+        """TD0.9: where the browser of a professional opens the DMP's web site. No call is made; the address holds the
+        matricule: do not log it. mode: how that browser authenticates, by default as the settings say; the site takes
+        `DIRECTE` only (card or e-CPS).
+
+        Raises InsError; ConfigurationError (`SETTING_MISSING`, `DMP_RIGHTS`, `DMP_WEB_DOMAIN`); ModelError
+        `DMP_WEB_PATIENT`.
+        """
+        return self._administration.web_url(page, of, mode)
+
+    def administrative_data(self, of: Identity) -> AdministrativeData:
+        """TD1.3a: what the DMP knows of a patient, and the patient's oppositions.
+
+        Raises what `set_authorization` raises, and DmpError `DMP_NO_RECORD`, `DMP_PATIENT_MISMATCH`.
+        """
+        return self._administration.administrative_data(of)
+
+    def update_administrative_data(self, of: Identity, data: AdministrativeData) -> RecordState:
+        """TD1.3b: what `administrative_data` gave, changed by `dataclasses.replace`. For a DMP that is not attached to
+        Mon espace santé. When the answer is lost, read the data again.
+
+        Raises what `administrative_data` raises; ModelError (`TELECOM`, `DMP_BIRTH_DATE`); MetadataError
+        `DMP_PATIENT_MISMATCH` for the data of another patient.
+        """
+        return self._administration.update(of, data)
+
+    def close_record(self, of: Identity, *, usual_name: str = "", civility: str = "") -> RecordState:
+        """TD1.4: close a DMP because the patient asks for it. For a DMP that is not attached to Mon espace santé. When
+        the answer is lost, ask `existence`. Raises what `set_authorization` raises."""
+        return self._administration.close(of, usual_name, civility)
+
+    def authorizations(
+        self, of: Identity, mode: AuthorizationMode = AuthorizationMode.ALL
+    ) -> Results[PatientAuthorization]:
+        """TD1.6: who may read a patient's DMP, and whom the patient blocked. Raises what `set_authorization` raises."""
+        return self._administration.authorizations(of, mode)
+
     # --- parts ----------------------------------------------------------------------------------------------------
 
     def _ins(self, of: Identity | Document) -> Ins:
@@ -527,9 +609,17 @@ class DmpClient:
 
         return patient, ask
 
-    def _consult(self, url: str, encode: Callable[..., tuple[str, bytes]], ins_cx: str) -> SoapAnswer:
-        """A call that changes nothing at the DMP: whatever became of it, it can be made again. A Fault says what to
-        do about it. encode: a codec's own, which lacks message_id and assertion only."""
+    def _consult(
+        self,
+        url: str,
+        encode: Callable[..., tuple[str, bytes]],
+        ins_cx: str | None,
+        *,
+        repeatable: bool = True,
+    ) -> SoapAnswer:
+        """A call that changes nothing at the DMP, or nothing more when it is repeated: whatever became of it, it can
+        be made again, unless not `repeatable`. A Fault says what to do about it. encode: a codec's own, which lacks
+        message_id and assertion only."""
         content_type, body = encode(
             message_id=self._message_id(), assertion=self._assertion(self._user, ins_cx, self._now())
         )
@@ -541,7 +631,7 @@ class DmpClient:
             e.hint, e.hint_fr = refusal.ruling.hint or e.hint, refusal.ruling.hint_fr
             raise
         except TransportError as e:
-            if e.retry.kind is RetryKind.RECONCILE_FIRST:
+            if repeatable and e.retry.kind is RetryKind.RECONCILE_FIRST:
                 e.retry = RetryAdvice.safe()
                 e.hint = "nothing changed at the DMP: ask again, for less if the answer was too big"
                 e.hint_fr = "Le DMP n'a pas répondu correctement : la demande peut être refaite."
@@ -557,7 +647,7 @@ class DmpClient:
     def _message_id(self) -> str:
         return f"urn:uuid:{self._ids.uuid()}"
 
-    def _assertion(self, user: VihfUser, ins_cx: str, at: datetime) -> bytes:
+    def _assertion(self, user: VihfUser, ins_cx: str | None, at: datetime) -> bytes:
         """A fresh VIHF: its lifetime at the DMP is not published, so each call has its own."""
         return vihf.build(
             user.request(self._dmp, self._settings.software, ins_cx),
