@@ -45,10 +45,48 @@ class TlsSettings(Model):
 
 
 class SigningSettings(Model):
-    """The ORG_SIGN certificate (*cachet*) in a PKCS#12 file."""
+    """What signs: the ORG_SIGN certificate (*cachet*), or a card's signature certificate in mode `DIRECTE`.
 
-    pkcs12: Path
-    password: SecretStr
+    One of: `pkcs12` with its `password`; `certificate` (PEM, followed by its issuers) and `key` (PEM, `password` when
+    it is encrypted); `pkcs11` (the vendor's library) with `pin`, the token's `token_label` or `token_serial` when
+    there are several, `key_id` (CKA_ID in hexadecimal) when it holds several keys, `hash_on_token` for tokens without
+    CKM_RSA_PKCS, and `certificate` (PEM) of the issuers when the token lacks them.
+    A key that is elsewhere is given to the client as a `CallbackSigner`.
+    """
+
+    pkcs12: Path | None = None
+    password: SecretStr | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    pkcs11: Path | None = None
+    pin: SecretStr | None = None
+    token_label: str | None = None
+    token_serial: str | None = None
+    key_id: Annotated[str, StringConstraints(pattern=r"^([0-9A-Fa-f]{2})+$")] | None = None
+    hash_on_token: bool = False
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> SigningSettings:
+        kinds = [self.pkcs12 is not None, self.key is not None, self.pkcs11 is not None]
+        complete = (self.password is not None) if self.pkcs12 else (self.pkcs11 or self.certificate)
+        if sum(kinds) != 1 or not complete:
+            raise invalid("SIGNING_KIND", "one of pkcs12 with password, certificate with key, or pkcs11 is needed",
+                          path="pkcs12", rule="one signing key", hint="give one kind, whole")  # fmt: skip
+        return self
+
+
+class TrustSettings(Model):
+    """Authorities that our own certificates must chain to, and revocation lists, in files that the user refreshes.
+
+    anchors: PEM of roots and intermediates of IGC-Santé; crls: files (PEM or DER), none looks up no revocation;
+    crl_absent, crl_expired: what a certificate becomes without a list of its issuer, or with an outdated one
+    (`refuse`, or `accept` with a warning in the client's `certificates()`).
+    """
+
+    anchors: Path
+    crls: tuple[Path, ...] = ()
+    crl_absent: Literal["refuse", "accept"] = "refuse"
+    crl_expired: Literal["refuse", "accept"] = "refuse"
 
 
 class OidSettings(Model):
@@ -94,7 +132,11 @@ class DmpSettings(Model):
     authn_declaration: AuthnContextDecl of `INDIRECTE_RENFORCEE` (seen: `APP_BROWSER_AUTH`); web_domain: host name of
     the professionals' web site (TD0.9), without scheme; rights: what to do with a
     call that the public table of rights says the DMP will refuse (`dmp.rights`): `warn` and let it decide, or `refuse`
-    to send it.
+    to send it; trust: checks our own certificates, None does not; expiry_warning_days: from when `certificates()`
+    warns.
+    vihf_validity_seconds: writes Conditions with that lifetime, starting `vihf_skew_seconds` before the present (the
+    official messages have none, and the lifetime that the DMP grants is not public); vihf_reuse_seconds: a VIHF may
+    serve again for so long, 0 makes one for each request.
 
     The rest has defaults where official sources disagree (dmp.md §15); each can be overridden.
     """
@@ -103,6 +145,8 @@ class DmpSettings(Model):
     paths: DmpPaths
     tls: TlsSettings
     signing: SigningSettings
+    trust: TrustSettings | None = None
+    expiry_warning_days: int = Field(default=30, ge=0)
     source_id: Oid
     device_oid: Oid
     authn_context: Text
@@ -112,6 +156,10 @@ class DmpSettings(Model):
     vihf_version: str = "3.0"
     vihf_mode_attribute: Literal["Authentification_Mode", "Authentification_mode"] = "Authentification_Mode"
     vihf_issuer: str | None = None
+    vihf_issuer_form: Literal["rfc2253", "rfc2253_oids", "country_first"] = "rfc2253"
+    vihf_validity_seconds: float | None = Field(default=None, gt=0)
+    vihf_skew_seconds: float = Field(default=0.0, ge=0, le=3600)
+    vihf_reuse_seconds: float = Field(default=0.0, ge=0, le=3600)
     vihf_digest: Literal["sha256", "sha1"] = "sha256"
     vihf_subject_order: Literal["given_family", "family_given"] = "given_family"
     xades_digest: Literal["sha1", "sha256"] = "sha1"
@@ -119,6 +167,13 @@ class DmpSettings(Model):
     rights: Literal["warn", "refuse"] = "warn"
     mask_and_hide: bool = False
     timeout_seconds: float = 30.0
+
+    @model_validator(mode="after")
+    def _reuse_within_validity(self) -> DmpSettings:
+        if self.vihf_validity_seconds is not None and self.vihf_reuse_seconds >= self.vihf_validity_seconds:
+            raise invalid("VIHF_REUSE", "a VIHF would be used again after its end", path="vihf_reuse_seconds",
+                          rule="vihf_reuse_seconds < vihf_validity_seconds", hint="lower it")  # fmt: skip
+        return self
 
 
 class MssSettings(Model):
@@ -305,7 +360,7 @@ class Settings(Model):
         check_environment(ins, self.environment, test_people=self.test_people)
 
 
-_SECRET_NAMES = frozenset({"password", "test_people"})
+_SECRET_NAMES = frozenset({"password", "pin", "test_people"})
 _OTHER_VARIABLES = frozenset({"SUNES_CONFIG", "SUNES_ANS_KIT", "SUNES_SAMPLES"})
 
 

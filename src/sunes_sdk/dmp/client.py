@@ -21,6 +21,7 @@ from .._core.errors import (
     SoapFault,
     TransportError,
 )
+from .._core.findings import Report
 from .._core.ids import IdFactory, RandomIds
 from .._core.retry import RetryAdvice, RetryKind
 from ..cda.header import CdaDocument
@@ -39,8 +40,10 @@ from ..model import (
     Target,
 )
 from ..security import vihf
-from ..security.keys import CertificateUsage, Pkcs12Signer, check_certificate, check_dates
-from ..security.signer import Signer
+from ..security.configured import certificates_report, require_certificates, signer_of, trust_of
+from ..security.keys import CertificateUsage, check_certificate, check_certificate_file, check_dates
+from ..security.signer import Renewable, Signer
+from ..security.vihf import AssertionCache
 from ..settings import DmpSettings, Environment, Settings
 from ..transport.https import HttpsTransport
 from ..transport.seam import Transport
@@ -50,6 +53,7 @@ from ..xds.query import DocumentFilter, SubmissionSetFilter
 from . import rights, td02, td21, td31, td31b, td32, td33
 from .administration import Administration
 from .answers import (
+    RULINGS,
     Refusal,
     RegistryResponse,
     Results,
@@ -73,6 +77,8 @@ from .td32 import DocumentReference, RetrievedDocument
 from .user import VihfUser, author_of_actor, check_author, user_of
 
 DUPLICATE_CODE = "XDSDuplicateUniqueIdInRegistry"
+OTHER_BYTES = "DMP_OTHER_BYTES"
+"""Code of a Receipt: the DMP holds this uniqueId, and our journal says that other bytes were sent under it."""
 REPLACED_ABSENT = "DMP_REPLACED_ABSENT"
 """Warning of a Receipt: the version to replace is not in the DMP, the document went as a new one."""
 
@@ -82,9 +88,11 @@ class DmpClient:
 
     signer: the ORG_SIGN key, by default that of `settings.dmp.signing`; actor: the professional and structure in whose
     name the calls are made (VIHF user, author of the submission sets); transport: mutual TLS with ORG_AUTH_CLI by
-    default; journal: what was sent, for the present status of documents that the mode may not read.
+    default; purpose, secret: purpose of use of its calls (`vihf.EMERGENCY_ACCESS`…), secret connection of a minor;
+    journal: what was sent, for the present status of documents that the mode may not read.
 
-    Raises ConfigurationError (a missing setting or file) and CertificateError (expired, swapped) at construction.
+    Raises ConfigurationError (a missing setting or file) and CertificateError (expired, swapped, of two structures, of
+    another holder than the mode needs, revoked) at construction.
     """
 
     name = "dmp"
@@ -99,15 +107,21 @@ class DmpClient:
         clock: Clock | None = None,
         ids: IdFactory | None = None,
         journal: SubmissionJournal | None = None,
+        purpose: Code = vihf.NORMAL_ACCESS,
+        secret: bool = False,
     ) -> None:
         self._settings = settings
         self._dmp: DmpSettings = settings.require_dmp()
         self._clock = clock or SystemClock()
         self._ids = ids or RandomIds()
-        self._signer = signer or Pkcs12Signer(self._dmp.signing.pkcs12, self._dmp.signing.password, clock=self._clock)
+        self._purpose, self._secret = purpose, secret
+        self._trust = trust_of(self._dmp.trust)
+        self._signer = signer or signer_of(self._dmp.signing, clock=self._clock, trust=self._trust)
         self._certificate = x509.load_der_x509_certificate(self._signer.certificate_der)
         check_certificate(self._certificate, clock=self._clock, usage=CertificateUsage.SIGNATURE, path="signer")
-        self._valid_until = self._certificate.not_valid_after_utc
+        if transport is None:
+            require_certificates(self._signer, self._dmp.tls, mode=self._dmp.mode, clock=self._clock, trust=self._trust)
+        self._assertions = AssertionCache(self._dmp.vihf_reuse_seconds)
         self._transport = transport or HttpsTransport(
             self._dmp.tls, timeout_seconds=self._dmp.timeout_seconds, clock=self._clock
         )
@@ -123,12 +137,13 @@ class DmpClient:
             settings=settings,
             user=self._user,
             author=self._author,
-            purpose=vihf.NORMAL_ACCESS,
+            purpose=purpose,
             ids=self._ids,
             clock=self._clock,
             ins=self._ins,
             call=self._consult,
         )
+        self._journal = journal
         self._life_cycle = LifeCycle(
             settings=settings,
             user=self._user,
@@ -139,6 +154,18 @@ class DmpClient:
             consult=partial(self._consult, self._registry),
             update=self._update,
             journal=journal,
+        )
+
+    def certificates(self) -> Report:
+        """What there is to say of the certificates, for a daily look: expiry near (`expiry_warning_days`), renewed
+        files that cannot be used, two holders, trust and revocation where `settings.dmp.trust` is set.
+        """
+        return certificates_report(
+            self._signer,
+            check_certificate_file(self._dmp.tls.certificate, clock=self._clock),
+            clock=self._clock,
+            days=self._dmp.expiry_warning_days,
+            trust=self._trust,
         )
 
     def close(self) -> None:
@@ -278,7 +305,7 @@ class DmpClient:
         """One attempt, in a fresh envelope: ACCEPTED, ACCEPTED_WITH_WARNINGS, DUPLICATE or REJECTED.
 
         DUPLICATE: the DMP already holds this uniqueId, which only an earlier attempt with the same bytes can have
-        brought. A document that replaces a version the DMP does not hold goes as a new one, with the warning
+        brought; when the journal knows other bytes under it that is REJECTED, `DMP_OTHER_BYTES`. A document that replaces a version the DMP does not hold goes as a new one, with the warning
         `DMP_REPLACED_ABSENT`.
 
         Raises TransportError(sent="no") when nothing of the submission left, OutcomeUnknown when the DMP may have
@@ -333,21 +360,33 @@ class DmpClient:
     ) -> Receipt:
         if not response.ok:
             return self._refused(prepared, refusal_of(response), message_id, user, ins_cx)
+        self._replaced(prepared)
         warnings += response.warnings
         outcome = Outcome.ACCEPTED_WITH_WARNINGS if warnings else Outcome.ACCEPTED
         return self._receipt(prepared, outcome, request_id=message_id, warnings=warnings)
 
     def _refused(self, prepared: Prepared, refusal: Refusal, message_id: str, user: VihfUser, ins_cx: str) -> Receipt:
         if refusal.code == DUPLICATE_CODE:
+            sent = self._journal.sent(prepared.unique_id) if self._journal else None
+            if sent is not None and sent.sha1 not in ("", td21.sha1_hex(prepared.blobs["document"])):
+                alarm = replace(refusal, code=OTHER_BYTES, ruling=RULINGS["XDSNonIdenticalHash"])
+                return self._receipt(prepared, Outcome.REJECTED, refusal=alarm, request_id=message_id)
             try:
                 found = self._entry_uuid(prepared.unique_id, user, ins_cx)
             except (TransportError, SoapFault) as e:
                 raise _unknown(prepared, message_id, refusal.code) from e
             if isinstance(found, str) and found:
+                self._replaced(prepared)
                 return self._receipt(
                     prepared, Outcome.DUPLICATE, refusal=refusal, request_id=message_id, entry_uuid=found
                 )
         return self._receipt(prepared, Outcome.REJECTED, refusal=refusal, request_id=message_id)
+
+    def _replaced(self, prepared: Prepared) -> None:
+        """Tell the journal that the DMP has the version that follows another."""
+        replaced = json.loads(prepared.metadata)["replaces"] if self._journal else ""
+        if self._journal and replaced:
+            self._journal.changed(replaced, AvailabilityStatus.DEPRECATED)
 
     def reconcile(self, prepared: Prepared) -> Receipt:
         """Ask the DMP (DMP_3.1b) what became of a delivery: ACCEPTED with its entryUUID, ABSENT, or UNKNOWN when it
@@ -366,6 +405,7 @@ class DmpClient:
         if isinstance(found, Refusal):
             return self._receipt(prepared, Outcome.UNKNOWN, code=found.code, retry=found.ruling.retry)
         if found:
+            self._replaced(prepared)
             return self._receipt(prepared, Outcome.ACCEPTED, entry_uuid=found)
         return self._receipt(prepared, Outcome.ABSENT, retry=RetryAdvice.safe())
 
@@ -649,18 +689,26 @@ class DmpClient:
 
     def _assertion(self, user: VihfUser, ins_cx: str | None, at: datetime) -> bytes:
         """A fresh VIHF: its lifetime at the DMP is not published, so each call has its own."""
-        return vihf.build(
-            user.request(self._dmp, self._settings.software, ins_cx),
+        request = user.request(self._dmp, self._settings.software, ins_cx, purpose=self._purpose, secret=self._secret)
+        return self._assertions.get(
+            request,
             self._signer,
-            assertion_id=f"_{self._ids.uuid()}",
-            issue_instant=at,
-            digest=self._dmp.vihf_digest,
+            at,
+            lambda: vihf.build(
+                request,
+                self._signer,
+                assertion_id=f"_{self._ids.uuid()}",
+                issue_instant=at,
+                digest=self._dmp.vihf_digest,
+            ),
         )
 
     def _now(self) -> datetime:
-        """The present, once it is sure that the signing certificate has not expired; the transport looks at its own."""
+        """The present, once it is sure that the signing certificate has not expired; the transport looks at its own,
+        and so does a signer whose certificate may have been renewed.
+        """
         now = self._clock.now()
-        if now > self._valid_until:
+        if now > self._certificate.not_valid_after_utc and not isinstance(self._signer, Renewable):
             check_dates(self._certificate, now, path="signer")
         return now
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 from .._core.errors import MetadataError
 from ..cda.header import II, HeaderName, HeaderOrganization, HeaderParty
 from ..model import Actor, Code, Professional
-from ..security.vihf import VihfRequest
+from ..security.vihf import HIDDEN_FROM_GUARDIANS, NORMAL_ACCESS, VihfRequest
 from ..settings import DmpSettings, SoftwareId
 from ..terminology import code as terminology_code
 from ..terminology import lookup
@@ -49,8 +50,16 @@ class VihfUser:
             roles=tuple(tuple(role) for role in stored["roles"]),
         )
 
-    def request(self, settings: DmpSettings, software: SoftwareId, ins_cx: str | None) -> VihfRequest:
-        """The content of a VIHF about this patient."""
+    def request(
+        self,
+        settings: DmpSettings,
+        software: SoftwareId,
+        ins_cx: str | None,
+        *,
+        purpose: Code = NORMAL_ACCESS,
+        secret: bool = False,
+    ) -> VihfRequest:
+        """The content of a VIHF about this patient. secret: the secret connection of a minor."""
         code, system, label = self.sector
         return VihfRequest(
             subject=self.subject,
@@ -69,7 +78,17 @@ class VihfUser:
             version=settings.vihf_version,
             mode_attribute=settings.vihf_mode_attribute,
             issuer=settings.vihf_issuer,
+            issuer_form=settings.vihf_issuer_form,
+            purpose=purpose,
+            confidentiality=HIDDEN_FROM_GUARDIANS if secret else None,
+            validity=_seconds(settings.vihf_validity_seconds) if settings.vihf_validity_seconds else None,
+            skew=_seconds(settings.vihf_skew_seconds),
         )
+
+
+@lru_cache(maxsize=64)
+def _seconds(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)
 
 
 @lru_cache(maxsize=256)

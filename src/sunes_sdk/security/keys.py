@@ -537,3 +537,11 @@ def check_trusted(
                 rule="RFC 5280 basicConstraints cA",
             )  # fmt: skip
     return chain
+
+
+def check_trust(certificate: x509.Certificate, trusted: Iterable[x509.Certificate] | Trust, at: datetime) -> None:
+    """Chain and dates by certificates, or by a `TrustStore`, which looks up revocation too. Raises as they do."""
+    if isinstance(trusted, Iterable):
+        check_trusted(certificate, trusted, at)
+    else:
+        trusted.check(certificate, at)

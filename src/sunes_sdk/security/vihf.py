@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 import copy
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
 
 from cryptography import x509
 from lxml import etree
@@ -21,8 +22,16 @@ from .._core.redaction import mask
 from .._core.xml import escape_attribute, escape_text
 from ..model import Code
 from . import dsig
-from .keys import CertificateUsage, check_certificate, check_trusted, distinguished_name
-from .signer import DigestName, Signer
+from .keys import (
+    CertificateUsage,
+    DnForm,
+    Trust,
+    check_certificate,
+    check_trust,
+    distinguished_name,
+    subject_of,
+)
+from .signer import DigestName, Signer, current
 
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 ISSUER_FORMAT: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:X509SubjectName"
@@ -42,6 +51,17 @@ NORMAL_ACCESS = Code(
     code="normal", system="1.2.250.1.213.1.1.4.248", display="Accès normal", system_name="mode acces VIHF 2.0"
 )
 """The official messages name the system "mode acces VIHF 2.0", one ANS example "… 1.0"."""
+EMERGENCY_ACCESS = NORMAL_ACCESS.model_copy(update={"code": "bris_de_glace", "display": "Bris de glace"})
+"""*Bris de glace*. Its label is in no message that was seen (unverified), its code is."""
+REGULATION_ACCESS = NORMAL_ACCESS.model_copy(update={"code": "centre_15", "display": "Centre 15"})
+"""Medical regulation by the *centre 15*. Its label is unverified too."""
+HIDDEN_FROM_GUARDIANS: Final = "INVISIBLE_REPRESENTANTS_LEGAUX"
+"""confidentiality-code of the *connexion secrète* of a minor (JDV_J22)."""
+SMARTCARD: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:SmartcardPKI"
+PRO_SANTE_CONNECT: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:MobileTwoFactorUnregistered"
+"""AuthnContextClassRef that the public Pro Santé Connect proxy (prosanteconnect/generate-VIHF) writes, with mode
+`INDIRECTE`; whether the DMP wants this one for every way of identification of Pro Santé Connect is unverified."""
+Mode = Literal["INDIRECTE", "INDIRECTE_RENFORCEE", "DIRECTE"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -50,13 +70,19 @@ class VihfRequest:
 
     subject: NameID, PS_IdNat of the user (for an automaton: of the person responsible for it); structure_id:
     Struct_IdNat; sector: JDV_J61 code of the structure (`SA01`) with its system; roles: profession, then specialty
-    (mandatory for Médecin 10 and Pharmacien 21); subject_id: "Prénom NOM", or software, model and service;
+    (mandatory for Médecin 10 and Pharmacien 21); subject_id: "Prénom NOM", or software, model and service, not written
+    in mode DIRECTE as in the official messages;
     ins_cx: `<INS>^^^&<OID>&ISO^NH` of the patient, None for a call about no patient; authn_context: how the
-    establishment authenticated its user; authn_declaration: AIR mode only; software_*: the LPS; homologation: number
-    given by the CNDA; confidentiality: `INVISIBLE_REPRESENTANTS_LEGAUX` for the secret connection of a minor.
+    establishment authenticated its user, `SMARTCARD` in mode DIRECTE; authn_declaration: AuthnContextDecl, mode
+    INDIRECTE_RENFORCEE (AIR) only, where it is required; software_*: the LPS; homologation: number given by the CNDA;
+    confidentiality: `HIDDEN_FROM_GUARDIANS` or None.
+    validity: adds Conditions, from `skew` before IssueInstant until `validity` after; None, as in the official
+    messages, writes none (the lifetime that the DMP grants is in no public text).
 
-    version, mode_attribute and issuer have values on which official sources disagree: `3.0` against `4.0`,
-    `Authentification_Mode` against `Authentification_mode`, and the order of the DN (None: RFC 2253, CN first).
+    version, mode_attribute, issuer_form and issuer have values on which official sources disagree: `3.0` against
+    `4.0`, `Authentification_Mode` against `Authentification_mode`, and the form of the DN; issuer, when given, is
+    written as it is.
+    Raises ModelError `VIHF_ROLE`, `VIHF_MISSING`, `VIHF_MODE`.
     """
 
     subject: str
@@ -71,12 +97,15 @@ class VihfRequest:
     homologation: str
     ins_cx: str | None = None
     purpose: Code = NORMAL_ACCESS
-    mode: str = "INDIRECTE"
+    mode: Mode = "INDIRECTE"
     version: str = "3.0"
     mode_attribute: str = "Authentification_Mode"
     issuer: str | None = None
+    issuer_form: DnForm = "rfc2253"
     authn_declaration: str | None = None
     confidentiality: str | None = None
+    validity: timedelta | None = None
+    skew: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.roles) <= 2:
@@ -85,8 +114,19 @@ class VihfRequest:
             raise _invalid(
                 "VIHF_ROLE", "a doctor (10) or a pharmacist (21) has a second role value: the specialty", "roles"
             )
+        direct = self.mode == "DIRECTE"
+        if direct and self.authn_context != SMARTCARD:
+            raise _invalid("VIHF_MODE", "mode DIRECTE is the card's: SmartcardPKI", "authn_context")
+        if self.mode == "INDIRECTE_RENFORCEE" and not self.authn_declaration:
+            raise _invalid("VIHF_MODE", "mode INDIRECTE_RENFORCEE has an AuthnContextDecl", "authn_declaration")
+        if self.mode != "INDIRECTE_RENFORCEE" and self.authn_declaration:
+            raise _invalid("VIHF_MODE", "AuthnContextDecl is of mode INDIRECTE_RENFORCEE only", "authn_declaration")
+        if self.confidentiality not in (None, HIDDEN_FROM_GUARDIANS):
+            raise _invalid(
+                "VIHF_CONFIDENTIALITY", f"the only value known is {HIDDEN_FROM_GUARDIANS}", "confidentiality"
+            )
         for name in ("subject", "structure_id", "subject_id", "authn_context", "software_name", "homologation"):
-            if not getattr(self, name):
+            if not getattr(self, name) and not (direct and name == "subject_id"):
                 raise _invalid("VIHF_MISSING", "this part of the VIHF is required", name)
 
     def __repr__(self) -> str:
@@ -128,8 +168,19 @@ def build(
     assertion_id: an NCName, fresh for each call (`_` and a UUID); issue_instant: aware.
     Raises SigningError or CertificateError from the signer, XmlSecurityError for a character XML cannot hold.
     """
-    utc = issue_instant.astimezone(UTC)
-    instant = f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    signer = current(signer)
+    issuer = request.issuer or (
+        signer.subject_dn
+        if request.issuer_form == "rfc2253"
+        else subject_of(signer.certificate_der, request.issuer_form)
+    )
+    instant = _instant(issue_instant)
+    conditions = (
+        f'<saml2:Conditions NotBefore="{_instant(issue_instant - request.skew)}"'
+        f' NotOnOrAfter="{_instant(issue_instant + request.validity)}"></saml2:Conditions>'
+        if request.validity
+        else ""
+    )
     declaration = (
         f"<saml2:AuthnContextDecl>{escape_text(request.authn_declaration)}</saml2:AuthnContextDecl>"
         if request.authn_declaration
@@ -139,16 +190,16 @@ def build(
     before = (
         f'<saml2:Assertion xmlns:saml2="{SAML}" ID="{escape_attribute(assertion_id)}" IssueInstant="{instant}"'
         f' Version="2.0"><saml2:Issuer Format="{ISSUER_FORMAT}">'
-        f"{escape_text(request.issuer or signer.subject_dn)}</saml2:Issuer>"
+        f"{escape_text(issuer)}</saml2:Issuer>"
     ).encode()
     after = (
-        f"<saml2:Subject><saml2:NameID>{escape_text(request.subject)}</saml2:NameID></saml2:Subject>"
+        f"<saml2:Subject><saml2:NameID>{escape_text(request.subject)}</saml2:NameID></saml2:Subject>{conditions}"
         f'<saml2:AuthnStatement AuthnInstant="{instant}"><saml2:AuthnContext><saml2:AuthnContextClassRef>'
         f"{escape_text(request.authn_context)}</saml2:AuthnContextClassRef>{declaration}</saml2:AuthnContext>"
         "</saml2:AuthnStatement><saml2:AttributeStatement>"
         + _attribute("Identifiant_Structure", request.structure_id)
         + _attribute("Secteur_Activite", f"{request.sector.code}^{request.sector.system}")
-        + _attribute(SUBJECT_ID, request.subject_id)
+        + ("" if request.mode == "DIRECTE" else _attribute(SUBJECT_ID, request.subject_id))
         + f'<saml2:Attribute Name="{ROLE}">{roles}</saml2:Attribute>'
         + _attribute("VIHF_Version", request.version)
         + _attribute(request.mode_attribute, request.mode)
@@ -180,6 +231,42 @@ def build(
         after,
     ))  # fmt: skip
 
+
+def _instant(at: datetime) -> str:
+    utc = at.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+
+
+class AssertionCache:
+    """VIHF used again while young, for services known to allow it. Thread-safe.
+
+    What is kept is told apart by everything it says (`VihfRequest`) and by the signer's certificate, and is dropped
+    `seconds` after its IssueInstant; 0 keeps nothing, and each call has its own, as the DMP's public texts suppose.
+    """
+
+    def __init__(self, seconds: float = 0) -> None:
+        self._age = timedelta(seconds=seconds)
+        self._held: dict[tuple[VihfRequest, bytes], tuple[datetime, bytes]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, request: VihfRequest, signer: Signer, at: datetime, make: Callable[[], bytes]) -> bytes:
+        """The assertion held for this request, else what `make` gives."""
+        if not self._age:
+            return make()
+        key = request, signer.certificate_der
+        with self._lock:
+            held = self._held.get(key)
+        if held is not None and timedelta(0) <= at - held[0] < self._age:
+            return held[1]
+        made = make()
+        with self._lock:
+            if len(self._held) >= _MOST_HELD:
+                self._held.clear()
+            self._held[key] = at, made
+        return made
+
+
+_MOST_HELD = 1024
 
 _SIGNATURE_START = f'<Signature xmlns="{dsig.DS}"><SignedInfo>'.encode()
 _SIGNED_INFO: dict[DigestName, bytes] = {
@@ -229,12 +316,19 @@ class VihfClaims:
         return self.attributes.get("Authentification_Mode") or self.attributes.get("Authentification_mode", "")
 
 
-def verify(assertion: etree._Element, *, trusted_roots: Iterable[x509.Certificate], at: datetime) -> VihfClaims:
+def verify(
+    assertion: etree._Element,
+    *,
+    trusted_roots: Iterable[x509.Certificate] | Trust,
+    at: datetime,
+    skew: timedelta = timedelta(0),
+) -> VihfClaims:
     """Check the assertion as the DMP does and give its claims: for fakes, and for reading one's own.
 
-    trusted_roots: roots and intermediates; at: the instant for which the certificate must be valid. Lifetime is not
-    judged (no public text says it). Raises SignatureVerificationError (`VIHF_SHAPE`, `SIGNATURE_*`) and
-    CertificateError (`CERTIFICATE_*`).
+    trusted_roots: roots and intermediates, or a `TrustStore`, which looks up revocation too; at: the instant for which
+    the certificate must be valid, and Conditions when there are some, give or take `skew`. Lifetime is not judged
+    otherwise (no public text says it). Raises SignatureVerificationError (`VIHF_SHAPE`, `VIHF_ISSUER`,
+    `VIHF_CONDITIONS`, `SIGNATURE_*`) and CertificateError (`CERTIFICATE_*`).
     """
     if assertion.tag != f"{_TAG}Assertion" or assertion.get("Version") != "2.0":
         raise dsig.refused("VIHF_SHAPE", "not a SAML 2.0 assertion", "Assertion")
@@ -247,14 +341,35 @@ def verify(assertion: etree._Element, *, trusted_roots: Iterable[x509.Certificat
     certificate = dsig.signer_certificate(signature)
     dsig.check_signed_info(signature, certificate)
     signed = _check_reference(assertion, signature)
-    check_trusted(certificate, trusted_roots, at)
+    check_trust(certificate, trusted_roots, at)
     check_certificate(certificate, clock=_At(at), usage=CertificateUsage.SIGNATURE, path="KeyInfo")
     issuer = (signed.findtext(f"{_TAG}Issuer") or "").strip()
-    if elements[0].get("Format") != ISSUER_FORMAT or not _same_dn(issuer, distinguished_name(certificate.subject)):
+    if elements[0].get("Format") != ISSUER_FORMAT or not _is_subject(issuer, certificate):
         raise dsig.refused(
             "VIHF_ISSUER", "Issuer is not the subject of the signing certificate", "Assertion/Issuer"
         )  # fmt: skip
+    _check_conditions(signed, at, skew)
     return _claims(signed, issuer, certificate)
+
+
+def _check_conditions(assertion: etree._Element, at: datetime, skew: timedelta) -> None:
+    conditions = assertion.find(f"{_TAG}Conditions")
+    if conditions is None:
+        return
+    try:
+        start, end = (
+            datetime.fromisoformat(text) if (text := conditions.get(name)) else None
+            for name in ("NotBefore", "NotOnOrAfter")
+        )
+        too_early = start is not None and at < start - skew
+        too_late = end is not None and at >= end + skew
+    except (TypeError, ValueError):  # no instant, or one without a zone
+        raise dsig.refused("VIHF_CONDITIONS", "NotBefore or NotOnOrAfter is no instant", "Conditions") from None
+    if too_early or too_late:
+        raise dsig.refused(
+            "VIHF_CONDITIONS", "not yet valid" if too_early else "no longer valid", "Conditions",
+            "SAML 2.0 core, 2.5.1.2",
+        )  # fmt: skip
 
 
 class _At:
@@ -292,11 +407,17 @@ def _check_reference(assertion: etree._Element, signature: etree._Element) -> et
     return unsigned
 
 
-def _same_dn(a: str, b: str) -> bool:
-    """Same parts, in one order or the other: both are in the field."""
-    parts = [p.strip() for p in a.split(",")]
-    wanted = [p.strip() for p in b.split(",")]
-    return parts in (wanted, wanted[::-1])
+_DN_FORMS: Final[tuple[DnForm, ...]] = ("rfc2253", "rfc2253_oids")
+
+
+def _is_subject(issuer: str, certificate: x509.Certificate) -> bool:
+    """The parts of the subject, in one order or the other, with keywords or OIDs: all are in the field."""
+    parts = [p.strip() for p in issuer.split(",")]
+    for form in _DN_FORMS:
+        wanted = [p.strip() for p in distinguished_name(certificate.subject, form).split(",")]
+        if parts in (wanted, wanted[::-1]):
+            return True
+    return False
 
 
 def _claims(assertion: etree._Element, issuer: str, certificate: x509.Certificate) -> VihfClaims:

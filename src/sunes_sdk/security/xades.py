@@ -22,8 +22,8 @@ from .._core.errors import SecurityError, SignatureVerificationError
 from .._core.findings import Finding, Report
 from .._core.xml import canonical_document, escape_attribute, escape_text, parse
 from . import dsig
-from .keys import check_trusted, distinguished_name
-from .signer import DigestName, Signer
+from .keys import Trust, check_trust, distinguished_name
+from .signer import DigestName, Signer, current
 
 XADES = "http://uri.etsi.org/01903/v1.1.1#"
 """Version 1.1.1, not 1.3.2."""
@@ -68,6 +68,7 @@ def sign_submission(
     signature_id: an NCName (`_` and a UUID); signing_time: aware; digest: SHA-1 in every DMP message seen, SHA-256
     where the environment takes it (unverified). Raises SigningError or CertificateError from the signer.
     """
+    signer = current(signer)
     identifier = escape_attribute(signature_id)
     method = dsig.DIGEST_METHODS[digest]
     manifest = _reference(submission_unique_id, base64.b64encode(SET_DIGEST).decode(), method, is_xml=False)
@@ -159,13 +160,14 @@ def verify(
     xml: bytes,
     *,
     documents: Mapping[str, bytes] | None = None,
-    trusted_roots: Iterable[x509.Certificate] | None = None,
+    trusted_roots: Iterable[x509.Certificate] | Trust | None = None,
     at: datetime | None = None,
 ) -> XadesReport:
     """Check a submission-set signature: SignatureValue, Manifest, SignedProperties, the signer's CertDigest, and:
 
     documents: unique id → bytes as received, each of which must be in the manifest with the right digest, and none
-    besides; trusted_roots with `at`: the certificate's chain and dates. What is None is not checked.
+    besides; trusted_roots (certificates, or a `TrustStore`, which looks up revocation too) with `at`: the
+    certificate's chain and dates. What is None is not checked.
     """
     findings: list[Finding] = []
     try:
@@ -190,7 +192,7 @@ def verify(
         _check_documents(entries, documents, findings)
     if trusted_roots is not None and at is not None:
         try:
-            check_trusted(certificate, trusted_roots, at)
+            check_trust(certificate, trusted_roots, at)
         except SecurityError as e:
             findings.append(_finding(e))
     purpose = signature.findtext(f"{_D}Object/{_D}SignatureProperties/{_D}SignatureProperty")

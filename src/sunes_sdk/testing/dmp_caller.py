@@ -81,7 +81,8 @@ class DmpCaller:
             "ins_cx": self._ins.cx,
             "mode": mode,
             "authn_declaration": "APP_BROWSER_AUTH" if mode == "INDIRECTE_RENFORCEE" else None,
-        } | changes
+        }
+        self._changes = changes
 
     def close(self) -> None:
         self._transport.close()
@@ -92,6 +93,13 @@ class DmpCaller:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def _request(self) -> vihf.VihfRequest:
+        """The changes are made past the request's own checks: what it refuses, a server must refuse too."""
+        request = vihf.VihfRequest(**self._vihf)
+        for name, value in self._changes.items():
+            object.__setattr__(request, name, value)
+        return request
+
     def send(self, action: str, body: str, *, packed: bool = False) -> CallAnswer:
         """One call: the body of the envelope as it is. packed: in an MTOM package."""
         envelope = soap.envelope(
@@ -99,7 +107,7 @@ class DmpCaller:
             message_id=f"urn:uuid:{uuid.uuid4()}",
             headers=soap.security(
                 vihf.build(
-                    vihf.VihfRequest(**self._vihf),
+                    self._request(),
                     self._signer,
                     assertion_id=f"_{uuid.uuid4()}",
                     issue_instant=self._clock.now(),
