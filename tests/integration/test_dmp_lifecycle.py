@@ -4,6 +4,7 @@ becomes of a change whose answer is lost."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -572,3 +573,34 @@ def test_masked_from_the_start_then_unmasked(reader: DmpClient, dmp: FakeDmp) ->
     reader.submit(letter, visibility=(MASKED,))
     reader.unmask(letter.unique_id, WHO)
     assert present(dmp, letter).confidentiality == ("N",)
+
+
+# --- what the journal learns of feeds ---------------------------------------------------------------------------------
+
+
+def test_the_journal_learns_of_a_replacement(dmp: FakeDmp, document: CdaDocument) -> None:
+    second = samples.discharge_letter().revise(of=document).render(samples.issuer())
+    journal = journal_of(document)
+    with DmpClient(settings_of(dmp), actor=ACTOR, journal=journal) as client:
+        client.replace(second, of=document)
+    assert journal.changes == [(document.unique_id, AvailabilityStatus.DEPRECATED)]
+
+
+@pytest.mark.parametrize(
+    ("sha1", "expected"),
+    [
+        (None, (Outcome.DUPLICATE, "XDSDuplicateUniqueIdInRegistry")),
+        ("", (Outcome.DUPLICATE, "XDSDuplicateUniqueIdInRegistry")),
+        ("00" * 20, (Outcome.REJECTED, "DMP_OTHER_BYTES")),
+    ],
+)
+def test_a_duplicate_of_other_bytes_is_an_alarm(
+    dmp: FakeDmp, document: CdaDocument, sha1: str | None, expected: tuple[Outcome, str]
+) -> None:
+    """The same bytes by our journal, or a journal that does not keep them: delivered. Other ones: not by us."""
+    journal = journal_of(document)
+    if sha1 is not None:
+        journal.documents[document.unique_id] = replace(journal.documents[document.unique_id], sha1=sha1)
+    with DmpClient(settings_of(dmp), actor=ACTOR, journal=journal) as client:
+        receipt = client.submit(document)
+    assert (receipt.outcome, receipt.code) == expected

@@ -305,8 +305,8 @@ class DmpClient:
         """One attempt, in a fresh envelope: ACCEPTED, ACCEPTED_WITH_WARNINGS, DUPLICATE or REJECTED.
 
         DUPLICATE: the DMP already holds this uniqueId, which only an earlier attempt with the same bytes can have
-        brought; when the journal knows other bytes under it that is REJECTED, `DMP_OTHER_BYTES`. A document that replaces a version the DMP does not hold goes as a new one, with the warning
-        `DMP_REPLACED_ABSENT`.
+        brought; when the journal knows other bytes under it that is REJECTED, `DMP_OTHER_BYTES`. A document that
+        replaces a version the DMP does not hold goes as a new one, with the warning `DMP_REPLACED_ABSENT`.
 
         Raises TransportError(sent="no") when nothing of the submission left, OutcomeUnknown when the DMP may have
         acted on it, CertificateError, ConfigurationError `ENVIRONMENT_PREPARED`.
