@@ -292,5 +292,6 @@ def test_nothing_about_the_patient_is_logged(
         professional.set_authorization(IDENTITY)
         professional.authorized_patients(LONG_AGO)
         professional.administrative_data(IDENTITY)
-        professional.search_patient(PatientCriteria(family="PAT-TROIS", birth_date="19790328"))
+        with client(dmp, purpose=vihf.REGULATION_ACCESS) as regulation:
+            regulation.search_patient(PatientCriteria(family="PAT-TROIS", birth_date="19790328"))
     assert not any(secret in caplog.text for secret in SECRETS)

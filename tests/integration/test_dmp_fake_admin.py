@@ -10,7 +10,7 @@ import pytest
 from lxml import etree
 
 from sunes_sdk.dmp import DmpClient
-from sunes_sdk.model import Ins, InsOid
+from sunes_sdk.model import Code, Ins, InsOid
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.dmp_caller import CallAnswer, DmpCaller
 from sunes_sdk.testing.dmp_store import Authorization
@@ -36,7 +36,7 @@ def shared(pki: TestPki) -> Iterator[FakeDmp]:
 def dmp(shared: FakeDmp, pki: TestPki) -> FakeDmp:
     shared.clear()
     shared.forget_patients()
-    shared.open_dmp(samples.ins(), traits=samples.traits(), usual_family="PAT")
+    shared.open_dmp(samples.ins(), traits=samples.traits(), usual_family="PAT", attached_to_ens=False)
     return shared
 
 
@@ -61,6 +61,10 @@ def refused(answer: CallAnswer, code: str, text: str) -> None:
 def body_of(answer: CallAnswer) -> etree._Element:
     assert answer.body is not None
     return answer.body
+
+
+def purpose(code: str) -> Code:
+    return Code(code=code, system="1.2.250.1.213.1.1.4.248", display="Accès")
 
 
 def texts(answer: CallAnswer) -> dict[str, str]:
@@ -132,9 +136,11 @@ def test_an_authorisation_that_is_wrong(caller: DmpCaller, body: str, text: str)
 
 def test_who_may_not_set_an_authorisation(dmp: FakeDmp, pki: TestPki, establishment: DmpCaller) -> None:
     refused(establishment.send(SET, authorization(ADD)), DENIED, "an establishment does not set")
-    emergency = samples.loinc("bris_de_glace", "x").model_copy(update={"system": "1.2.250.1.213.1.1.4.248"})
-    with DmpCaller(dmp, pki, purpose=emergency) as caller:
-        refused(caller.send(SET, authorization(ADD)), DENIED, "bris de glace")
+    refused(establishment.send(LIST, listing("TOUTE")), DENIED, "an establishment does not list")
+    for emergency in ("bris_de_glace", "centre_15"):
+        with DmpCaller(dmp, pki, purpose=purpose(emergency)) as caller:
+            refused(caller.send(SET, authorization(ADD)), DENIED, f"PurposeOfUse is {emergency}")
+            refused(caller.send(LIST, listing("TOUTE")), DENIED, f"PurposeOfUse is {emergency}")
     nurse = (samples.loinc("60", "Infirmier").model_copy(update={"system": "1.2.250.1.71.1.2.7"}),)
     with DmpCaller(dmp, pki, roles=nurse) as caller:
         refused(caller.send(SET, authorization(ADD + ATTENDING)), DENIED, "is a doctor")
@@ -190,6 +196,9 @@ def test_patients_who_gave_access(dmp: FakeDmp, pki: TestPki) -> None:
             (patients("20260101000000", "LASTDOC").replace("patientList", "patientsList"), "unknown body"),
         ):
             refused(caller.send(PATIENTS, body), "Sender", text)
+    with DmpCaller(dmp, pki, ins_cx=None, purpose=purpose("centre_15")) as regulation:
+        body = patients("20260101000000", "LASTAUTORIZATION")
+        refused(regulation.send(PATIENTS, body), DENIED, "PurposeOfUse is centre_15")
     with DmpCaller(dmp, pki, mode="INDIRECTE", ins_cx=None) as establishment:
         assert "nationalId" in texts(establishment.send(PATIENTS, patients("20260101000000", "LASTAUTORIZATION")))
         refused(establishment.send(PATIENTS, patients("20260101000000", "LASTDOC")), DENIED, "new authorisations only")
@@ -216,6 +225,8 @@ SEARCH = f"{HL7}:PRPA_IN201305UV02"
 
 def test_a_patient_is_found_by_traits(dmp: FakeDmp, pki: TestPki) -> None:
     with DmpCaller(dmp, pki, ins_cx=None) as caller:
+        refused(caller.send(SEARCH, criteria()), DENIED, "PurposeOfUse is normal")
+    with DmpCaller(dmp, pki, ins_cx=None, purpose=purpose("centre_15")) as caller:
         for found in (criteria(), criteria(family="pat"), criteria(family="Pat-Trois")):
             answer = caller.send(SEARCH, found)
             assert answer.body is not None
@@ -245,7 +256,7 @@ def test_a_patient_is_found_by_traits(dmp: FakeDmp, pki: TestPki) -> None:
 def test_a_search_of_a_patient_that_is_wrong(dmp: FakeDmp, pki: TestPki, old: str, new: str, text: str) -> None:
     body = criteria()
     assert old in body
-    with DmpCaller(dmp, pki, ins_cx=None) as caller:
+    with DmpCaller(dmp, pki, ins_cx=None, purpose=purpose("centre_15")) as caller:
         refused(caller.send(SEARCH, body.replace(old, new)), "Sender", text)
 
 
@@ -332,6 +343,20 @@ def test_data_are_revised(dmp: FakeDmp, caller: DmpCaller) -> None:
     assert patient.is_open
 
 
+def test_oppositions_are_revised(dmp: FakeDmp, caller: DmpCaller) -> None:
+    opposed = CLOSING.replace("MOTIF", "OPPOSITION_BRIS_DE_GLACE").replace("<value ", '<value value="true" ')
+    caller.send(REVISE, revised("MODIF_DATA", inner=opposed))
+    patient = dmp.patient(samples.ins())
+    assert patient is not None
+    assert (patient.break_glass, patient.emergency, patient.family) == (False, True, "PAT-TROIS")
+
+
+def test_a_dmp_of_mon_espace_sante_is_its_patients(dmp: FakeDmp, caller: DmpCaller) -> None:
+    dmp.open_dmp(samples.ins())
+    for body in (revised("MODIF_DATA"), revised("FERM", inner=CLOSING)):
+        refused(caller.send(REVISE, body), DENIED, "Mon espace santé")
+
+
 def test_a_dmp_is_closed(dmp: FakeDmp, caller: DmpCaller) -> None:
     refused(caller.send(REVISE, revised("FERM")), "Sender", "TD1.4: a reason")
     assert caller.send(REVISE, revised("FERM", inner=CLOSING)).body is not None
@@ -395,8 +420,9 @@ def test_answers_are_valid_for_the_contract(dmp: FakeDmp, pki: TestPki, request:
         for reason in ("TEST_EXST", "CNSLT_DATA"):
             demographics.assertValid(body_of(caller.send(ABOUT, about(reason))))
         found = hl7("NE2008", "PRPA_IN201306UV02")
-        for family in ("PAT-TROIS", "X"):
-            found.assertValid(body_of(caller.send(SEARCH, criteria(family=family))))
+        with DmpCaller(dmp, pki, purpose=purpose("centre_15")) as regulation:
+            for family in ("PAT-TROIS", "X"):
+                found.assertValid(body_of(regulation.send(SEARCH, criteria(family=family))))
         answer = caller.send(REVISE, revised("MODIF"))
         assert answer.body is not None
         hl7("NE2009", "PRPA_IN201315UV02").assertValid(answer.body[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from lxml import etree
@@ -37,7 +38,7 @@ CALLER = Caller(
 @pytest.fixture(scope="module")
 def fed(pki: TestPki) -> Iterator[FakeDmp]:
     with FakeDmp(pki) as dmp:
-        dmp.open_dmp(samples.ins(), traits=samples.traits())
+        dmp.open_dmp(samples.ins(), traits=samples.traits(), attached_to_ens=False)
         dmp.authorize(samples.ins())
         actor = samples.physician().at(samples.hospital())
         with DmpClient(samples.settings(dmp=dmp.settings()), actor=actor) as client:
@@ -230,7 +231,9 @@ RIGHTS, SPECIFIC = "urn:si-dmp-habilitations", "urn:si-dmp-patients"
     ],
 )
 def test_administrative_calls(fed: FakeDmp, serve: Callable[..., Reply], body: str) -> None:
+    caller = replace(CALLER, purpose="centre_15") if serve is dmp_admin.search_patient else CALLER
+
     def run(changed: etree._Element) -> None:
-        parse(serve(fed._store, changed, CALLER, NOW).write("Success", "").encode())
+        parse(serve(fed._store, changed, caller, NOW).write("Success", "").encode())
 
     survives(body, run, 2)

@@ -293,7 +293,7 @@ def role(code: str, system: str) -> Any:
         ({"version": "4.0"}, "InvalidSecurity", "VIHF_Version"),
         ({"mode": "DIRECTE"}, "InvalidSecurity", "mode must be INDIRECTE"),
         ({"sector": role("SA01", "1.2.3")}, "InvalidSecurity", "Secteur_Activite"),
-        ({"purpose": role("centre_15", "1.2.250.1.213.1.1.4.248")}, "InvalidSecurity", "PurposeOfUse"),
+        ({"purpose": role("autre", "1.2.250.1.213.1.1.4.248")}, "InvalidSecurity", "PurposeOfUse"),
         ({"roles": (role("10", "1.2.3"), role("SM27", "1.2.250.1.71.4.2.5"))}, "InvalidSecurity", "no profession"),
         (
             {"roles": (role("10", "1.2.250.1.71.1.2.7"),)},

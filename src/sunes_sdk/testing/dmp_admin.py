@@ -164,6 +164,7 @@ def _person(patient: StoredPatient, *, traits: bool) -> str:
 def search_patient(store: DmpStore, body: etree._Element, caller: Caller, now: str) -> Reply:
     """TD0.5: PRPA_IN201305UV02 → 306, the patients with an open DMP whose traits are those asked for."""
     act = _check_message(body, "PRPA_IN201305UV02", "TD0.5")
+    rights.check_purpose(caller, "TD0.5")
     query = act.find(f"{HL7}queryByParameter")
     query_id = query.find(f"{HL7}queryId") if query is not None else None
     wanted = query.find(f"{HL7}parameterList") if query is not None else None
@@ -214,7 +215,7 @@ def _texts(elements: list[etree._Element]) -> set[str]:
 def revise(store: DmpStore, body: etree._Element, caller: Caller, now: str) -> Reply:
     """TD1.3b (new administrative data) and TD1.4 (reasonCode `FERM`): PRPA_IN201314UV02.
 
-    The reasonCode of TD1.3b is not public: any other code is taken.
+    Any other reasonCode than `FERM` is taken for TD1.3b.
     """
     act = _check_message(body, "PRPA_IN201314UV02", "TD1.3")
     reason = act.find(f"{HL7}reasonCode")
@@ -227,6 +228,7 @@ def revise(store: DmpStore, body: etree._Element, caller: Caller, now: str) -> R
     same = (caller.ins, caller.ins_oid) in ids
     need(same, "XDSPatientIdDoesNotMatch", "TD1.3: the patient is not that of the VIHF")
     patient = rights.check_open(store.patients.get(caller.ins))
+    rights.check_not_ens(patient, "TD1.4" if code == _CLOSING else "TD1.3b")
     if code == _CLOSING:
         closing = [e.get("code", "") for e in body.iter(f"{HL7}*") if e.get("codeSystem") == _CLOSING_REASONS]
         need(any(closing), "Sender", f"TD1.4: a reason of {_CLOSING_REASONS} is needed")
@@ -252,16 +254,35 @@ def revise(store: DmpStore, body: etree._Element, caller: Caller, now: str) -> R
 
 
 def _revised(patient: StoredPatient, subject: etree._Element, person: etree._Element) -> StoredPatient:
-    """Usual name, telecoms and address as they are given; the traits of the INS stay."""
-    usual = next((e.text for e in person.findall(f"{HL7}name/{HL7}family[@qualifier='SP']") if e.text), None)
+    """Names, sex, birth date, telecoms, address and oppositions as they are given, others as they were. Which of them
+    the DMP lets be changed is not public."""
+
+    def text(path: str, held: str) -> str:
+        return (person.findtext(path) or "").strip() or held
+
+    def given(path: str, attribute: str, held: str) -> str:
+        found = person.find(path)
+        return (found.get(attribute) or held) if found is not None else held
+
     telecoms = [e.get("value", "") for holder in (subject, person) for e in holder.findall(f"{HL7}telecom")]
     address = next((a for holder in (person, subject) for a in holder.findall(f"{HL7}addr")), ())
     parts = ((etree.QName(e).localname, (e.text or "").strip()) for e in address if isinstance(e.tag, str))
+    opposed: dict[str, bool] = {}
+    for observation in subject.iter(f"{HL7}administrativeObservation"):
+        code, value = observation.find(f"{HL7}code"), observation.find(f"{HL7}value")
+        if code is not None and value is not None:
+            opposed[code.get("code", "")] = value.get("value") == "true"
     return replace(
         patient,
-        usual_family=usual or patient.usual_family,
+        family=text(f"{HL7}name/{HL7}family[@qualifier='BR']", patient.family),
+        usual_family=text(f"{HL7}name/{HL7}family[@qualifier='SP']", patient.usual_family),
+        given=text(f"{HL7}name/{HL7}given", patient.given),
+        sex=given(f"{HL7}administrativeGenderCode", "code", patient.sex),
+        birth_date=given(f"{HL7}birthTime", "value", patient.birth_date),
         telecoms=tuple(t for t in telecoms if t),
         address=tuple((name, text) for name, text in parts if text and name in _ADDRESS_PARTS),
+        break_glass=not opposed.get("OPPOSITION_BRIS_DE_GLACE", not patient.break_glass),
+        emergency=not opposed.get("OPPOSITION_ACCES_URGENCE", not patient.emergency),
     )
 
 
@@ -279,7 +300,7 @@ def set_authorization(store: DmpStore, body: etree._Element, caller: Caller, now
     """TD0.3. Asking again is DMPOk, with a text that says so."""
     need(body.tag == f"{_H}setAuthorization", "Sender", "unknown body")
     rights.check_mode(caller, "TD0.3")
-    need(caller.purpose == "normal", rights.DENIED, "TD0.3: not in bris de glace nor by the centre 15")
+    rights.check_purpose(caller, "TD0.3")
     fields = _fields(body, _H, ("action", "role"), "TD0.3")
     action, role = fields.get("action"), fields.get("role")
     need(action in ("AJOUT", "SUPPRESSION"), "Sender", "TD0.3: action is AJOUT or SUPPRESSION")
@@ -318,6 +339,8 @@ def set_authorization(store: DmpStore, body: etree._Element, caller: Caller, now
 def list_authorizations(store: DmpStore, body: etree._Element, caller: Caller, now: str) -> Reply:
     """TD1.6: who is authorised (`ACTIVE`), blocked (`INTERDITE`), or both (`TOUTE`)."""
     need(body.tag == f"{_H}listAuthorizationByPatient", "Sender", "unknown body")
+    rights.check_mode(caller, "TD1.6")
+    rights.check_purpose(caller, "TD1.6")
     mode = _fields(body, _H, ("mode",), "TD1.6").get("mode")
     need(mode in ("ACTIVE", "INTERDITE", "TOUTE"), "Sender", "TD1.6: mode is ACTIVE, INTERDITE or TOUTE")
     patient = rights.check_open(store.patients.get(caller.ins))
@@ -351,6 +374,7 @@ def list_authorizations(store: DmpStore, body: etree._Element, caller: Caller, n
 def patient_list(store: DmpStore, body: etree._Element, caller: Caller, now: str) -> Reply:
     """TD0.4: patients whose DMP the caller may read, with news since a date."""
     need(body.tag == f"{_P}patientList", "Sender", "unknown body")
+    rights.check_purpose(caller, "TD0.4")
     fields = _fields(body, _P, ("startDate", "dateType", "psOwnerId"), "TD0.4")
     since, kind = fields.get("startDate", ""), fields.get("dateType")
     need(re.fullmatch("[0-9]{14}", since, re.ASCII), "Sender", "TD0.4: startDate is YYYYMMDDHHMMSS")
@@ -411,8 +435,8 @@ def _elements(**values: str) -> str:
 
 
 def _id_type(holder: str) -> str:
-    """PS_IdNat begins with 8 (RPPS) or 0 (ADELI); the labels of this column are not public."""
-    return "IDNPS" if holder[:1] in ("8", "0") else "IDNST"
+    """OID of professionals, who begin with 8 (RPPS) or 0 (ADELI), or of structures."""
+    return "1.2.250.1.71.4.2.1" if holder[:1] in ("8", "0") else "1.2.250.1.71.4.2.2"
 
 
 _CUSTODIAN: Final = (

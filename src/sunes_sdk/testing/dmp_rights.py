@@ -15,6 +15,7 @@ from .dmp_store import StoredDocument, StoredPatient
 DENIED: Final = "DMPAccessDeniedByRightsService"
 ESTABLISHMENT_REFUSED: Final = {
     "TD0.3": "an establishment does not set authorisations",
+    "TD1.6": "an establishment does not list authorisations",
     "TD3.1": "INDIRECTE: returnType must be ObjectRef",
     "TD3.2": "an establishment does not read documents",
     "TD3.3a": "an establishment does not mask documents",
@@ -27,6 +28,27 @@ ESTABLISHMENT_REFUSED: Final = {
 def check_mode(caller: Caller, transaction: str) -> None:
     if caller.is_establishment and transaction in ESTABLISHMENT_REFUSED:
         raise denied(f"{transaction}: {ESTABLISHMENT_REFUSED[transaction]}")
+
+
+def check_purpose(caller: Caller, transaction: str) -> None:
+    """TD0.5 is for the medical regulation (centre 15); authorisations are not set nor listed in an emergency; lists of
+    patients are not made by the regulation."""
+    allowed = _PURPOSES[transaction]
+    if caller.purpose not in allowed:
+        raise denied(f"{transaction}: PurposeOfUse is {caller.purpose}, it must be {' or '.join(allowed)}")
+
+
+_PURPOSES: Final = {
+    "TD0.3": ("normal",),
+    "TD0.4": ("normal", "bris_de_glace"),
+    "TD0.5": ("centre_15",),
+    "TD1.6": ("normal",),
+}
+
+
+def check_not_ens(patient: StoredPatient, transaction: str) -> None:
+    if patient.attached_to_ens:
+        raise denied(f"{transaction}: this DMP is attached to Mon espace santé, where the patient manages it")
 
 
 def denied(text: str) -> Refused:

@@ -214,9 +214,8 @@ def check_vihf(
         declared = tokens[0].find(f".//{{{vihf.SAML}}}AuthnContextDecl")
         need(declared is not None, "InvalidSecurity", f"VIHF: {mode} needs AuthnContextDecl", as_fault=True)
     need(given["Ressource_URN"] == "urn:dmp", "InvalidSecurity", "VIHF: Ressource_URN must be urn:dmp", as_fault=True)
-    purposes = _PURPOSES[:1] if mode == "INDIRECTE" else _PURPOSES
-    known = claims.purpose.system == "1.2.250.1.213.1.1.4.248" and claims.purpose.code in purposes
-    need(known, "InvalidSecurity", f"VIHF: PurposeOfUse in mode {mode} is {' or '.join(purposes)}", as_fault=True)
+    known = claims.purpose.system == "1.2.250.1.213.1.1.4.248" and claims.purpose.code in _PURPOSES
+    need(known, "InvalidSecurity", f"VIHF: PurposeOfUse is {' or '.join(_PURPOSES)}", as_fault=True)
     sector = re.fullmatch(r"(SA[0-9]{2})\^1\.2\.250\.1\.71\.4\.2\.4", claims.sector)
     need(sector, "InvalidSecurity", "VIHF: Secteur_Activite is not SAnn^1.2.250.1.71.4.2.4", as_fault=True)
     _check_roles(claims.roles)

@@ -222,7 +222,14 @@ class FakeDmp:
         pki = pki or self._pki
         return DmpSettings(
             base_url=f"{self.url}{ROOT}",
-            paths=DmpPaths(repository="repository", registry="registry", patients="patients"),
+            paths=DmpPaths(
+                repository="repository",
+                registry="registry",
+                patients="patients",
+                habilitations="habilitations",
+                patients_pdq="patientsPDQ",
+                patients_specific="patientsSpecific",
+            ),
             tls=card.authentication.tls(pki.ca_file) if card else pki.tls,
             signing=(card.signature if card else pki.signing).signing(),
             source_id=SOURCE_ID,
