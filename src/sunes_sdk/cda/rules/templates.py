@@ -117,7 +117,8 @@ observation E.171 +E.48 code=66455-7@L value{1}
 observation E.172 +E.48 code=82606-5@L value{1}
 observation 2.16.840.1.113883.10.20.1.46 code=30973-2@L statusCode value{1}
 observation E.163 code=ASSERTION@A
-supply E.20 *2.16.840.1.113883.10.20.1.34 effectiveTime{1}
+supply E.20 *2.16.840.1.113883.10.20.1.34 effectiveTime{1} participant/participantRole/playingDevice@classCode
+  participant/participantRole/playingDevice@determinerCode
 supply E.86 *1.3.6.1.4.1.19376.1.9.1.3.8 independentInd quantity independentInd@value quantity@value
 manufacturedProduct E.43 *1.3.6.1.4.1.19376.1.5.3.1.4.7.2 *2.16.840.1.113883.10.20.1.53 manufacturedMaterial/name
   manufacturedMaterial/code
