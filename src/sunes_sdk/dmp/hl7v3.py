@@ -13,7 +13,7 @@ from typing import Final
 
 from lxml import etree
 
-from .._core.errors import DmpError, ModelError
+from .._core.errors import DmpError
 from .._core.hl7time import to_dtm_utc
 from .._core.xml import escape_attribute, escape_text
 from ..model import Ins, InsOid
@@ -186,19 +186,21 @@ Accept = Callable[[Ins], None]
 """Refuses an INS that is not of this environment (`Settings.check_identity`)."""
 
 
-def ins_of(ids: tuple[PatientId, ...], accept: Accept) -> Ins | None:
-    """The INS among identifiers. Raises DmpError `DMP_ANSWER` for one that has not the form of a matricule, or several
-    that differ; InsError `ENVIRONMENT_IDENTITY`."""
+INS_UNREADABLE: Final = "DMP_INS"
+"""Warning of `Results`: a patient's INS has not the form of one, or several are given: it is None there."""
+
+
+def ins_of(ids: tuple[PatientId, ...], accept: Accept, warnings: list[str]) -> Ins | None:
+    """The INS among identifiers. Raises InsError `ENVIRONMENT_IDENTITY`."""
     found = {(i.root, i.value) for i in ids if i.root in _INS_OIDS}
     if not found:
         return None
-    if len(found) > 1:
-        raise not_expected("about a patient with several INS", "patient/id")
-    ((root, value),) = found
     try:
+        ((root, value),) = found
         ins = Ins.of(value, InsOid(root), certified=True)
-    except ModelError:
-        raise not_expected("about a patient whose INS cannot be read", "patient/id") from None
+    except ValueError:  # several, or a ModelError
+        warnings.append(INS_UNREADABLE)
+        return None
     accept(ins)
     return ins
 
@@ -220,12 +222,16 @@ def check_patient(ids: tuple[PatientId, ...], asked: Ins) -> None:
         )  # fmt: skip
 
 
+def known_name(text: str) -> str:
+    """A name, empty when the DMP says that it does not know it."""
+    return "" if text == NOT_GIVEN else text
+
+
 def read_name(person: etree._Element | None) -> PersonName:
     name = person.find(f"{H}name") if person is not None else None
     if name is None:
         return PersonName()
-    families = {e.get("qualifier") or "": (e.text or "").strip() for e in name.findall(f"{H}family")}
-    known = {qualifier: "" if text == NOT_GIVEN else text for qualifier, text in families.items()}
+    known = {e.get("qualifier") or "": known_name((e.text or "").strip()) for e in name.findall(f"{H}family")}
     return PersonName(
         prefix=text_of(name, "prefix"),
         given=text_of(name, "given"),

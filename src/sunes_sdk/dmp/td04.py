@@ -15,7 +15,7 @@ from .._core.hl7time import to_dtm_utc
 from ..model import Ins
 from . import specific
 from .answers import Results
-from .hl7v3 import Accept, PatientId, ins_of
+from .hl7v3 import Accept, PatientId, ins_of, known_name
 
 ACTION: Final = "urn:si-dmp-patients:PatientSpecificEndPoint:patientList"
 
@@ -30,7 +30,8 @@ class Since(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizedPatient:
-    """A patient who gave access. ins: None when the DMP gives no INS; ids: all identifiers, INS-C included; birth_date:
+    """A patient who gave access. ins: None when the DMP gives none that can be
+    read; ids: all identifiers, INS-C included; birth_date:
     AAAAMMJJ as written; attending: the caller is the *médecin traitant*; has_message: as the DMP says.
 
     The names are the DMP's: they never replace those of the patient's record, and are kept out of `repr`.
@@ -81,11 +82,11 @@ def _patient(row: etree._Element, accept: Accept, warnings: list[str]) -> Author
         for found in row.findall(f"{{{specific.PATIENTS}}}patientIdentifier")
     )
     return AuthorizedPatient(
-        ins=ins_of(ids, accept),
+        ins=ins_of(ids, accept, warnings),
         ids=ids,
         civility=text("civility"),
-        family=text("lastName"),
-        birth_family=text("patronymicalName"),
+        family=known_name(text("lastName")),
+        birth_family=known_name(text("patronymicalName")),
         given=text("firstName"),
         birth_date=text("dateOfBirth"),
         attending=text("MT") in _TRUE,

@@ -58,8 +58,8 @@ def _criterion(name: str, form: str, hint_fr: str) -> ModelError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPatient:
-    """A patient whose traits match. ins: None when the DMP gives no INS; birth_date: AAAAMMJJ; sex: code as written;
-    match_percent: as the DMP says, None when not said; opposes_emergency: None when not said.
+    """A patient whose traits match. ins: None when the DMP gives none that can be read; birth_date: AAAAMMJJ; sex:
+    code as written; match_percent: as the DMP says, None when not said; opposes_emergency: None when not said.
 
     The traits are the DMP's, for a human to choose among the answers: they are kept out of `repr`, never log them.
     """
@@ -124,19 +124,21 @@ def decode(answer: etree._Element, accept: Accept, warnings: Iterable[str] = ())
     """
     hl7v3.check_answer(answer, "PRPA_IN201306UV02", queried=True)
     patients = answer.iterfind(f"{H}controlActProcess/{H}subject/{H}registrationEvent/{H}subject1/{H}patient")
-    found = [_patient(patient, accept) for patient in patients]
+    said = list(warnings)
+    found = [_patient(patient, accept, said) for patient in patients]
     remaining = next(answer.iter(f"{H}resultRemainingQuantity"), None)
     complete = remaining is None or remaining.get("value") in (None, "0")
-    said = warnings if complete else (*warnings, INCOMPLETE)
+    if not complete:
+        said.append(INCOMPLETE)
     return Results(found, warnings=said, complete=complete)
 
 
-def _patient(patient: etree._Element, accept: Accept) -> FoundPatient:
+def _patient(patient: etree._Element, accept: Accept, warnings: list[str]) -> FoundPatient:
     person = patient.find(f"{H}patientPerson")
     ids = hl7v3.read_ids(patient)
     birth = person.find(f"{H}birthTime") if person is not None else None
     return FoundPatient(
-        ins=hl7v3.ins_of(ids, accept),
+        ins=hl7v3.ins_of(ids, accept, warnings),
         ids=ids,
         is_open=hl7v3.code_of(patient, "statusCode") == "active",
         name=hl7v3.read_name(person),
