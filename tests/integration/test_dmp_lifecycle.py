@@ -25,7 +25,7 @@ from sunes_sdk.errors import (
 from sunes_sdk.model import Identity, IdentityStatus, Outcome, Prepared
 from sunes_sdk.settings import Environment, Settings
 from sunes_sdk.testing import samples
-from sunes_sdk.testing.fake_dmp import FakeDmp
+from sunes_sdk.testing.fake_dmp import FakeDmp, Spoiled
 from sunes_sdk.testing.pki import STRUCTURE, TestPki
 from sunes_sdk.transport import HttpResponse, HttpsTransport
 
@@ -491,6 +491,23 @@ def test_a_fault_that_says_nothing_leaves_it_open(
     assert establishment.delete(document.unique_id, document, status=APPROVED).outcome is Outcome.ACCEPTED
     assert present(dmp, document).status == "Deleted"
     assert updates(dmp) == ["Success"]
+
+
+def test_a_partial_success_is_looked_into(reader: DmpClient, dmp: FakeDmp, document: CdaDocument) -> None:
+    """Neither yes nor no: the DMP is asked."""
+    dmp.partial_next("XDSRegistryError", call="ITI-57")
+    assert reader.mask(document.unique_id, WHO).outcome is Outcome.ACCEPTED
+    assert present(dmp, document).masked
+    assert updates(dmp) == ["Success"]  # once
+
+
+@pytest.mark.parametrize("how", ["wrong_type", "truncated", "empty", "http_500", "http_503"])
+def test_a_spoiled_answer_is_looked_into(reader: DmpClient, dmp: FakeDmp, document: CdaDocument, how: Spoiled) -> None:
+    """Applied, and told badly. Whatever the answer looks like, the change is made once and known to be made."""
+    dmp.spoil_next(how, call="ITI-57")
+    receipt = reader.archive(document.unique_id, WHO)
+    assert receipt.outcome in (Outcome.ACCEPTED, Outcome.DUPLICATE)
+    assert present(dmp, document).status == "Archived"
 
 
 def test_a_busy_dmp_says_when_to_come_back(establishment: DmpClient, dmp: FakeDmp, document: CdaDocument) -> None:

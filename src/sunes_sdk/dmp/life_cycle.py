@@ -142,6 +142,9 @@ class LifeCycle:
                 raise _unknown(prepared, message_id, refusal.code) from e
             raise _refused(refusal, update, message_id) from e
         response = read_response(answer.body)
+        if response.status not in ("Success", "Failure"):
+            # One change cannot be half made: what was made of it is asked.
+            raise _unknown(prepared, message_id, refusal_of(response).code)
         if not response.ok:
             refusal = refusal_of(response)
             if refusal.code != _DUPLICATE:
