@@ -72,13 +72,13 @@ class Cut:
         self.meanwhile: Callable[[], object] = lambda: None
         self.updates: list[bytes] = []
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
+    def post(self, url: str, body: Any, headers: Mapping[str, str]) -> HttpResponse:
         if ACTION not in headers["Content-Type"]:
             if self.searches and self.updates:
                 raise TransportError("lost", sent="maybe", code="TRANSPORT_CUT")
             return self._https.post(url, body, headers)
         self.meanwhile()
-        self.updates.append(body)
+        self.updates.append(body if isinstance(body, bytes) else b"".join(body))
         cut = self._plan.pop(0) if self._plan else None
         if cut == "before":
             raise TransportError("lost", sent="maybe", code="TRANSPORT_CUT")

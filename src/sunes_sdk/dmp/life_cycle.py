@@ -97,7 +97,7 @@ class LifeCycle:
         warnings = self._rights(transaction)
         held = self._held(unique_id, ins_cx)
         codes = td33.with_visibility(held.entry.confidentiality, add=add, remove=remove)
-        if set(codes) == set(held.entry.confidentiality):
+        if td33.visibility_of(codes) == held.visibility:
             raise MetadataError(
                 "the document already has this visibility", code="DMP_UNCHANGED", path="confidentialityCode",
                 rule="a change changes something", hint="look at .visibility of what find() gives",
