@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from lxml import etree
 
@@ -244,7 +244,8 @@ def name_element(name: PersonName) -> str:
 
 
 def _telecom(point: ContactPoint) -> str:
-    checked = Telecom.model_validate({"value": point.value, "use": point.use or None})
+    kind: Any = point.use or None  # the model refuses an unknown one
+    checked = Telecom(value=point.value, use=kind)
     use = f' use="{checked.use}"' if checked.use else ""
     return f'<telecom value="{escape_attribute(checked.value)}"{use}/>'
 
