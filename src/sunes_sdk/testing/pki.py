@@ -105,6 +105,31 @@ class TestPki:
             signature=self._issue(f"card-signature-{number}", national_id, None, subject=subject),
         )
 
+    def crls(
+        self, *revoked: Issued, issued: datetime | None = None, until: datetime | None = None, der: bool = True
+    ) -> tuple[Path, Path]:
+        """Revocation lists of the authority of organisations, with `revoked`, and of the root, empty; good for a week
+        unless `until` says otherwise."""
+        at = issued or self._now - timedelta(hours=1)
+        serials = [x509.load_pem_x509_certificate(one.certificate.read_bytes()).serial_number for one in revoked]
+        encoding = serialization.Encoding.DER if der else serialization.Encoding.PEM
+        paths = self._folder / "organisations.crl", self._folder / "root.crl"
+        for path, key, authority, numbers in (
+            (paths[0], self._key, self._issuer, serials),
+            (paths[1], self._root_key, self._root, []),
+        ):
+            builder = (
+                x509.CertificateRevocationListBuilder()
+                .issuer_name(authority.subject)
+                .last_update(at)
+                .next_update(until or at + timedelta(days=7))
+            )
+            for number in numbers:
+                entry = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(at)
+                builder = builder.add_revoked_certificate(entry.build())
+            path.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(encoding))
+        return paths
+
     def _authority(
         self, name: str, issuer: tuple[rsa.RSAPrivateKey, x509.Certificate] | None
     ) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
