@@ -286,6 +286,18 @@ def test_a_patient_who_gave_nobody_access(scene: Scene) -> None:
         assert caller.query(FIND_DOCUMENTS, [APPROVED]).ids() == []
 
 
+def test_a_reference_is_found_without_authorisation(scene: Scene) -> None:
+    """DMP_3.1b is how those who only feed learn what became of a delivery."""
+    scene.dmp.block(samples.ins())
+    try:
+        with scene.caller() as caller:
+            wanted = [("$XDSDocumentEntryUniqueId", f"('{scene.other.unique_id}')")]
+            assert caller.query(GET_DOCUMENTS, wanted, returns="ObjectRef").ids() == [scene.uuid(scene.other)]
+            refused(caller.query(GET_DOCUMENTS, wanted), "DMPAccessDeniedByRightsService", "blocked")
+    finally:
+        scene.dmp.authorize(samples.ins())
+
+
 @pytest.mark.parametrize(("purpose", "opposed"), [("bris_de_glace", "break_glass"), ("centre_15", "emergency")])
 def test_emergency_access(scene: Scene, purpose: str, opposed: str) -> None:
     other = Ins.of("124018852493334", InsOid.NIR_TEST)

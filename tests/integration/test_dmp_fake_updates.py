@@ -234,6 +234,11 @@ FIXED = "UnmodifiableMetadataError"
         (sub("SubmitObjectsRequest", "SubmitRequest"), "Sender", "unknown body"),
         (regex("<rim:Association.*</rim:Association>"), UPDATE, "what is updated"),
         (regex("</?rim:RegistryObjectList>"), UPDATE, "RegistryObjectList"),
+        (
+            regex('(<rim:Association.*)id="assoc1"(.*</rim:Association>)', r'\1id="a1"\2\1id="a2"\2'),
+            UPDATE,
+            "updated once",
+        ),
         (sub('sourceObject="S', 'sourceObject="s'), UPDATE, "sourceObject"),
         (sub(":UpdateAvailabilityStatus", ":RPLC"), "XDSMetadataUpdateOperationError", "no update"),
         (sub('"NewStatus"', '"Status"'), UPDATE, "NewStatus is one status"),

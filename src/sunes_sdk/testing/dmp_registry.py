@@ -141,7 +141,7 @@ class Registry:
                 rights.check_mode(caller, "TD3.1")
         need(identifier in _PARAMETERS, "XDSUnknownStoredQuery", f"the stored query {identifier} is not served")
         values = _values(query, identifier)
-        if not caller.is_establishment:
+        if identifier != GET_DOCUMENTS or kind != "ObjectRef":  # DMP_3.1b is for those who only feed
             rights.check_access(rights.check_open(self._store.patients.get(caller.ins)), caller)
         self._check_patient(values, caller)
         objects, ids = self._QUERIES[identifier](self, values, caller)

@@ -81,6 +81,8 @@ def _update(
     updates = [_metadata(store, registry, e, previous, caller, patient) for e in entries]
     stray = previous.keys() - {u.entry.id for u in updates}
     need(not stray, "UnresolvedReferenceException", f"HasMember names {', '.join(sorted(stray))}, which is not there")
+    touched = [d.logical_id for d, _ in moves] + [u.old.logical_id for u in updates]
+    need(len(set(touched)) == len(touched), "XDSMetadataUpdateError", "a document is updated once in a request")
     for document, status in moves:
         store.put_document(replace(document, status=status))
     metadata = etree.tostring(body) if keep_bytes else b""
