@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from .._core.clock import Clock, SystemClock
-from .._core.errors import SigningError
+from .._core.errors import SigningError, SunesError
 from . import dsig
 from .keys import (
     HASHES,
@@ -88,7 +88,7 @@ class CallbackSigner:
             else:
                 with self._lock:
                     value = self._sign(given, digest)
-        except SigningError:
+        except SunesError:
             raise
         except Exception as e:  # noqa: BLE001  whatever the user's code raises; its text may hold a secret
             raise SigningError(
