@@ -383,8 +383,9 @@ def test_somebody_else_changes_it_first(dmp: FakeDmp, reader: DmpClient, documen
     transport.meanwhile = lambda: reader.set_patient_visibility(document.unique_id, WHO, representatives=False)
     with DmpClient(settings, actor=ACTOR, transport=transport) as client, pytest.raises(DmpError) as caught:
         client.set_patient_visibility(document.unique_id, WHO, patient=False)
-    assert caught.value.remote_code in ("XDSMetadataVersionError", "UnresolvedReferenceException")
-    assert "call again" in caught.value.hint or caught.value.remote_code != "XDSMetadataVersionError"
+    assert caught.value.remote_code == "XDSMetadataVersionError"
+    assert "version 1" in caught.value.hint
+    assert "recommencer" in caught.value.hint_fr
     assert "INVISIBLE_PATIENT" not in present(dmp, document).confidentiality
 
 
