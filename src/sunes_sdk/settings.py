@@ -37,11 +37,20 @@ class SoftwareId(Model):
 
 
 class TlsSettings(Model):
-    """Mutual TLS: `ca_file` PEM bundle of the only roots trusted; `certificate` PEM with chain, `key` its PEM key."""
+    """Mutual TLS: `ca_file` PEM bundle of the only roots trusted; `certificate` PEM with chain, `key` its PEM key.
+
+    For HTTPS: connect_seconds, total_seconds: limits of a connection and of a whole call, beside the `timeout_seconds`
+    of each wait; proxy: `http://host:port` of a proxy that takes CONNECT, never read from the environment, None goes
+    straight; proxy_credentials: `user:password` for it.
+    """
 
     ca_file: Path
     certificate: Path
     key: Path
+    connect_seconds: float = Field(default=10.0, gt=0)
+    total_seconds: float = Field(default=300.0, gt=0)
+    proxy: Annotated[str, StringConstraints(pattern=r"^http://[A-Za-z0-9.\[\]:-]+:[0-9]{1,5}/?$")] | None = None
+    proxy_credentials: SecretStr | None = None
 
 
 class SigningSettings(Model):

@@ -161,7 +161,7 @@ def test_a_refused_client_certificate_never_sent(pki: TestPki, server: FakeHttpS
     """In TLS 1.3 the refusal comes at the first read, after our bytes left: it is a refusal all the same."""
     handled.clear()
     transport = HttpsTransport(pki.rogue_client.tls(pki.ca_file), timeout_seconds=2.0)
-    transport._context.maximum_version = version
+    transport._pools.context.maximum_version = version
     for body in (b"x", b"x" * 200_000):
         error = failure(transport, server.url, body)
         assert (error.code, error.sent, error.retry.kind) == ("TLS_HANDSHAKE", "no", RetryKind.NEVER)

@@ -234,13 +234,14 @@ class CdaDocument(Document):
 
         return check(self)
 
-    def canonical(self) -> bytes:
-        """C14N 1.0 with comments of the whole document: what the signature of a submission set digests.
+    def canonical(self) -> bytes | memoryview:
+        """C14N 1.0 with comments of the whole document: what the signature of a submission set digests. Of a document
+        of ours, a view of its bytes.
 
         Raises XmlSecurityError.
         """
         if self.is_ours:
-            return self.content[len(DECLARATION) : -1]
+            return memoryview(self.content)[len(DECLARATION) : -1]
         return canonical_document(parse(self.content))
 
     def to_html(self) -> str:

@@ -46,7 +46,7 @@ from ..security.signer import Renewable, Signer
 from ..security.vihf import AssertionCache
 from ..settings import DmpSettings, Environment, Settings
 from ..transport.https import HttpsTransport
-from ..transport.seam import Transport
+from ..transport.seam import Body, Transport
 from ..transport.soap import SoapAnswer, read_answer
 from ..xds import AvailabilityStatus, query
 from ..xds.query import DocumentFilter, SubmissionSetFilter
@@ -681,7 +681,7 @@ class DmpClient:
         content_type, body = encode(message_id=message_id, assertion=self._assertion(user, ins_cx, self._now()))
         return self._post(self._registry, content_type, body)
 
-    def _post(self, url: str, content_type: str, body: bytes) -> SoapAnswer:
+    def _post(self, url: str, content_type: str, body: Body) -> SoapAnswer:
         return read_answer(self._transport.post(url, body, {"Content-Type": content_type}))
 
     def _message_id(self) -> str:

@@ -15,6 +15,7 @@ from ..model import Code, Document, Receipt
 from ..security import xades
 from ..security.signer import DigestName, Signer
 from ..transport import mtom, soap
+from ..transport.seam import Body
 from ..xds import Association, Author, DocumentEntry, Submission, SubmissionSet
 from ..xds.ebrim import association
 
@@ -75,7 +76,7 @@ def sign(
     submission_set: SubmissionSet,
     content: bytes,
     *,
-    canonical: bytes | None,
+    canonical: bytes | memoryview | None,
     signer: Signer,
     submitted_at: datetime,
     signature_unique_id: str,
@@ -181,10 +182,10 @@ def _cid(identifier: str) -> str:
     return f"{identifier}@sunes"
 
 
-def encode(ebrim: str, attachments: tuple[Attachment, ...], *, message_id: str, assertion: bytes) -> tuple[str, bytes]:
+def encode(ebrim: str, attachments: tuple[Attachment, ...], *, message_id: str, assertion: bytes) -> tuple[str, Body]:
     """The Content-Type and body of the HTTP request. message_id: `urn:uuid:…`, fresh; assertion: the signed VIHF."""
     envelope = soap.envelope(
         action=ACTION, message_id=message_id, headers=soap.security(assertion), body=body(ebrim, attachments)
     )
     parts = [mtom.Part(_cid(a.id), a.data, a.content_type) for a in attachments]
-    return mtom.encode(envelope, parts, action=ACTION)
+    return mtom.package(envelope, parts, action=ACTION)

@@ -189,14 +189,15 @@ class Prepared:
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> Prepared:
-        line, _, rest = stored.partition(b"\n")
-        head = json.loads(line)
-        blobs, start = {}, head["metadata"]
-        metadata = rest[:start].decode()
+        line = stored.index(b"\n")
+        head = json.loads(stored[:line])
+        start = line + 1 + head["metadata"]
+        metadata = stored[line + 1 : start].decode()
+        blobs = {}
         for name, size in head["blobs"]:
-            blobs[name] = rest[start : start + size]
+            blobs[name] = stored[start : start + size]
             start += size
-        if start != len(rest):
+        if start != len(stored):
             raise ValueError("stored delivery is truncated")
         return cls(
             channel=head["channel"],

@@ -32,13 +32,13 @@ _SIGNATURES = {uri: name for name, uri in SIGNATURE_METHODS.items()}
 _HASHES: dict[DigestName, hashes.HashAlgorithm] = {"sha1": hashes.SHA1(), "sha256": hashes.SHA256()}  # noqa: S303
 
 
-def digest(data: bytes, name: DigestName) -> bytes:
+def digest(data: bytes | memoryview, name: DigestName) -> bytes:
     if name == "sha256":
         return hashlib.sha256(data).digest()
     return hashlib.sha1(data, usedforsecurity=False).digest()
 
 
-def digest_value(data: bytes, name: DigestName) -> str:
+def digest_value(data: bytes | memoryview, name: DigestName) -> str:
     """base64 of the digest, as DigestValue holds it."""
     return base64.b64encode(digest(data, name)).decode()
 

@@ -45,7 +45,7 @@ class SignedDocument:
     """
 
     unique_id: str
-    data: bytes = field(repr=False)
+    data: bytes | memoryview = field(repr=False)
     is_xml: bool = True
 
 

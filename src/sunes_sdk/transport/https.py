@@ -5,8 +5,12 @@ Over urllib3 rather than requests: the same pools, half the CPU time per call.
 
 from __future__ import annotations
 
+import http.client
+import logging
+import socket
 import ssl
 import threading
+import zlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Literal
@@ -18,13 +22,19 @@ from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 
 from .._core.clock import Clock, SystemClock, monotonic
-from .._core.errors import ConfigurationError, TransportError
+from .._core.errors import ConfigurationError, SunesError, TransportError
 from .._core.retry import RetryAdvice
-from ..security.keys import CertificateUsage, check_certificate_file, check_dates
+from ..security.files import WatchedFiles
+from ..security.keys import CertificateUsage, check_certificate_file
 from ..settings import TlsSettings
-from .seam import HttpResponse
+from .seam import Body, HttpResponse
+
+_log = logging.getLogger("sunes_sdk.transport")
 
 MAX_RESPONSE_BYTES = 60_000_000
+"""Of an answer, once it is decompressed."""
+_FRAMING_BYTES = 1_000_000
+"""What may come beside a body: headers, sizes of chunks."""
 _CHUNK = 1 << 16
 
 
@@ -56,77 +66,206 @@ def _no_password() -> str:
     raise ValueError("the key is encrypted")
 
 
+class _Call(threading.local):
+    """The call that a thread is making. Every byte it sends and receives passes by here, whatever parses them.
+
+    sending: its request has begun to leave; wait: seconds of one wait; deadline: of the whole call (monotonic);
+    left: bytes that may still come.
+    """
+
+    sending = False
+    wait = 30.0
+    deadline = float("inf")
+    left: float = float("inf")
+
+    def start(self, *, wait: float, total: float) -> None:
+        self.sending = False
+        self.wait, self.deadline = wait, monotonic() + total
+        self.left = MAX_RESPONSE_BYTES + _FRAMING_BYTES
+
+    def seconds(self) -> float:
+        """How long the next read or write may last. Raises TimeoutError."""
+        left = self.deadline - monotonic()
+        if left <= 0:
+            raise TimeoutError("the call lasts too long")
+        return min(left, self.wait)
+
+    def received(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise _TooBig
+
+
+class _TooBig(OSError):
+    """More bytes came than an answer may hold."""
+
+
+_CALL = _Call()
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """Bounds each read and write, one byte a second included."""
+
+    def recv_into(self, *args: Any) -> int:
+        self.settimeout(_CALL.seconds())
+        count = super().recv_into(*args)
+        _CALL.received(count)
+        return count
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        self.settimeout(_CALL.seconds())
+        return super().send(data, flags)
+
+
+class _ProxySocket(socket.socket):
+    """The same, for what a proxy says before the TLS begins."""
+
+    def recv_into(self, *args: Any) -> int:
+        self.settimeout(min(_CALL.seconds(), self.gettimeout() or _CALL.wait))
+        count = super().recv_into(*args)
+        _CALL.received(count)
+        return count
+
+
+class _Connection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        plain = super()._new_conn()
+        if self.proxy is None:
+            return plain
+        bounded = _ProxySocket(fileno=plain.detach())
+        bounded.settimeout(self.timeout)
+        return bounded
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        _CALL.sending = True  # urllib3 has connected and shaken hands by now
+        super().request(*args, **kwargs)
+
+
+class _Pool(HTTPSConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _Pools:
+    """Kept-alive connections under one certificate."""
+
+    def __init__(self, tls: TlsSettings, clock: Clock, timeout: urllib3.Timeout) -> None:
+        context = client_context(tls, clock=clock)
+        context.sslsocket_class = _TlsSocket
+        self.context = context
+        self.certificate = check_certificate_file(tls.certificate, clock=clock)
+        self.not_after = self.certificate.not_valid_after_utc
+        options: dict[str, Any] = {
+            "num_pools": 32, "maxsize": 32, "retries": False, "timeout": timeout, "ssl_context": context
+        }  # fmt: skip
+        if tls.proxy is None:
+            self._manager = urllib3.PoolManager(**options)
+        else:
+            secret = tls.proxy_credentials
+            headers = urllib3.make_headers(proxy_basic_auth=secret.get_secret_value()) if secret else None
+            self._manager = urllib3.ProxyManager(tls.proxy, proxy_headers=headers, **options)
+        self._manager.pool_classes_by_scheme = {"https": _Pool, "http": urllib3.HTTPConnectionPool}
+        self._of: dict[tuple[str, int], urllib3.HTTPConnectionPool] = {}
+
+    def of(self, host: str, port: int) -> urllib3.HTTPConnectionPool:
+        pool = self._of.get((host, port))
+        if pool is None:
+            pool = self._of[host, port] = self._manager.connection_from_host(host, port, "https")
+        return pool
+
+    def close(self) -> None:
+        self._of.clear()
+        self._manager.clear()
+
+
 class HttpsTransport:
     """A `Transport` over mutual TLS. Never follows redirects, never reads proxies or credentials from the machine.
 
-    timeout_seconds bounds each wait (connection, answer) and, twice over, the reading of a whole answer.
+    timeout_seconds bounds each wait (to send, for the next bytes of an answer); `tls.connect_seconds` the connection to
+    each address of the host, then the handshake; `tls.total_seconds` the whole call. The resolution of the name is the
+    system's own.
+
+    When the files of the certificate, of its key or of the authorities change they are loaded again, whole, before the
+    next call; while they cannot be used (half-written, of two orders, expired) the former go on.
     Raises what `client_context` raises.
     """
 
     def __init__(self, tls: TlsSettings, *, timeout_seconds: float = 30.0, clock: Clock | None = None) -> None:
+        self._tls = tls
         self._clock = clock or SystemClock()
-        self._context = client_context(tls, clock=self._clock)
-        self._certificate = check_certificate_file(tls.certificate, clock=self._clock)
-        self._not_after = self._certificate.not_valid_after_utc
-        self._timeout = urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds)
-        self._reading_seconds = 2 * timeout_seconds
-        self._phase = threading.local()
-        self._pool_class = _pool_class(self._phase)
-        self._pools: dict[tuple[str, int], HTTPSConnectionPool] = {}
+        self._wait = timeout_seconds
+        self._timeout = urllib3.Timeout(connect=min(tls.connect_seconds, timeout_seconds), read=timeout_seconds)
+        self._watched = WatchedFiles((tls.certificate, tls.key, tls.ca_file))
+        self._pools = _Pools(tls, self._clock, self._timeout)
         self._lock = threading.Lock()
 
-    def _pool(self, host: str, port: int) -> HTTPSConnectionPool:
-        with self._lock:
-            pool = self._pools.get((host, port))
-            if pool is None:
-                pool = self._pools[host, port] = self._pool_class(
-                    host, port, timeout=self._timeout, maxsize=32, retries=False, ssl_context=self._context
-                )
-        return pool
-
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
-        host, port, target = _split(url)
-        if self._clock.now() > self._not_after:
-            check_dates(self._certificate, self._clock.now(), path="tls.certificate")
-        pool = self._pool(host, port)
-        self._phase.sending = False
-        try:
-            response = pool.urlopen(
-                "POST", target, body=body, headers=dict(headers), redirect=False, preload_content=False
-            )
+    def _current(self) -> _Pools:
+        pools, expired = self._pools, self._clock.now() > self._pools.not_after
+        stamps = self._watched.stamps()
+        # One thread loads; the others go on with the former pair meanwhile.
+        if (expired or stamps != self._watched.seen) and self._lock.acquire(blocking=False):
             try:
-                content = self._read(response)
+                self._watched.seen = stamps
+                self._pools = _Pools(self._tls, self._clock, self._timeout)
+            except SunesError as e:
+                if expired:
+                    raise
+                _log.warning("CERTIFICATE_NOT_RELOADED: the new TLS files are not used (%s)", e.code)
+            else:
+                pools.close()
+            finally:
+                self._lock.release()
+        return self._pools
+
+    def post(self, url: str, body: Body, headers: Mapping[str, str]) -> HttpResponse:
+        host, port, target = _split(url)
+        pool = self._current().of(host, port)
+        sent = dict(headers)
+        if isinstance(body, tuple):
+            sent["Content-Length"] = str(sum(map(len, body)))
+        _CALL.start(wait=self._wait, total=self._tls.total_seconds)
+        try:
+            response = pool.urlopen("POST", target, body=body, headers=sent, redirect=False, preload_content=False)
+            try:
+                content = _read(response)
             except BaseException:
                 response.close()  # its connection is in the middle of an answer: of no use to the next call
                 raise
             response.release_conn()
             return HttpResponse(response.status, {k.lower(): v for k, v in response.headers.items()}, content)
         except (urllib3.exceptions.HTTPError, OSError) as e:
-            raise _failure(e, sending=self._phase.sending) from None
-
-    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
-        deadline = monotonic() + self._reading_seconds
-        pieces: list[bytes] = []
-        size = 0
-        while chunk := response.read(_CHUNK, decode_content=True):
-            pieces.append(chunk)
-            size += len(chunk)
-            if size > MAX_RESPONSE_BYTES:
-                raise TransportError(
-                    f"the answer is over {MAX_RESPONSE_BYTES} bytes", sent="maybe", code="ANSWER_TOO_BIG"
-                )
-            if monotonic() > deadline:
-                raise _error("the answer comes too slowly", "maybe", "READ_TIMEOUT")
-        expected = response.headers.get("content-length", "")
-        if expected.isdigit() and "content-encoding" not in response.headers and size < int(expected):
-            raise _error("the answer was cut", "maybe", "ANSWER_TRUNCATED")
-        return b"".join(pieces)
+            raise _failure(e, sending=_CALL.sending) from None
 
     def close(self) -> None:
-        with self._lock:
-            for pool in self._pools.values():
-                pool.close()
-            self._pools.clear()
+        self._pools.close()
+
+
+def _read(response: urllib3.BaseHTTPResponse) -> bytes:
+    """The whole body, decompressed here: a few bytes of gzip can stand for gigabytes."""
+    if _number(response.headers.get("content-length", "")) > MAX_RESPONSE_BYTES:
+        raise _TooBig
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip"):
+        raise _error("the answer has an encoding that was not asked for", "maybe", "ANSWER_ENCODING")
+    inflater = None if encoding == "identity" else zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    pieces: list[bytes] = []
+    left = MAX_RESPONSE_BYTES
+    try:
+        while chunk := response.read(_CHUNK, decode_content=False):
+            if inflater is not None:
+                chunk = inflater.decompress(chunk, left + 1)
+            pieces.append(chunk)
+            left -= len(chunk)
+            if left < 0:
+                raise _TooBig
+    except (zlib.error, ValueError):  # http.client lets sizes of chunks below zero through
+        raise _error("the answer is malformed", "maybe", "ANSWER_MALFORMED") from None
+    if inflater is not None and not inflater.eof:
+        raise _error("the answer was cut", "maybe", "ANSWER_TRUNCATED")
+    return b"".join(pieces)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
 
 @lru_cache(maxsize=64)
@@ -137,20 +276,6 @@ def _split(url: str) -> tuple[str, int, str]:
                                  hint="health data never travels in clear: give an https:// address")  # fmt: skip
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return parts.hostname, parts.port or 443, target
-
-
-def _pool_class(phase: threading.local) -> type[HTTPSConnectionPool]:
-    """Pools whose connections note on `phase.sending` (of the calling thread) that a request begins to leave."""
-
-    class Connection(HTTPSConnection):
-        def request(self, *args: Any, **kwargs: Any) -> None:
-            phase.sending = True  # urllib3 has connected and shaken hands by now
-            super().request(*args, **kwargs)
-
-    class Pool(HTTPSConnectionPool):
-        ConnectionCls = Connection
-
-    return Pool
 
 
 def _failure(error: Exception, *, sending: bool) -> TransportError:
@@ -165,6 +290,8 @@ def _failure(error: Exception, *, sending: bool) -> TransportError:
             hint="check the server's certificate and host name, our client certificate, and ca_file",
             hint_fr="Connexion sécurisée refusée : certificat à vérifier avec le service informatique.",
         )
+    if any(isinstance(c, _TooBig) for c in causes):
+        return _error(f"the answer is over {MAX_RESPONSE_BYTES} bytes", "maybe", "ANSWER_TOO_BIG")
     # urllib3 makes NewConnectionError (refused, unknown name) a kind of time-out.
     timed_out = any(
         isinstance(c, urllib3.exceptions.TimeoutError | TimeoutError)
@@ -172,15 +299,17 @@ def _failure(error: Exception, *, sending: bool) -> TransportError:
         for c in causes
     )
     if not sending:
-        return (
-            _error("the connection timed out", "no", "CONNECT_TIMEOUT")
-            if timed_out
-            else _error("the connection failed", "no", "CONNECTION")
-        )
+        if timed_out:
+            return _error("the connection timed out", "no", "CONNECT_TIMEOUT")
+        if any(isinstance(c, urllib3.exceptions.ProxyError) for c in causes):
+            return _error("the proxy refused the connection, or cannot be reached", "no", "PROXY")
+        return _error("the connection failed", "no", "CONNECTION")
     if timed_out:
         return _error("no answer in time", "maybe", "READ_TIMEOUT")
     if any(isinstance(c, urllib3.exceptions.IncompleteRead | urllib3.exceptions.DecodeError) for c in causes):
         return _error("the answer was cut", "maybe", "ANSWER_TRUNCATED")
+    if any(isinstance(c, http.client.HTTPException) and not isinstance(c, ConnectionError) for c in causes):
+        return _error("the answer is malformed", "maybe", "ANSWER_MALFORMED")
     return _error("the connection was lost", "maybe", "CONNECTION_LOST")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +13,14 @@ from typing import Final
 from urllib.parse import unquote
 
 from .._core.errors import ModelError, XmlSecurityError
+from .seam import Body, joined
 
 MAX_PARTS: Final = 200
 MAX_HEADER_BYTES: Final = 16_384
 """Of one part."""
+WHOLE_BYTES: Final = 1_000_000
+"""A package below it is sent in one piece."""
+_LARGE_BYTES: Final = 65_536
 ROOT_ID: Final = "root@sunes"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~/=;:@\-]+(?: [A-Za-z0-9=;.\-]+)*", re.ASCII)
 _CID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.:@\-]+", re.ASCII)
@@ -41,7 +46,14 @@ class MtomMessage:
 
 
 def encode(root: bytes, parts: Sequence[Part], *, action: str = "", root_id: str = ROOT_ID) -> tuple[str, bytes]:
-    """The Content-Type and body of a package. Root first; bytes of `root` and of the parts are not touched.
+    """As `package`, in one `bytes`."""
+    content_type, body = package(root, parts, action=action, root_id=root_id)
+    return content_type, joined(body)
+
+
+def package(root: bytes, parts: Sequence[Part], *, action: str = "", root_id: str = ROOT_ID) -> tuple[str, Body]:
+    """The Content-Type and body of a package. Root first; bytes of `root` and of the parts are not touched, nor copied
+    when the package is over `WHOLE_BYTES`.
 
     Deterministic: the boundary is drawn from the root and verified absent from every byte sent.
     Raises ModelError `MTOM_PART` when a Content-ID, a type or an action could break a header.
@@ -74,7 +86,16 @@ def encode(root: bytes, parts: Sequence[Part], *, action: str = "", root_id: str
         f'multipart/related; type="application/xop+xml"; start="<{root_id}>"; start-info="application/soap+xml"; '
         f'boundary="{boundary}"{suffix}'
     )
-    return content_type, b"".join(pieces)
+    return content_type, _whole(pieces)
+
+
+def _whole(pieces: list[bytes]) -> Body:
+    """One `bytes` of a small package (one write costs less than several); of a large one, its large pieces as they are
+    and what is between them joined."""
+    if sum(map(len, pieces)) < WHOLE_BYTES:
+        return b"".join(pieces)
+    runs = itertools.groupby(pieces, key=lambda piece: len(piece) >= _LARGE_BYTES)
+    return tuple(itertools.chain.from_iterable(run if large else (b"".join(run),) for large, run in runs))
 
 
 def _boundary(root: bytes, parts: Sequence[Part]) -> str:
@@ -163,10 +184,13 @@ def _split(body: bytes, dash: bytes) -> list[bytes]:
             raise XmlSecurityError("the closing boundary is missing", code="MTOM_TRUNCATED")
         after = at + len(dash)
         closing = body[after : after + 2] == b"--"
+        if at and body[at - 1 : at] != b"\n":
+            at = after  # the same characters inside a part
+            continue
         line_end = body.find(b"\n", after)
         rest = body[after + 2 * closing : line_end if line_end >= 0 else len(body)]
-        if (at and body[at - 1 : at] != b"\n") or rest.strip(b" \t\r"):
-            at = after  # the same characters inside a part
+        if rest.strip(b" \t\r"):
+            at = after
             continue
         if start is not None:
             end = at - 1

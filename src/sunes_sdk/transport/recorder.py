@@ -17,7 +17,7 @@ from .._core.clock import Clock, SystemClock, monotonic
 from .._core.errors import ConfigurationError, SunesError, TransportError
 from . import mtom
 from .masked_frame import mask_body, mask_head
-from .seam import HttpResponse, Transport
+from .seam import Body, HttpResponse, Transport, joined
 
 MAX_EXCHANGES: Final = 2_000
 MAX_RECORDED_BYTES: Final = 1_000_000_000
@@ -87,8 +87,8 @@ class RecordingTransport:
         """Whether a limit was reached: later exchanges are not in the folder."""
         return self._warned
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
-        entry = self._opened(url, body, headers)
+    def post(self, url: str, body: Body, headers: Mapping[str, str]) -> HttpResponse:
+        entry = self._opened(url, joined(body), headers)
         if entry is None:
             return self._inner.post(url, body, headers)
         started = monotonic()

@@ -20,6 +20,14 @@ class HttpResponse:
         return self.headers.get("content-type", "")
 
 
+Body = bytes | tuple[bytes, ...]
+"""Of a request. A large one is in pieces, so that no copy of the document is made; a small one never is."""
+
+
+def joined(body: Body) -> bytes:
+    return body if isinstance(body, bytes) else b"".join(body)
+
+
 class Transport(Protocol):
     """One POST. Thread-safe.
 
@@ -27,5 +35,5 @@ class Transport(Protocol):
     `sent="maybe"` otherwise (time-out or cut after the first byte).
     """
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpResponse: ...
+    def post(self, url: str, body: Body, headers: Mapping[str, str]) -> HttpResponse: ...
     def close(self) -> None: ...
