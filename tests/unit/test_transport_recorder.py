@@ -214,7 +214,8 @@ def test_the_structure_and_the_lengths_remain() -> None:
     masked = mask_body(*_message("NOBODY AT ALL")).decode()
     for kept in (
         ACTION, "urn:uuid:22222222-2222-4222-8222-222222222222", "da39a3ee5e6b4b0d3255bfef95601890afd80709",
-        'Name="urn:oasis:names:tc:xacml:2.0:resource:resource-id"', 'nodeRepresentation="10"', 'value="1.2.3.4"',
+        'Version="2.0"', 'Name="urn:oasis:names:tc:xacml:2.0:resource:resource-id"', 'nodeRepresentation="10"',
+        'value="1.2.3.4"',
         '<family>*************</family>', 'id="Document01"', 'name="sourcePatientInfo"', "(doc@x: 39 bytes masked)",
     ):  # fmt: skip
         assert kept in masked

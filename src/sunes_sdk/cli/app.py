@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from . import cda, ins
+from . import cda, dmp, ins
 
 app = typer.Typer(
     name="sunes",
@@ -21,6 +21,7 @@ fakes = typer.Typer(help="Fakes of the national services, on this machine.", no_
 app.add_typer(fakes, name="fakes")
 app.add_typer(cda.app, name="cda")
 app.add_typer(ins.app, name="ins")
+app.add_typer(dmp.app, name="dmp")
 
 
 @app.command()

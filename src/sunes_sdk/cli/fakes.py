@@ -2,31 +2,84 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import threading
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
+import typer
 
+from ..model import Professional
 from ..settings import Settings
+from ..testing import samples
 from ..testing.fakes import Fakes
-from ..testing.pki import PASSWORD, TestPki
+from ..testing.pki import PASSWORD, Issued, TestPki
 
 
 def serve(out: Path, *, stop: threading.Event | None = None) -> None:
-    """Write `sunes.toml` and the certificates under `out`, print addresses, wait for Ctrl-C or `stop`."""
-    console = Console()
-    with Fakes(TestPki((out / "pki").absolute())) as fakes:
-        toml = out / "sunes.toml"
-        toml.write_text(to_toml(fakes.settings))
-        console.print(f"DMP      {fakes.dmp.url}")
-        console.print(f"INSi     {fakes.insi.url}")
-        console.print(f"MSSanté  smtp://localhost:{fakes.mss.port} (STARTTLS, client certificate)")
-        console.print(f"Settings {toml}  (SUNES_CONFIG={toml})")
-        console.print("Ctrl-C to stop.")
+    """Run the fakes until Ctrl-C, SIGTERM or `stop`.
+
+    Writes under `out`: `sunes.toml` (settings that reach the fakes), `pki/`, and what a first call needs:
+    `patient.json` (a published test person, whose DMP is open to the structure), `professional.json`, `letter.xml`.
+    Prints one line of JSON on standard output once everything answers (`"ready": true`): endpoints, certificates, those
+    files. The rest is said on the error stream.
+    """
+    stop = stop or threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    out = out.absolute()
+    with Fakes(TestPki(out / "pki")) as fakes:
+        fakes.dmp.authorize(samples.ins())
+        typer.echo(json.dumps(_described(fakes, out), ensure_ascii=False))
+        typer.echo(f"Ready: SUNES_CONFIG={out / 'sunes.toml'}; the DMP's page: {fakes.dmp.page_url}", err=True)
+        typer.echo("Ctrl-C to stop.", err=True)
         try:
-            (stop or threading.Event()).wait()
+            stop.wait()
         except KeyboardInterrupt:
-            console.print("stopped")
+            typer.echo("stopped", err=True)
+
+
+def _described(fakes: Fakes, out: Path) -> dict[str, Any]:
+    """Where everything is, once the files are written."""
+    pki, dmp = fakes.pki, fakes.settings.require_dmp()
+    password = out / "pki" / "signing.password"
+    files = {name: out / name for name in ("sunes.toml", "patient.json", "professional.json", "letter.xml")}
+    password.write_text(PASSWORD)
+    files["sunes.toml"].write_text(to_toml(fakes.settings))
+    files["patient.json"].write_text(samples.patient().identity.model_dump_json())
+    files["professional.json"].write_text(json.dumps({"professional": _plain(samples.physician())}))
+    files["letter.xml"].write_bytes(samples.discharge_letter().render(samples.issuer()).content)
+    services = dmp.paths.model_dump(exclude_none=True)
+    return {
+        "ready": True,
+        "environment": fakes.settings.environment.value,
+        "settings": str(files["sunes.toml"]),
+        "dmp": {
+            "base_url": dmp.base_url,
+            "services": {name: f"{dmp.base_url.rstrip('/')}/{path}" for name, path in services.items()},
+            "page": fakes.dmp.page_url,
+        },
+        "insi": {"url": fakes.settings.require_insi().url},
+        "mss": {"host": "localhost", "port": fakes.mss.port, "security": "STARTTLS, client certificate"},
+        "certificates": {
+            "ca": str(pki.ca_file),
+            "client": _pem(pki.client),
+            "insi": _pem(pki.insi),
+            "signing": {"pkcs12": str(pki.signing.pkcs12), "password_file": str(password)},
+        },
+        "patient": str(files["patient.json"]),
+        "professional": str(files["professional.json"]),
+        "document": str(files["letter.xml"]),
+    }
+
+
+def _pem(issued: Issued) -> dict[str, str]:
+    return {"certificate": str(issued.certificate), "key": str(issued.key)}
+
+
+def _plain(professional: Professional) -> dict[str, Any]:
+    return professional.model_dump(mode="json", exclude_none=True)
 
 
 def to_toml(settings: Settings) -> str:

@@ -53,6 +53,8 @@ _ATTRIBUTES: Final = frozenset(
         "nullFlavor", "nil", "type", "ITSVersion", "Version",
     )
 )  # fmt: skip
+_ASSERTION: Final = frozenset(("Name", "Version", "Format", "Algorithm"))
+"""Attributes that stay in an assertion, all of whose texts go."""
 _HEADERS: Final = frozenset(("content-type", "content-length", "content-encoding", "date", "soapaction", "retry-after"))
 _SAFE = re.compile(r"[A-Za-z0-9._:/#=^&;+()',$@-]{0,300}")
 _SAFE_HEADER = re.compile(r"[\x20-\x7e]{0,500}")
@@ -100,9 +102,7 @@ def _mask(root: etree._Element) -> None:
             continue
         in_assertion = any(str(e.tag).startswith(_SAML) for e in (element, *element.iterancestors()))
         for name, value in element.attrib.items():
-            shown = not in_assertion and _keeps_attribute(element, str(name), str(value))
-            if in_assertion and element.tag == f"{_SAML}Attribute" and name == "Name":
-                shown = True
+            shown = name in _ASSERTION if in_assertion else _keeps_attribute(element, str(name), str(value))
             element.set(name, _kept(str(value)) if shown else stars(str(value)))
         if element.text and element.text.strip():
             shown = not in_assertion and _keeps_text(element)
