@@ -364,7 +364,7 @@ def check(submission: Submission) -> Report:
     objects: tuple[SubmissionSet | DocumentEntry | Folder, ...] = (
         *((s,) if s else ()), *submission.entries, *submission.folders,
     )  # fmt: skip
-    if len({o.patient_id for o in objects}) > 1:
+    if len({tuple(o.patient_id.split("^")[:5]) for o in objects}) > 1:  # beyond: effective dates
         findings.append(Finding(code="XDS_PATIENTS", message="the objects are not about one patient", path="patient_id",
                                 rule="one submission, one patient", source=_VOLET,
                                 hint="submit the documents of each patient apart"))  # fmt: skip
