@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from .._core.errors import MetadataError
+from .._core.errors import MetadataError, ModelError
 from ..cda.header import II, HeaderName, HeaderOrganization, HeaderParty
 from ..model import Actor, Code, Professional
 from ..security.vihf import HIDDEN_FROM_GUARDIANS, NORMAL_ACCESS, VihfRequest
@@ -94,6 +95,57 @@ def _seconds(seconds: float) -> timedelta:
 @lru_cache(maxsize=256)
 def _code(code: str, system: str, display: str, system_name: str) -> Code:
     return Code(code=code, system=system, display=display, system_name=system_name)
+
+
+def professional_of_pro_sante_connect(user_info: Mapping[str, Any], *, practice: int | None = None) -> Professional:
+    """The professional that Pro Santé Connect identified, out of its UserInfo answer, to make the `Actor` of a client.
+
+    practice: index in `SubjectRefPro.exercices`, needed when there are several. With settings `mode = "INDIRECTE"`,
+    `vihf_mode_attribute = "Authentification_mode"` and `authn_context = vihf.PRO_SANTE_CONNECT`, the VIHF says what
+    the public proxy of Pro Santé Connect says (prosanteconnect/generate-VIHF, 2022); the structure stays that of the
+    certificates. Whether the DMP asks more of such a connection is unverified.
+
+    Raises ModelError (`PSC_USER_INFO`, and as `Professional` does). The answer is taken as given: its token must have
+    been verified before.
+    """
+    reference = user_info.get("SubjectRefPro")
+    practices = reference.get("exercices") if isinstance(reference, Mapping) else None
+    if not isinstance(practices, list) or not practices:
+        raise _psc("it describes no practice", "SubjectRefPro.exercices")
+    if practice is None and len(practices) > 1:
+        raise _psc(f"it describes {len(practices)} practices: choose one", "SubjectRefPro.exercices")
+    try:
+        chosen = practices[practice or 0]
+    except IndexError:
+        raise _psc("it has no such practice", "SubjectRefPro.exercices") from None
+    if not isinstance(chosen, Mapping):
+        raise _psc("a practice is no object", "SubjectRefPro.exercices")
+    found = {
+        name: value if isinstance(value := chosen.get(name), str) else ""
+        for name in ("codeProfession", "codeSavoirFaire", "nomDexercice", "prenomDexercice")
+    }
+    identifier = user_info.get("SubjectNameID")
+    if not isinstance(identifier, str) or len(identifier) < 2 or not found["codeProfession"]:
+        raise _psc("it names no professional", "SubjectNameID")
+    kinds = {"8": "rpps", "0": "adeli"}
+    kind = kinds.get(identifier[0])
+    return Professional(
+        family=found["nomDexercice"],
+        given=found["prenomDexercice"],
+        profession=found["codeProfession"],
+        specialty=found["codeSavoirFaire"] or None,
+        rpps=identifier[1:] if kind == "rpps" else None,
+        adeli=identifier[1:] if kind == "adeli" else None,
+        local_id=identifier if kind is None else None,
+    )
+
+
+def _psc(message: str, path: str) -> ModelError:
+    return ModelError(
+        f"this UserInfo answer cannot be used: {message}", code="PSC_USER_INFO", path=path,
+        rule="UserInfo of Pro Santé Connect (scope_all)", hint="ask with the scope that gives SubjectRefPro",
+        hint_fr="Identité Pro Santé Connect incomplète.",
+    )  # fmt: skip
 
 
 def user_of(actor: Actor, settings: DmpSettings) -> VihfUser:
