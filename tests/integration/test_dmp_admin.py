@@ -28,14 +28,6 @@ from sunes_sdk.testing import samples
 from sunes_sdk.testing.fake_dmp import CallName, FakeDmp
 from sunes_sdk.testing.pki import TestPki
 
-PATHS = DmpPaths(
-    repository="repository",
-    registry="registry",
-    patients="patients",
-    habilitations="habilitations",
-    patients_pdq="patientsPDQ",
-    patients_specific="patientsSpecific",
-)
 IDENTITY = samples.patient().identity
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 SECRETS = (samples.ins().value, "PAT-TROIS", "DOMINIQUE", "19790328", "0601020304")
@@ -47,7 +39,6 @@ def client(
     """A professional, unless the mode is that of an establishment. changed: settings of the DMP."""
     settings = dmp.settings().model_copy(
         update={
-            "paths": PATHS,
             "mode": mode,
             "authn_declaration": "APP_BROWSER_AUTH" if mode == "INDIRECTE_RENFORCEE" else None,
             "web_domain": "web.dmp.test",
