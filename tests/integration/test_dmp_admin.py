@@ -83,6 +83,15 @@ def test_an_authorisation_is_given_once_and_taken_back(dmp: FakeDmp, professiona
     assert professional.authorizations(IDENTITY) == ()
 
 
+def test_an_authorisation_whose_answer_was_lost_is_asked_for_again(dmp: FakeDmp, professional: DmpClient) -> None:
+    dmp.spoil_next("empty", call="TD0.3")
+    with pytest.raises(TransportError) as caught:
+        professional.set_authorization(IDENTITY)
+    assert caught.value.retry.kind is RetryKind.SAFE
+    assert professional.set_authorization(IDENTITY).already
+    assert len(professional.authorizations(IDENTITY)) == 1
+
+
 def test_the_patients_who_gave_access(dmp: FakeDmp, professional: DmpClient) -> None:
     assert professional.authorized_patients(LONG_AGO) == ()
     professional.set_authorization(IDENTITY)

@@ -15,6 +15,7 @@ T = Transaction
 REFUSED: dict[Mode, set[Transaction]] = {
     "INDIRECTE": {
         T.SET_AUTHORIZATION, T.WEB, T.FIND, T.RETRIEVE, T.MASK, T.VISIBILITY, T.ARCHIVE, T.AUTHORIZATIONS,
+        T.FEED_BY_SECRETARIAT,
     },
     "INDIRECTE_RENFORCEE": {T.WEB},
     "DIRECTE": set(),
@@ -24,7 +25,7 @@ ALLOWED: dict[Mode, set[Transaction]] = {
         T.EXISTENCE, T.PATIENTS, T.FEED, T.FIND_REFERENCE, T.DELETE, T.ADMINISTRATIVE_DATA, T.SEARCH_PATIENT,
     },
     "INDIRECTE_RENFORCEE": set(),
-    "DIRECTE": set(T) - {T.FEED_BY_SECRETARIAT},
+    "DIRECTE": set(T),
 }  # fmt: skip
 
 
@@ -68,8 +69,9 @@ def test_a_search_by_traits_is_for_medical_regulation(mode: Mode) -> None:
 def test_what_a_regulation_centre_and_an_emergency_may_not_do() -> None:
     assert rights.check("INDIRECTE", T.PATIENTS, purpose="centre_15") is not None
     for purpose in ("bris_de_glace", "centre_15"):
-        assert rights.check("DIRECTE", T.AUTHORIZATIONS, purpose=purpose) is not None
-    assert rights.check("DIRECTE", T.AUTHORIZATIONS) is None
+        for transaction in (T.AUTHORIZATIONS, T.MASK, T.VISIBILITY):
+            assert rights.check("DIRECTE", transaction, purpose=purpose) is not None
+            assert rights.check("DIRECTE", transaction) is None
 
 
 def test_warn_logs_and_gives_the_code(caplog: pytest.LogCaptureFixture) -> None:

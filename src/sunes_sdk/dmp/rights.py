@@ -94,6 +94,7 @@ RIGHTS: Final[Mapping[Mode, Mapping[Transaction, Rule]]] = {
         Transaction.AUTHORIZATIONS: _REFUSED,
         Transaction.WEB: _DIRECT_ONLY,
         Transaction.FEED: _rule(Right.ALLOWED, "imputed to the structure"),
+        Transaction.FEED_BY_SECRETARIAT: _REFUSED,
         Transaction.FIND: _REFUSED,
         Transaction.FIND_REFERENCE: _ALLOWED,
         Transaction.RETRIEVE: _REFUSED,
@@ -107,7 +108,7 @@ RIGHTS: Final[Mapping[Mode, Mapping[Transaction, Rule]]] = {
         **dict.fromkeys(
             (
                 Transaction.EXISTENCE, Transaction.PATIENTS, Transaction.ADMINISTRATIVE_DATA, Transaction.FEED,
-                Transaction.FIND, Transaction.FIND_REFERENCE, Transaction.RETRIEVE, Transaction.VISIBILITY,
+                Transaction.FIND, Transaction.FIND_REFERENCE, Transaction.RETRIEVE,
             ),
             _rule(Right.ALLOWED, "a doctor's card, normal access"),
         ),
@@ -117,7 +118,9 @@ RIGHTS: Final[Mapping[Mode, Mapping[Transaction, Rule]]] = {
         Transaction.CLOSE: _rule(Right.ALLOWED, _NOT_ENS),
         Transaction.AUTHORIZATIONS: _rule(Right.ALLOWED, "a doctor's card", purposes=_EMERGENCY),
         Transaction.WEB: _rule(Right.ALLOWED, source="GIE SESAM-Vitale PDT-INF-527"),
-        Transaction.MASK: _rule(Right.ALLOWED, f"to unmask: {_OWN}"),
+        Transaction.FEED_BY_SECRETARIAT: _rule(Right.ALLOWED, "cards of staff (CPE) only"),
+        Transaction.MASK: _rule(Right.ALLOWED, f"to unmask: {_OWN}", purposes=_EMERGENCY),
+        Transaction.VISIBILITY: _rule(Right.ALLOWED, "a doctor's card", purposes=_EMERGENCY),
         Transaction.DELETE: _rule(Right.ALLOWED, "documents of the professional, the médecin traitant included"),
         Transaction.ARCHIVE: _rule(Right.ALLOWED, _OWN),
     },
@@ -127,6 +130,8 @@ examples of a VIHF (unverified)."""
 
 _WAYS: Final = {
     Transaction.FIND: "ask with find_entry_uuid (DMP_3.1b) whether the DMP holds a document",
+    Transaction.SEARCH_PATIENT: "ask INSi for the INS; a regulation centre says so: DmpClient(purpose=…)",
+    Transaction.FEED_BY_SECRETARIAT: "feed in the name of the structure or with a professional's card (TD2.1)",
     Transaction.RETRIEVE: "read documents with a professional's card (mode DIRECTE)",
 }
 

@@ -43,7 +43,8 @@ def encode(action: AuthorizationAction, attending: bool, *, message_id: str, ass
 
 
 _ALREADY: Final = ("aucune action", "deja")
-"""Only the text of the answer tells that nothing changed: seen "Autorisation déjà présente aucune action effectuée"."""
+"""Only the text of the answer tells that nothing changed: seen "Autorisation déjà présente aucune action effectuée".
+What it says when there was no authorisation to remove is not public."""
 
 
 def decode(answer: etree._Element, warnings: tuple[str, ...] = ()) -> AuthorizationAnswer:
