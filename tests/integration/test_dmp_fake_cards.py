@@ -12,7 +12,7 @@ from sunes_sdk.model import Outcome
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.dmp_caller import CallAnswer, DmpCaller
 from sunes_sdk.testing.dmp_registry import FIND_DOCUMENTS
-from sunes_sdk.testing.fake_dmp import FakeDmp
+from sunes_sdk.testing.fake_dmp import AUTHN_CONTEXT, FakeDmp
 from sunes_sdk.testing.pki import Card, TestPki
 
 DOCTOR = samples.physician().national_id
@@ -59,6 +59,11 @@ def test_a_card_of_another(dmp: FakeDmp, pki: TestPki, card: Card) -> None:
     for changes, code, text in (
         ({"user": "801234567890", "tls": card.authentication, "signing": card.signature}, "InvalidSecurity", "card of"),
         ({"tls": other.authentication, "signing": card.signature}, "DMPInvalidCertificate", "not of the card"),
+        (
+            {"tls": card.authentication, "signing": card.signature, "authn_context": AUTHN_CONTEXT},
+            "InvalidSecurity",
+            "SmartcardPKI",
+        ),
         ({"tls": pki.client, "signing": card.signature}, "DMPInvalidCertificate", "not of the card"),
         ({"tls": pki.client, "signing": pki.signing}, "InvalidSecurity", "mode must be INDIRECTE"),
         ({"mode": "INDIRECTE", "signing": card.signature}, "InvalidSecurity", "signed by ORG_SIGN"),

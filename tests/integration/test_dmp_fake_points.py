@@ -41,7 +41,8 @@ class Tampering:
         self.keep = False
         self.kept: tuple[bytes, Mapping[str, str]] | None = None
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
+    def post(self, url: str, body: bytes | tuple[bytes, ...], headers: Mapping[str, str]) -> HttpResponse:
+        body = body if isinstance(body, bytes) else b"".join(body)
         if self.keep:
             self.kept = self.kept or (body, headers)
             return self.inner.post(url, *self.kept)

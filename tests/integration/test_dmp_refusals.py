@@ -35,7 +35,8 @@ class Tampering:
         self.body: Mutation = lambda body: body
         self.content_type: Callable[[str], str] = lambda text: text
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
+    def post(self, url: str, body: bytes | tuple[bytes, ...], headers: Mapping[str, str]) -> HttpResponse:
+        body = body if isinstance(body, bytes) else b"".join(body)
         changed = {name: self.content_type(value) for name, value in headers.items()}
         return self.inner.post(url, self.body(body), changed)
 

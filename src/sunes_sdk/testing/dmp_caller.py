@@ -18,7 +18,7 @@ from ..security import Pkcs12Signer, vihf
 from ..transport import mtom, soap
 from ..transport.https import HttpsTransport
 from . import dmp_registry, samples
-from .fake_dmp import AUTHN_CONTEXT, ROOT, FakeDmp, service_of
+from .fake_dmp import AUTHN_CONTEXT, ROOT, SMARTCARD, FakeDmp, service_of
 from .pki import PASSWORD, STRUCTURE, Issued, TestPki
 
 _RIM: Final = "{urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0}"
@@ -73,7 +73,7 @@ class DmpCaller:
                 Code(code="SM27", system="1.2.250.1.71.4.2.5", display="Médecine interne"),
             ),
             "subject_id": "Charles DAVID",
-            "authn_context": AUTHN_CONTEXT,
+            "authn_context": SMARTCARD if mode == "DIRECTE" else AUTHN_CONTEXT,
             "software_name": "caller",
             "software_version": "1",
             "software_id": "1",

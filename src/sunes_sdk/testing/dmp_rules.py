@@ -251,6 +251,7 @@ def check_vihf(
 
 HIDDEN_FROM_GUARDIANS = "INVISIBLE_REPRESENTANTS_LEGAUX"
 _PURPOSES = ("normal", "bris_de_glace", "centre_15")
+_SMARTCARD = "urn:oasis:names:tc:SAML:2.0:ac:classes:SmartcardPKI"
 _ORGANISATION_MODES = ("INDIRECTE", "INDIRECTE_RENFORCEE")
 
 
@@ -264,6 +265,8 @@ def _check_signer(mode: str, claims: vihf.VihfClaims, client: x509.Certificate |
             "VIHF: DIRECTE is signed by the card of the user; signed by an organisation, the mode must be INDIRECTE",
             as_fault=True,
         )
+        smartcard = claims.authn_context == _SMARTCARD
+        need(smartcard, "InvalidSecurity", f"VIHF: AuthnContextClassRef of DIRECTE is {_SMARTCARD}", as_fault=True)
         same = client is not None and _card_of(client) == card
         need(same, "DMPInvalidCertificate", "the TLS certificate is not of the card that signed", as_fault=True)
         return
