@@ -18,6 +18,8 @@ from sunes_sdk._core.xml import parse
 from sunes_sdk.dmp import td02, td03, td04, td05, td13, td14, td16
 from sunes_sdk.dmp.hl7v3 import MessageIds, PersonName, PostalAddress, Sender
 from sunes_sdk.model import Ins, InsOid
+from sunes_sdk.transport import soap
+from sunes_sdk.transport.masked_frame import mask_body
 
 H = "{urn:hl7-org:v3}"
 INS = Ins.of("207058575627097", InsOid.NIR_TEST)
@@ -193,6 +195,14 @@ def test_a_spoiled_answer_is_a_value_or_a_coded_error(transaction: str) -> None:
         outcomes.add(said[:40])
         assert not any(secret in said for secret in SECRETS), said
     assert len(outcomes) > 1  # some changes are seen
+
+
+@pytest.mark.parametrize("transaction", ANSWERS)
+def test_a_masked_frame_shows_no_patient(transaction: str) -> None:
+    frame = soap.envelope(action="a", message_id="m", body=ANSWERS[transaction][0].encode())
+    masked = mask_body(soap.content_type("a"), frame).decode()
+    assert "soap:Body" in masked
+    assert not any(secret in masked for secret in SECRETS)
 
 
 SAME_MESSAGE = {frozenset({"TD0.2", "TD1.3a"}), frozenset({"TD1.3b", "TD1.4"})}

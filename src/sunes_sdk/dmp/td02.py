@@ -12,7 +12,7 @@ from .._core.errors import DmpError
 from ..model import Ins
 from ..transport import soap
 from .hl7v3 import H as _H
-from .hl7v3 import MessageIds, Sender, demographics_query
+from .hl7v3 import MessageIds, Sender, code_of, demographics_query, flag, observations
 
 ACTION: Final = "urn:hl7-org:v3:PRPA_IN201307UV02"
 
@@ -71,13 +71,11 @@ def decode(answer: etree._Element) -> Existence:
     patient = next(answer.iter(f"{_H}patient"), None)
     if code == "NF" or patient is None:
         return Existence(found=False, is_open=False)
-    status = patient.find(f"{_H}statusCode")
-    attached = _observation(patient, "RATTACHEMENT_ENS")
     return Existence(
         found=True,
-        is_open=status is not None and status.get("code") == "active",
+        is_open=code_of(patient, "statusCode") == "active",
         authorization=_attention(answer, "AUTORISATION"),
-        attached_to_ens=None if attached is None else attached == "true",
+        attached_to_ens=flag(dict(observations(patient)), "RATTACHEMENT_ENS"),
     )
 
 
@@ -87,11 +85,3 @@ def _attention(answer: etree._Element, keyword: str) -> str:
         if key is not None and key.get("code") == keyword and value is not None:
             return value.get("code") or value.get("value") or ""
     return ""
-
-
-def _observation(patient: etree._Element, kind: str) -> str | None:
-    for observation in patient.iter(f"{_H}administrativeObservation"):
-        code, value = observation.find(f"{_H}code"), observation.find(f"{_H}value")
-        if code is not None and code.get("code") == kind and value is not None:
-            return value.get("value")
-    return None
