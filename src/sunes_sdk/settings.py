@@ -139,10 +139,9 @@ class DmpSettings(Model):
     (`urn:oasis:names:tc:SAML:2.0:ac:classes:Password`…); structure_id: Identifiant_Structure when it differs from
     the organisation's own (legal entity's certificate, geographic structure); mode: authentication mode;
     authn_declaration: AuthnContextDecl of `INDIRECTE_RENFORCEE` (seen: `APP_BROWSER_AUTH`); web_domain: host name of
-    the professionals' web site (TD0.9), without scheme; rights: what to do with a
-    call that the public table of rights says the DMP will refuse (`dmp.rights`): `warn` and let it decide, or `refuse`
-    to send it; trust: checks our own certificates, None does not; expiry_warning_days: from when `certificates()`
-    warns.
+    the professionals' web site (TD0.9), without scheme; rights: what to do with a call that the public table of rights
+    says the DMP will refuse (`dmp.rights`): `warn` and let it decide, or `refuse` to send it;
+    trust: checks our own certificates, None does not; expiry_warning_days: from when `certificates()` warns.
     vihf_validity_seconds: writes Conditions with that lifetime, starting `vihf_skew_seconds` before the present (the
     official messages have none, and the lifetime that the DMP grants is not public); vihf_reuse_seconds: a VIHF may
     serve again for so long, 0 makes one for each request.

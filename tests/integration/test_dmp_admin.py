@@ -21,12 +21,13 @@ from sunes_sdk.dmp import (
     WebPage,
 )
 from sunes_sdk.dmp.hl7v3 import ContactPoint
+from sunes_sdk.dmp.rights import Mode
 from sunes_sdk.model import Identity, IdentityStatus, Ins, InsOid
 from sunes_sdk.security import vihf
 from sunes_sdk.settings import DmpPaths
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.fake_dmp import CallName, FakeDmp
-from sunes_sdk.testing.pki import TestPki
+from sunes_sdk.testing.pki import Card, TestPki
 
 IDENTITY = samples.patient().identity
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -34,16 +35,16 @@ SECRETS = (samples.ins().value, "PAT-TROIS", "DOMINIQUE", "19790328", "060102030
 
 
 def client(
-    dmp: FakeDmp, *, mode: str = "INDIRECTE_RENFORCEE", changed: Mapping[str, Any] | None = None, **arguments: Any
+    dmp: FakeDmp,
+    *,
+    mode: Mode = "INDIRECTE_RENFORCEE",
+    card: Card | None = None,
+    changed: Mapping[str, Any] | None = None,
+    **arguments: Any,
 ) -> DmpClient:
     """A professional, unless the mode is that of an establishment. changed: settings of the DMP."""
-    settings = dmp.settings().model_copy(
-        update={
-            "mode": mode,
-            "authn_declaration": "APP_BROWSER_AUTH" if mode == "INDIRECTE_RENFORCEE" else None,
-            "web_domain": "web.dmp.test",
-        }
-        | dict(changed or {})
+    settings = dmp.settings(mode=mode, card=card).model_copy(
+        update={"web_domain": "web.dmp.test"} | dict(changed or {})
     )
     actor = samples.physician().at(samples.hospital())
     return DmpClient(samples.settings(dmp=settings), actor=actor, **arguments)
@@ -135,6 +136,17 @@ def test_an_establishment_may_refuse_by_setting(dmp: FakeDmp) -> None:
                 call()
             assert caught.value.code == "DMP_RIGHTS"
     assert dmp.requests == []
+
+
+def test_a_doctor_with_a_card(dmp: FakeDmp, pki: TestPki) -> None:
+    with client(dmp, mode="DIRECTE", card=pki.card(samples.physician().national_id)) as doctor:
+        assert doctor.set_authorization(IDENTITY, attending=True).warnings == ()
+        (row,) = doctor.authorizations(IDENTITY)
+        assert (row.national_id, row.attending) == (samples.physician().national_id, True)
+        assert [p.attending for p in doctor.authorized_patients(LONG_AGO)] == [True]
+        assert doctor.administrative_data(IDENTITY).warnings == ()
+        assert doctor.web_url(WebPage.DASHBOARD) == "https://web.dmp.test/AccesDirect/TableauDeBord"
+        assert not doctor.close_record(IDENTITY).is_open
 
 
 # --- TD0.5, TD0.9 -----------------------------------------------------------------------------------------------------

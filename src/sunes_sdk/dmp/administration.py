@@ -39,7 +39,7 @@ class Call(Protocol):
     ) -> SoapAnswer: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Administration:
     """ins: the gate (`Identity.for_transmission`); purpose: of use, as the VIHF says it."""
 
