@@ -308,6 +308,7 @@ def test_serve_says_where_everything_is(served: tuple[subprocess.Popen[str], dic
     )
     assert done.returncode == 0, done.stderr
     process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
     rest, err = process.communicate(timeout=30)
     assert (process.returncode, rest) == (0, "")
     assert "SUNES_CONFIG=" in err

@@ -22,6 +22,7 @@ from sunes_sdk._core.clock import FixedClock
 from sunes_sdk._core.errors import CertificateError, ConfigurationError, TransportError
 from sunes_sdk.transport import HttpResponse, RecordingTransport, mtom, soap
 from sunes_sdk.transport.masked_frame import mask_body, mask_head
+from sunes_sdk.transport.seam import Body, joined
 
 AT = FixedClock(datetime(2026, 1, 15, 10, 30, tzinfo=UTC))
 QUERY = "urn:ihe:iti:2007:RegistryStoredQuery"
@@ -30,12 +31,12 @@ QUERY = "urn:ihe:iti:2007:RegistryStoredQuery"
 class Echo:
     closed = False
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
+    def post(self, url: str, body: Body, headers: Mapping[str, str]) -> HttpResponse:
         if url.endswith("fail"):
             raise TransportError("cut", sent="maybe", code="CONNECTION_LOST")
         if url.endswith("expired"):
             raise CertificateError("expired", code="CERTIFICATE_EXPIRED")
-        return HttpResponse(200, {"content-type": "text/xml"}, body[::-1])
+        return HttpResponse(200, {"content-type": "text/xml"}, joined(body)[::-1])
 
     def close(self) -> None:
         self.closed = True
@@ -124,7 +125,7 @@ def test_what_cannot_be_recorded_is_not_sent(tmp_path: Path, caplog: pytest.LogC
         transport.post("https://h/a", b"", {})
 
     class Breaks(Echo):
-        def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
+        def post(self, url: str, body: Body, headers: Mapping[str, str]) -> HttpResponse:
             for path in sorted((tmp_path / "later").rglob("*"), reverse=True):
                 path.rmdir() if path.is_dir() else path.unlink()
             return super().post(url, body, headers)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,8 @@ def serve(out: Path, *, stop: threading.Event | None = None) -> None:
     files. The rest is said on the error stream.
     """
     stop = stop or threading.Event()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: stop.set())
     out = out.absolute()
-    with Fakes(TestPki(out / "pki")) as fakes:
+    with _ended_by_sigterm(), Fakes(TestPki(out / "pki")) as fakes:
         fakes.dmp.authorize(samples.ins())
         typer.echo(json.dumps(_described(fakes, out), ensure_ascii=False))
         typer.echo(f"Ready: SUNES_CONFIG={out / 'sunes.toml'}; the DMP's page: {fakes.dmp.page_url}", err=True)
@@ -38,6 +38,24 @@ def serve(out: Path, *, stop: threading.Event | None = None) -> None:
             stop.wait()
         except KeyboardInterrupt:
             typer.echo("stopped", err=True)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM, as Ctrl-C, ends the wait; only once: a second one would meet the end of the first."""
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _described(fakes: Fakes, out: Path) -> dict[str, Any]:
