@@ -315,7 +315,7 @@ def test_a_daily_report(own: TestPki) -> None:
     clock = FixedClock(NOW)
     trust = TrustStore(own.ca_file, own.crls(until=NOW + timedelta(days=400)))
     signer = Pkcs12Signer(own.signing.pkcs12, PASSWORD, clock=clock)
-    tls = leaf(own, "client")
+    tls = own.tls
     assert not certificates_report(signer, tls, clock=clock, days=30, trust=trust).findings
     clock.advance(timedelta(days=350))
     found = certificates_report(signer, tls, clock=clock, days=30, trust=trust)
@@ -323,6 +323,10 @@ def test_a_daily_report(own: TestPki) -> None:
         ("CERTIFICATE_EXPIRES_SOON", "signing"), ("CERTIFICATE_EXPIRES_SOON", "tls"),
     ]  # fmt: skip
     assert found.ok
+    clock.advance(timedelta(days=30))
+    found = certificates_report(signer, tls, clock=clock, days=30)
+    assert [f.code for f in found.errors] == ["CERTIFICATE_EXPIRED", "CERTIFICATE_EXPIRED"]
+    assert len(certificates_report(signer, None, clock=clock, days=30)) == 1
     os.truncate(own.signing.pkcs12, 10)
     assert "CERTIFICATE_NOT_RELOADED" in {f.code for f in certificates_report(signer, tls, clock=clock, days=0)}
 

@@ -41,7 +41,7 @@ from ..model import (
 )
 from ..security import vihf
 from ..security.configured import certificates_report, require_certificates, signer_of, trust_of
-from ..security.keys import CertificateUsage, check_certificate, check_certificate_file, check_dates
+from ..security.keys import CertificateUsage, check_certificate, check_dates
 from ..security.signer import Renewable, Signer
 from ..security.vihf import AssertionCache
 from ..settings import DmpSettings, Environment, Settings
@@ -119,8 +119,9 @@ class DmpClient:
         self._signer = signer or signer_of(self._dmp.signing, clock=self._clock, trust=self._trust)
         self._certificate = x509.load_der_x509_certificate(self._signer.certificate_der)
         check_certificate(self._certificate, clock=self._clock, usage=CertificateUsage.SIGNATURE, path="signer")
-        if transport is None:
-            require_certificates(self._signer, self._dmp.tls, mode=self._dmp.mode, clock=self._clock, trust=self._trust)
+        self._tls = self._dmp.tls if transport is None else None
+        if self._tls is not None:
+            require_certificates(self._signer, self._tls, mode=self._dmp.mode, clock=self._clock, trust=self._trust)
         self._assertions = AssertionCache(self._dmp.vihf_reuse_seconds)
         self._transport = transport or HttpsTransport(
             self._dmp.tls, timeout_seconds=self._dmp.timeout_seconds, clock=self._clock
@@ -162,7 +163,7 @@ class DmpClient:
         """
         return certificates_report(
             self._signer,
-            check_certificate_file(self._dmp.tls.certificate, clock=self._clock),
+            self._tls,
             clock=self._clock,
             days=self._dmp.expiry_warning_days,
             trust=self._trust,

@@ -78,23 +78,24 @@ def require_certificates(
 
 
 def certificates_report(
-    signer: Signer, tls: x509.Certificate, *, clock: Clock, days: int, trust: TrustStore | None = None
+    signer: Signer, tls: TlsSettings | None, *, clock: Clock, days: int, trust: TrustStore | None = None
 ) -> Report:
     """For a daily look: dates of both certificates, their holder, trust and revocation, files that were not taken.
 
-    days: from how long before its end a certificate is warned about.
+    tls: None when the connection is not ours; days: from how long before its end a certificate is warned about.
+    Raises ConfigurationError `CERTIFICATE_UNREADABLE`.
     """
     at = clock.now()
     signing = x509.load_der_x509_certificate(signer.certificate_der)
     others = [x509.load_der_x509_certificate(der) for der in signer.chain_der[1:]]
-    found: list[Finding | None] = [
-        expiry_finding(signing, at, days=days, path="signing"),
-        expiry_finding(tls, at, days=days, path="tls"),
-        check_same_holder(tls, signing),
-    ]
-    report = Report(tuple(f for f in found if f is not None))
+    found: list[Finding | None] = [expiry_finding(signing, at, days=days, path="signing")]
     if isinstance(signer, FileSigner):
-        report += signer.findings()
+        found += signer.findings()
     if trust is not None:
-        report += trust.findings(signing, at, others) + trust.findings(tls, at)
-    return report
+        found += trust.findings(signing, at, others)
+    if tls is not None:
+        connection, *issuers = load_certificates(tls.certificate)
+        found += [expiry_finding(connection, at, days=days, path="tls"), check_same_holder(connection, signing)]
+        if trust is not None:
+            found += trust.findings(connection, at, issuers)
+    return Report.of(f for f in found if f is not None)

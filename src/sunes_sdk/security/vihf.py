@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -407,14 +408,23 @@ def _check_reference(assertion: etree._Element, signature: etree._Element) -> et
     return unsigned
 
 
+_RDN = re.compile(r"(?:\\.|[^\\,])+", re.DOTALL)
+
+
+def _rdns(name: str) -> list[str]:
+    """The parts between commas that are not escaped. The space that a country-first name puts before each is no part
+    of it, one that a value begins with is escaped (RFC 4514)."""
+    return [part.lstrip(" ") for part in _RDN.findall(name)]
+
+
 _DN_FORMS: Final[tuple[DnForm, ...]] = ("rfc2253", "rfc2253_oids")
 
 
 def _is_subject(issuer: str, certificate: x509.Certificate) -> bool:
     """The parts of the subject, in one order or the other, with keywords or OIDs: all are in the field."""
-    parts = [p.strip() for p in issuer.split(",")]
+    parts = _rdns(issuer)
     for form in _DN_FORMS:
-        wanted = [p.strip() for p in distinguished_name(certificate.subject, form).split(",")]
+        wanted = _rdns(distinguished_name(certificate.subject, form))
         if parts in (wanted, wanted[::-1]):
             return True
     return False
