@@ -146,6 +146,18 @@ def test_an_unknown_outcome_says_how_to_go_on(shell: Shell) -> None:
     told = json.loads(shell("submit", shell.letter("2.xml")[0], "--json").stdout)
     assert told[0]["outcome"] == "UNKNOWN"
     assert told[0]["error"]["code"] == "OUTCOME_UNKNOWN"
+    assert told[0]["unique_id"] != document.unique_id
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"professional": 3}', '{"professional": {}, "x": 1}', '{"x": NaN}']
+)
+@pytest.mark.parametrize("file", ["actor.json", "patient.json"])
+def test_a_file_of_people_that_cannot_be_used(shell: Shell, file: str, content: str) -> None:
+    (shell.folder / file).write_text(content)
+    done = shell.about_patient("existence")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(("FILE_UNREADABLE at ", "MODEL_"))
 
 
 def test_what_cannot_leave_is_no_refusal_of_the_dmp(shell: Shell) -> None:

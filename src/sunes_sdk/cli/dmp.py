@@ -370,7 +370,7 @@ def _attempt(act: Callable[[], _Told], file: Path | None = None) -> _Told:
 
 def _failed(error: SunesError) -> _Told:
     lines = [str(error), error.hint_fr]
-    code = UNUSABLE
+    code, unique_id = UNUSABLE, ""
     if isinstance(error, OutcomeUnknown):
         code = UNKNOWN
         unique_id = getattr(error.prepared, "unique_id", "")
@@ -378,8 +378,8 @@ def _failed(error: SunesError) -> _Told:
     elif isinstance(error, RemoteError):
         code = REFUSED
         lines.append(f"Réponse du DMP : {_clean(error.remote_code)}" if error.remote_code else "")
-    plain = {
-        "outcome": Outcome.UNKNOWN.value if code == UNKNOWN else None,
+    plain: dict[str, Any] = {"outcome": Outcome.UNKNOWN.value, "unique_id": unique_id} if code == UNKNOWN else {}
+    plain |= {
         "error": {
             "code": error.code, "message": error.message, "path": error.path, "rule": error.rule, "hint": error.hint,
             "hint_fr": error.hint_fr, "remote_code": getattr(error, "remote_code", ""),

@@ -47,9 +47,9 @@ class RecordingTransport:
     when no answer came. `index.json` lists them: transaction, MessageID, times, status, sizes and SHA-256 of the files.
 
     masked: nothing exact reaches the disk: matricules, names, document bytes and assertions are replaced by their
-    length (`masked_frame`). naming: the name of a transaction. max_exchanges, max_bytes: beyond, calls go on and
-    nothing more is written; a warning says so once, and `.full`. Thread-safe; one process for one folder. The folder is
-    the caller's to protect and to delete.
+    length (`masked_frame`). naming: the name of a transaction. max_exchanges, max_bytes (of bodies): beyond, calls go
+    on and nothing more is written; a warning says so once, and `.full`. Thread-safe; one process for one folder. The
+    folder is the caller's to protect and to delete.
 
     Raises ConfigurationError `RECORDER_FOLDER` when the folder, or a request before it leaves, cannot be written: what
     shall be evidence is not sent unrecorded. An answer is never lost for it.
@@ -114,6 +114,7 @@ class RecordingTransport:
                 self._warn_once()
                 return None
             self._exchanges_left -= 1
+            self._bytes_left -= size
             self._number += 1
             number = self._number
         content_type = next((v for k, v in headers.items() if k.lower() == "content-type"), "")
@@ -139,23 +140,29 @@ class RecordingTransport:
         self, entry: dict[str, Any], started: float, name: str, first: str, headers: Mapping[str, str], body: bytes
     ) -> None:
         entry["milliseconds"] = round(1000 * (monotonic() - started))
+        with self._lock:
+            kept = len(body) <= self._bytes_left
+            if kept:
+                self._bytes_left -= len(body)
+            else:
+                self._warn_once()
         try:
-            self._write(entry, name, first, headers, body)
+            self._write(entry, name, first, headers, body, kept=kept)
             with self._lock:
                 self._list(entry)
         except OSError as e:
             _log.warning("RECORDER_FOLDER: an answer could not be recorded (%s)", type(e).__name__)
 
-    def _write(self, entry: dict[str, Any], name: str, first: str, headers: Mapping[str, str], body: bytes) -> None:
+    def _write(
+        self, entry: dict[str, Any], name: str, first: str, headers: Mapping[str, str], body: bytes,
+        *, kept: bool = True,
+    ) -> None:  # fmt: skip
         exact = len(body)
         if self._masked:
             content_type = next((v for k, v in headers.items() if k.lower() == "content-type"), "")
-            headers, body = mask_head(headers), mask_body(content_type, body)
-        with self._lock:
-            if self._bytes_left < len(body):  # an answer: its request was admitted
-                self._warn_once()
-                body = f"({exact} bytes not recorded: the limit of the recorder is reached)".encode()
-            self._bytes_left -= len(body)
+            headers, body = mask_head(headers), mask_body(content_type, body) if kept else b""
+        if not kept:
+            body = f"({exact} bytes not recorded: the limit of the recorder is reached)".encode()
         head = "".join(f"{k}: {v}\r\n" for k, v in headers.items())
         content = f"{first}\r\n{head}\r\n".encode() + body
         _write_private(self._folder / entry["folder"] / name, content)
