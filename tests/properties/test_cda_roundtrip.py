@@ -389,7 +389,7 @@ def lines(draw: st.DrawFn) -> PrescribedTreatment:
     steps: tuple[DoseStep, ...] = ()
     mode = draw(st.sampled_from(DosingMode))
     if mode is DosingMode.DELAYED:
-        dosage |= {"start": None, "end": None, "lasting": draw(st.none() | quantities("d"))}
+        dosage |= {"start": None, "end": None, "lasting": draw(quantities("d"))}
     elif mode.has_steps:
         product = Medicine(name=draw(WORDS), cis="60090763") if mode is DosingMode.COMBINED else None
         condition = draw(FILLED) if mode is DosingMode.CONDITIONAL else draw(st.none() | FILLED)

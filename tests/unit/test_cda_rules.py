@@ -385,6 +385,12 @@ MUTATIONS: list[Mutation] = [
     ("CDA_E00", "prescription", 'root="1.2.250.1.213.1.1.1.39"', 'root="1.2.250.1.213.1.1.1.38"'),
     ("CDA_E12", "full_prescription", '<templateId root="1.2.250.1.213.1.1.2.223"></templateId>', ""),
     ("CDA_E13", "full_prescription", r'(<supply [^>]*"INT">.*?)code="GEN-295"', r'\1code="GEN-296"'),
+    (
+        "CDA_E21",
+        "full_prescription",
+        r'(<substanceAdministration [^>]*moodCode="INT">)(.*?<low [^>]*></low>)<high [^>]*></high>',
+        r'\1<templateId root="1.3.6.1.4.1.19376.1.5.3.1.4.21"></templateId>\2<high nullFlavor="UNK"></high>',
+    ),
     ("CDA_E20", "full_prescription", 'root="1.2.250.1.213.1.1.3.48.34"', 'root="1.2.3.4"'),
     ("CDA_E14", "full_prescription", 'root="1.2.250.1.215.500.1.1"', 'root="1.2.250.1.215.500.1.2"'),
     ("CDA_E15", "full_prescription", '<sequenceNumber value="2">', '<sequenceNumber value="1">'),

@@ -382,9 +382,12 @@ def _guardian(guardian: Guardian) -> HeaderRelative:
     return HeaderRelative(
         name=HeaderName(family=guardian.family, given=guardian.given or "") if guardian.family else None,
         code=terminology_code("JDV_J11", guardian.relationship) if guardian.relationship else None,
-        organization=organization_data(organization) if organization else None,
-        addresses=guardian.addresses,
-        telecoms=guardian.telecoms,
+        # guardianOrganization holds an identifier and a name only.
+        organization=HeaderOrganization(id=II(STRUCTURE_ROOT, organization.national_id), name=organization.name)
+        if organization
+        else None,
+        addresses=(*guardian.addresses, *([organization.address] if organization and organization.address else [])),
+        telecoms=(*guardian.telecoms, *(organization.telecoms if organization else ())),
     )
 
 

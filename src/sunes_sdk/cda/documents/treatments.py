@@ -431,6 +431,9 @@ class PrescribedTreatment(Treatment):
         if self.lasting and (mode is not DosingMode.DELAYED or self.start or self.end):
             return "lasting", "a length stands for an unknown start only", "give start and end instead", (
                 "Indiquez soit les dates, soit la durée d'un traitement à début différé.")  # fmt: skip
+        if mode is DosingMode.DELAYED and not self.lasting and not (self.start and self.end):
+            return "lasting", "a delayed start has a length, or both its dates", "give lasting, or start and end", (
+                "Indiquez la durée d'un traitement à début différé, ou ses deux dates.")  # fmt: skip
         for i, step in enumerate(self.steps):
             if mode is DosingMode.CONDITIONAL and not step.condition:
                 return f"steps.{i}.condition", "a conditional step says when it applies", "give condition", (

@@ -410,8 +410,17 @@ class _Normal:
         )
 
     def _guardian(self, guardian: Guardian) -> Guardian:
-        organization = guardian.organization
-        return guardian.model_copy(update={"organization": self._organization(organization) if organization else None})
+        structure = guardian.organization
+        if structure is None:
+            return guardian
+        # The address and telecoms of the structure are the guardian's: CDA has no other place for them.
+        return guardian.model_copy(
+            update={
+                "organization": self._organization(structure.model_copy(update={"address": None, "telecoms": ()})),
+                "addresses": (*guardian.addresses, *([structure.address] if structure.address else [])),
+                "telecoms": (*guardian.telecoms, *structure.telecoms),
+            }
+        )
 
     def _organization(self, organization: Organization) -> Organization:
         finess = organization.finess_geo or organization.finess_ej

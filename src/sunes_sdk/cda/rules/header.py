@@ -1202,7 +1202,7 @@ def _forbidden_data(view: View) -> Iterator[Problem]:
 
 @rule(
     "CDA_H66",
-    "a guardian is one person with a family name, or one structure",
+    "a guardian is one person with a family name, or one structure with an identifier and a name",
     hint="complete the legal representative",
     fr="Le représentant légal du patient est incomplet.",
     held=True,
@@ -1216,6 +1216,8 @@ def _guardian(view: View) -> Iterator[Problem]:
                 yield guardian, "not exactly one person or structure"
             elif person is not None and not text_of(find(person, "name", "family")):
                 yield guardian, "the family name is missing"
+            elif structure is not None and any(find(structure, part) is not None for part in ("telecom", "addr")):
+                yield structure, "its address and telecoms are the guardian's"
 
 
 @rule(

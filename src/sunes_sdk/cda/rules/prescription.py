@@ -186,6 +186,23 @@ def _reason(view: View) -> Iterator[Problem]:
                 yield code, "the reason is missing"
 
 
+@rule(
+    "CDA_E21",
+    "a line whose start is delayed has both its dates, or a length when the start is not known",
+    hint="write low and high, or low UNK and width",
+    fr="Une ligne à début différé n'a ni ses deux dates ni sa durée.",
+)
+def _delayed(view: View) -> Iterator[Problem]:
+    for line in _lines(view):
+        if _DELAYED not in [t.get("root") for t in findall(line, "templateId")]:
+            continue
+        for period in [t for t in findall(line, "effectiveTime") if t.get("operator") != "A"][:1]:
+            low, high = find(period, "low"), find(period, "high")
+            known = [b for b in (low, high) if b is not None and b.get("nullFlavor") != "UNK"]
+            if len(known) < 2 and (low is None or low in known or find(period, "width") is None):
+                yield period, "neither both dates nor a length"
+
+
 @rule("CDA_E10", "a line is an order (INT), has one dosing mode, no author, and a number of renewals", hint="mend it")
 def _line(view: View) -> Iterator[Problem]:
     for line in _lines(view):
