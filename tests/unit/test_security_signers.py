@@ -310,6 +310,25 @@ def test_settings_of_no_signer_or_of_two(values: dict[str, str]) -> None:
     assert e.value.code == "SIGNING_KIND"
 
 
+def test_settings_are_explained_without_their_secrets(files: Issued) -> None:
+    from sunes_sdk.settings import Settings
+    from sunes_sdk.testing import samples
+
+    dmp = {
+        "base_url": "https://localhost/", "paths": {"repository": "r", "registry": "g", "patients": "p"},
+        "tls": {"ca_file": "a", "certificate": "b", "key": "c"}, "source_id": "1.2", "device_oid": "1.3",
+        "authn_context": "x", "signing": {"pkcs11": "lib.so"},
+    }  # fmt: skip
+    env = {"SUNES_DMP__SIGNING__PIN": SECRET}
+    base = samples.settings().model_dump(exclude={"dmp", "mss", "insi"})
+    loaded = Settings.load(env=env, **base, dmp=dmp)
+    assert loaded.dmp is not None
+    assert loaded.dmp.signing.pin is not None
+    assert loaded.dmp.signing.pin.get_secret_value() == SECRET
+    assert "dmp.signing.pin = ***  (environment SUNES_DMP__SIGNING__PIN)" in loaded.explain()
+    assert SECRET not in loaded.explain() + repr(loaded)
+
+
 def test_no_secret_is_ever_shown(files: Issued, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     shown = [repr(SigningSettings(pkcs12=files.pkcs12, password=SecretStr(SECRET), pin=SecretStr(SECRET)))]

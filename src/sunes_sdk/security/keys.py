@@ -134,7 +134,13 @@ class FileSigner(Renewable):
         if digest == self._contents:
             return self._pair
         key, certificate, others = self._read(contents)
-        pair = KeyPair(key, certificate, others, name=self.name, clock=self._clock, trust=self._trust)
+        try:
+            pair = KeyPair(key, certificate, others, name=self.name, clock=self._clock, trust=self._trust)
+        except (ValueError, UnsupportedAlgorithm):  # its extensions, key or names are malformed
+            raise ConfigurationError(
+                "the certificate is malformed", code=self._unreadable, path=self.name,
+                hint="export the certificate again",
+            ) from None  # fmt: skip
         self._contents = digest
         return pair
 
@@ -225,7 +231,7 @@ class Pkcs12Signer(FileSigner):
         assert self._secret is not None
         try:
             bundle = pkcs12.load_pkcs12(contents[0], self._secret.get_secret_value().encode())
-        except ValueError as e:
+        except (ValueError, UnsupportedAlgorithm) as e:
             if "password" in str(e).lower() or "mac" in str(e).lower():
                 raise ConfigurationError(
                     "the password does not open the PKCS#12 file", code="PKCS12_PASSWORD", path=self.name,
