@@ -8,12 +8,15 @@ from typing import Self, TypeVar
 
 from lxml import etree
 
-from .._core.errors import DmpError, SoapFault
+from .._core.errors import DmpError, SoapFault, TransportError
 from .._core.retry import RetryAdvice, RetryKind
 from .._core.xml import parse
 from ..model import ReasonClass
 
 _RS = "{urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0}"
+ACKNOWLEDGEMENT = f"{_RS}RegistryResponse"
+LISTING = "{urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0}AdhocQueryResponse"
+DOCUMENTS = "{urn:ihe:iti:xds-b:2007}RetrieveDocumentSetResponse"
 _NEVER = RetryAdvice.never()
 BUSY_SECONDS = 60.0
 """Wait before another attempt when the DMP says that it is busy. Our choice: no public text gives a delay."""
@@ -51,13 +54,27 @@ class RegistryResponse:
         return next((e for e in self.errors if not e.is_warning), next(iter(self.errors), None))
 
 
-def read_response(body: etree._Element) -> RegistryResponse:
-    """Read rs:RegistryResponse, query:AdhocQueryResponse, or an answer that holds one."""
+def read_response(body: etree._Element, kind: str = "") -> RegistryResponse:
+    """Read rs:RegistryResponse, query:AdhocQueryResponse, or an answer that holds one.
+
+    kind: the element that answers the request (`ACKNOWLEDGEMENT`, `LISTING`, `DOCUMENTS`). The errors of any answer
+    count; the success of an answer to something else says nothing of our request. Raises TransportError
+    `ANSWER_UNEXPECTED` (`sent="maybe"`).
+    """
     holder = body
     if "status" not in body.attrib:
         holder = next(body.iter(f"{_RS}RegistryResponse"), body)
     status = (holder.get("status") or "").strip().rpartition(":")[2]
-    return RegistryResponse(status=status, errors=read_errors(holder))
+    response = RegistryResponse(status=status, errors=read_errors(holder))
+    if kind and body.tag != kind and (response.ok or not response.errors):
+        raise TransportError(
+            "the DMP answered to something else", sent="maybe", code="ANSWER_UNEXPECTED", path="Body",
+            rule=f"Body = {kind.rpartition('}')[2]}",
+            retry=RetryAdvice.reconcile_first() if kind == ACKNOWLEDGEMENT else _NEVER,
+            hint="check the paths of the services; record the frames (transport.recorder)",
+            hint_fr="La réponse du DMP n'est pas celle attendue.",
+        )  # fmt: skip
+    return response
 
 
 def read_errors(element: etree._Element) -> tuple[RegistryError, ...]:

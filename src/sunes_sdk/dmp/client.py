@@ -53,6 +53,8 @@ from ..xds.query import DocumentFilter, SubmissionSetFilter
 from . import rights, td02, td21, td31, td31b, td32, td33
 from .administration import Administration
 from .answers import (
+    ACKNOWLEDGEMENT,
+    LISTING,
     RULINGS,
     Refusal,
     RegistryResponse,
@@ -338,7 +340,7 @@ class DmpClient:
             assertion=self._assertion(user, ins_cx, self._now()),
         )
         try:
-            response = read_response(self._post(self._repository, content_type, body).body)
+            response = read_response(self._post(self._repository, content_type, body).body, ACKNOWLEDGEMENT)
         except TransportError as e:
             if e.sent == "no":
                 raise
@@ -621,6 +623,7 @@ class DmpClient:
         )
         try:
             answer = self._post(self._registry, content_type, body)
+            response = read_response(answer.body, LISTING)
         except TransportError as e:
             if before_sending and e.sent == "maybe":
                 raise TransportError(
@@ -632,7 +635,6 @@ class DmpClient:
             if before_sending:
                 return refusal_of_fault(e)
             raise
-        response = read_response(answer.body)
         if not response.ok:
             return refusal_of(response)
         found = td31b.decode(answer.body)

@@ -23,7 +23,7 @@ from ..transport.soap import SoapAnswer
 from ..xds import Author, AvailabilityStatus, SubmissionSet, query
 from ..xds.rules import check_confidentiality
 from . import rights, td31, td33
-from .answers import Refusal, error_of, read_response, refusal_of, refusal_of_fault
+from .answers import ACKNOWLEDGEMENT, LISTING, Refusal, error_of, read_response, refusal_of, refusal_of_fault
 from .journal import SentDocument, SubmissionJournal
 from .rights import Right, Transaction
 from .td33 import Held, Update
@@ -132,6 +132,7 @@ class LifeCycle:
                 VihfUser.from_json(stored["user"]),
                 stored["ins"],
             )
+            response = read_response(answer.body, ACKNOWLEDGEMENT)
         except TransportError as e:
             if e.sent == "no":
                 raise
@@ -223,7 +224,7 @@ class LifeCycle:
     def _find(self, unique_id: str, ins_cx: str) -> Held | None:
         request = query.encode(query.get_documents(unique_ids=(unique_id,)), "LeafClass")
         answer: etree._Element = self.consult(partial(td31.encode, request), ins_cx).body
-        response = read_response(answer)
+        response = read_response(answer, LISTING)
         if not response.ok:
             raise error_of(refusal_of(response), "the DMP refused to show the document")
         return td33.present_version(answer, unique_id)

@@ -28,7 +28,7 @@ from ..xds import (
     query,
 )
 from ..xds.query import StoredQuery, SubmissionSetFilter
-from .answers import INCOMPLETE, Results, accepted, read_response
+from .answers import INCOMPLETE, LISTING, Results, accepted, read_response
 
 ACTION: Final = "urn:ihe:iti:2007:RegistryStoredQuery"
 BATCH: Final = 20
@@ -172,7 +172,7 @@ class Listing:
 def decode(answer: etree._Element) -> Listing:
     """Read a query:AdhocQueryResponse. Raises DmpError: `DMP_REFUSED`, `DMP_TOO_MANY` for more objects than
     `MAX_OBJECTS`."""
-    warnings, complete = accepted(read_response(answer), "the DMP refused the search")
+    warnings, complete = accepted(read_response(answer, LISTING), "the DMP refused the search")
     objects = query.decode(answer)
     kinds = (objects.entries, objects.associations, objects.object_refs, objects.other_sets)
     count = sum(map(len, kinds)) + (objects.submission_set is not None)

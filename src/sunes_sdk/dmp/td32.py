@@ -11,7 +11,7 @@ from .._core.errors import DmpError
 from .._core.xml import escape_text
 from ..transport import soap
 from ..transport.soap import SoapAnswer
-from .answers import Results, accepted, read_response
+from .answers import DOCUMENTS, Results, accepted, read_response
 from .td31 import FoundDocument
 
 ACTION: Final = "urn:ihe:iti:2007:RetrieveDocumentSet"
@@ -99,7 +99,7 @@ def decode(answer: SoapAnswer, asked: Sequence[DocumentReference]) -> Results[Re
     Raises DmpError: `DMP_REFUSED`, `DMP_UNASKED` (a document that was not asked for, or twice), `DMP_ABSENT` (a success
     without one that was), `DMP_SIZE`, `DMP_HASH`; XmlSecurityError `XOP_MISSING`, `XOP_BASE64`.
     """
-    warnings, complete = accepted(read_response(answer.body), "the DMP refused to give the documents")
+    warnings, complete = accepted(read_response(answer.body, DOCUMENTS), "the DMP refused to give the documents")
     wanted = {(r.repository_unique_id, r.unique_id): r for r in asked}
     found: dict[DocumentReference, RetrievedDocument] = {}
     for response in answer.body.iter(f"{_X}DocumentResponse"):

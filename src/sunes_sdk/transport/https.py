@@ -259,6 +259,8 @@ def _read(response: urllib3.BaseHTTPResponse) -> bytes:
                 raise _TooBig
     except (zlib.error, ValueError):  # http.client lets sizes of chunks below zero through
         raise _error("the answer is malformed", "maybe", "ANSWER_MALFORMED") from None
+    if inflater is not None and inflater.unused_data:
+        raise _error("the answer is malformed", "maybe", "ANSWER_MALFORMED")
     if inflater is not None and not inflater.eof:
         raise _error("the answer was cut", "maybe", "ANSWER_TRUNCATED")
     return b"".join(pieces)
@@ -306,7 +308,7 @@ def _failure(error: Exception, *, sending: bool) -> TransportError:
         return _error("the connection failed", "no", "CONNECTION")
     if timed_out:
         return _error("no answer in time", "maybe", "READ_TIMEOUT")
-    if any(isinstance(c, urllib3.exceptions.IncompleteRead | urllib3.exceptions.DecodeError) for c in causes):
+    if any(isinstance(c, http.client.IncompleteRead) for c in causes):
         return _error("the answer was cut", "maybe", "ANSWER_TRUNCATED")
     if any(isinstance(c, http.client.HTTPException) and not isinstance(c, ConnectionError) for c in causes):
         return _error("the answer is malformed", "maybe", "ANSWER_MALFORMED")
