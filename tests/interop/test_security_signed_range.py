@@ -69,7 +69,7 @@ def xmlsec1(pki: TestPki, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @st.composite
 def requests(draw: st.DrawFn) -> vihf.VihfRequest:
-    mode = draw(st.sampled_from(["INDIRECTE", "INDIRECTE_RENFORCEE", "DIRECTE"]))
+    mode: vihf.Mode = draw(st.sampled_from(["INDIRECTE", "INDIRECTE_RENFORCEE", "DIRECTE"]))
     role = st.builds(
         Code,
         code=st.just("60"),

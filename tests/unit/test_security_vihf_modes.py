@@ -46,7 +46,8 @@ def built(signer: Any, at: Any = NOW, **changes: Any) -> etree._Element:
 
 
 def verified(pki: TestPki, element: etree._Element, **options: Any) -> vihf.VihfClaims:
-    return vihf.verify(element, **({"trusted_roots": load_certificates(pki.ca_file), "at": NOW} | options))
+    values: dict[str, Any] = {"trusted_roots": load_certificates(pki.ca_file), "at": NOW}
+    return vihf.verify(element, **values | options)
 
 
 def attributes(element: etree._Element) -> dict[str, str | None]:
