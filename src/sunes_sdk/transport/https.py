@@ -140,6 +140,16 @@ class _Connection(HTTPSConnection):
         _CALL.sending = True  # urllib3 has connected and shaken hands by now
         super().request(*args, **kwargs)
 
+    def getresponse(self) -> Any:
+        sock = self.sock
+        try:
+            return super().getresponse()
+        except BaseException:
+            # Headers that urllib3 refuses leave a half-made answer that would keep the socket open.
+            if sock is not None and (descriptor := sock.detach()) >= 0:
+                socket.close(descriptor)
+            raise
+
 
 class _Pool(HTTPSConnectionPool):
     ConnectionCls = _Connection
