@@ -26,6 +26,12 @@ lint: $(STAMP) ## mypy --strict and ruff
 conformance: $(STAMP) ## official XSD and Schematron over the demo's documents, generated ones and mutations; fails without the kit
 	$(PY) scripts/conformance.py
 
+interop: $(STAMP) ## our ITI-41, ITI-18 and ITI-43 before IPF, built from Maven Central; fails without Java 17 and Maven
+	@javac -version 2>&1 | grep -qE '^javac (1[7-9]|[2-9][0-9])' || { echo 'make interop needs a JDK, 17 or later'; exit 1; }
+	@command -v mvn > /dev/null || { echo 'make interop needs Maven (mvn)'; exit 1; }
+	mvn -B -q -f interop/ipf/pom.xml package
+	$(PY) -m pytest -q tests/interop/test_dmp_ipf.py
+
 bench: $(STAMP) ## ratios to the floor, measured in the same run
 	$(PY) benchmarks/pipeline.py
 	$(PY) benchmarks/cda.py
@@ -38,4 +44,4 @@ docs: $(STAMP) ## the site, in site/
 help:
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-.PHONY: setup demo test lint conformance bench docs help
+.PHONY: setup demo test lint conformance interop bench docs help

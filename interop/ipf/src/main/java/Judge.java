@@ -1,0 +1,177 @@
+import jakarta.activation.DataHandler;
+import jakarta.mail.util.ByteArrayDataSource;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.KeyStore;
+import java.security.cert.Certificate;
+import java.security.cert.CertificateFactory;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+import java.util.stream.Stream;
+import org.apache.camel.Exchange;
+import org.apache.camel.builder.RouteBuilder;
+import org.apache.camel.impl.DefaultCamelContext;
+import org.apache.catalina.connector.Connector;
+import org.apache.catalina.startup.Tomcat;
+import org.apache.cxf.BusFactory;
+import org.apache.cxf.transport.servlet.CXFNonSpringServlet;
+import org.apache.tomcat.util.net.SSLHostConfig;
+import org.apache.tomcat.util.net.SSLHostConfigCertificate;
+import org.openehealth.ipf.commons.ihe.xds.core.metadata.AvailabilityStatus;
+import org.openehealth.ipf.commons.ihe.xds.core.metadata.DocumentEntry;
+import org.openehealth.ipf.commons.ihe.xds.core.metadata.ObjectReference;
+import org.openehealth.ipf.commons.ihe.xds.core.requests.DocumentReference;
+import org.openehealth.ipf.commons.ihe.xds.core.requests.ProvideAndRegisterDocumentSet;
+import org.openehealth.ipf.commons.ihe.xds.core.requests.QueryRegistry;
+import org.openehealth.ipf.commons.ihe.xds.core.requests.RetrieveDocumentSet;
+import org.openehealth.ipf.commons.ihe.xds.core.requests.query.FindDocumentsQuery;
+import org.openehealth.ipf.commons.ihe.xds.core.requests.query.GetDocumentsQuery;
+import org.openehealth.ipf.commons.ihe.xds.core.requests.query.QueryReturnType;
+import org.openehealth.ipf.commons.ihe.xds.core.responses.QueryResponse;
+import org.openehealth.ipf.commons.ihe.xds.core.responses.Response;
+import org.openehealth.ipf.commons.ihe.xds.core.responses.RetrievedDocument;
+import org.openehealth.ipf.commons.ihe.xds.core.responses.RetrievedDocumentSet;
+import org.openehealth.ipf.commons.ihe.xds.core.responses.Status;
+import org.openehealth.ipf.platform.camel.ihe.xds.XdsCamelValidators;
+
+/**
+ * A registry and repository made of IPF: its endpoints read each request, its validators judge it, and what was
+ * registered is found and given back as IPF writes it. In memory, on 127.0.0.1, by mutual TLS.
+ *
+ * Arguments: certificate, key and CA (PEM files), then the OID of the repository. Prints `PORT n` when it listens, and
+ * ends with its standard input.
+ */
+public final class Judge extends RouteBuilder {
+    private record Stored(DocumentEntry entry, byte[] content) {}
+
+    private final List<Stored> documents = new ArrayList<>();
+    private final String repository;
+
+    private Judge(String repository) {
+        this.repository = repository;
+    }
+
+    @Override
+    public void configure() {
+        from("xds-iti41:repository/iti41?audit=false")
+            .process(XdsCamelValidators.iti41RequestValidator())
+            .process(this::provide)
+            .process(XdsCamelValidators.iti41ResponseValidator());
+        from("xds-iti18:registry?audit=false")
+            .process(XdsCamelValidators.iti18RequestValidator())
+            .process(this::query)
+            .process(XdsCamelValidators.iti18ResponseValidator());
+        from("xds-iti43:repository/iti43?audit=false")
+            .process(XdsCamelValidators.iti43RequestValidator())
+            .process(this::retrieve)
+            .process(XdsCamelValidators.iti43ResponseValidator());
+    }
+
+    private synchronized void provide(Exchange exchange) throws Exception {
+        var request = exchange.getIn().getMandatoryBody(ProvideAndRegisterDocumentSet.class);
+        for (var document : request.getDocuments()) {
+            var content = document.getDataHandler().getInputStream().readAllBytes();
+            var entry = document.getDocumentEntry();
+            entry.setEntryUuid("urn:uuid:" + UUID.randomUUID());
+            entry.setAvailabilityStatus(AvailabilityStatus.APPROVED);
+            entry.setRepositoryUniqueId(repository);
+            documents.add(new Stored(entry, content));
+        }
+        exchange.getMessage().setBody(new Response(Status.SUCCESS));
+    }
+
+    private synchronized void query(Exchange exchange) throws Exception {
+        var request = exchange.getIn().getMandatoryBody(QueryRegistry.class);
+        var response = new QueryResponse(Status.SUCCESS);
+        var found = documents.stream().map(Stored::entry).filter(entry -> matches(request, entry)).toList();
+        if (request.getReturnType() == QueryReturnType.OBJECT_REF) {
+            found.forEach(entry -> response.getReferences().add(new ObjectReference(entry.getEntryUuid())));
+        } else {
+            response.getDocumentEntries().addAll(found);
+        }
+        exchange.getMessage().setBody(response);
+    }
+
+    private static boolean matches(QueryRegistry request, DocumentEntry entry) {
+        if (request.getQuery() instanceof GetDocumentsQuery query) {
+            return Stream.of(query.getUniqueIds(), query.getUuids()).anyMatch(
+                ids -> ids != null && (ids.contains(entry.getUniqueId()) || ids.contains(entry.getEntryUuid())));
+        }
+        if (request.getQuery() instanceof FindDocumentsQuery query) {
+            return query.getPatientId().equals(entry.getPatientId())
+                && query.getStatus().contains(entry.getAvailabilityStatus())
+                && (query.getTypeCodes() == null || query.getTypeCodes().stream().anyMatch(
+                    code -> code.getCode().equals(entry.getTypeCode().getCode())
+                        && code.getSchemeName().equals(entry.getTypeCode().getSchemeName())));
+        }
+        return false;
+    }
+
+    private synchronized void retrieve(Exchange exchange) throws Exception {
+        var request = exchange.getIn().getMandatoryBody(RetrieveDocumentSet.class);
+        var response = new RetrievedDocumentSet(Status.SUCCESS);
+        for (DocumentReference asked : request.getDocuments()) {
+            var stored = documents.stream()
+                .filter(one -> one.entry().getUniqueId().equals(asked.getDocumentUniqueId())
+                    && repository.equals(asked.getRepositoryUniqueId()))
+                .findFirst().orElseThrow(() -> new IllegalArgumentException("unknown document"));
+            var type = stored.entry().getMimeType();
+            var content = new DataHandler(new ByteArrayDataSource(stored.content(), type));
+            response.getDocuments().add(new RetrievedDocument(content, asked, null, null, type));
+        }
+        exchange.getMessage().setBody(response);
+    }
+
+    private static KeyStore trusting(String authority) throws Exception {
+        var store = KeyStore.getInstance(KeyStore.getDefaultType());
+        store.load(null, null);
+        try (var pem = Files.newInputStream(Path.of(authority))) {
+            for (Certificate one : CertificateFactory.getInstance("X.509").generateCertificates(pem)) {
+                store.setCertificateEntry("ca-" + store.size(), one);
+            }
+        }
+        return store;
+    }
+
+    private static Connector mutualTls(String certificate, String key, String authority) throws Exception {
+        var tls = new SSLHostConfig();
+        var pair = new SSLHostConfigCertificate(tls, SSLHostConfigCertificate.Type.RSA);
+        pair.setCertificateFile(certificate);
+        pair.setCertificateKeyFile(key);
+        tls.addCertificate(pair);
+        tls.setTrustStore(trusting(authority));
+        tls.setCertificateVerification("required");
+        var connector = new Connector();
+        connector.setPort(0);
+        connector.setProperty("address", "127.0.0.1");
+        connector.setSecure(true);
+        connector.setScheme("https");
+        connector.setProperty("SSLEnabled", "true");
+        connector.addSslHostConfig(tls);
+        return connector;
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        Path folder = Files.createTempDirectory("ipf-judge");
+        var bus = BusFactory.getDefaultBus();
+        var servlet = new CXFNonSpringServlet();
+        servlet.setBus(bus);
+        var tomcat = new Tomcat();
+        tomcat.setBaseDir(folder.toString());
+        tomcat.setConnector(mutualTls(arguments[0], arguments[1], arguments[2]));
+        var context = tomcat.addContext("", folder.toString());
+        Tomcat.addServlet(context, "cxf", servlet).setLoadOnStartup(1);
+        context.addServletMappingDecoded("/*", "cxf");
+        tomcat.start();
+        var camel = new DefaultCamelContext();
+        camel.addRoutes(new Judge(arguments[3]));
+        camel.start();
+        System.out.println("PORT " + tomcat.getConnector().getLocalPort());
+        System.out.flush();
+        while (System.in.read() >= 0) {
+            // Standard input is the life line: its end is ours.
+        }
+        System.exit(0);
+    }
+}
