@@ -36,6 +36,7 @@ bench: $(STAMP) ## ratios to the floor, measured in the same run
 	$(PY) benchmarks/pipeline.py
 	$(PY) benchmarks/cda.py
 	$(PY) benchmarks/ins.py
+	$(PY) benchmarks/memory.py
 
 docs: $(STAMP) ## the site, in site/
 	$(PY) -m pip install -q --disable-pip-version-check -e '.[docs]'
