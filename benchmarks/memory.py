@@ -5,8 +5,8 @@ libxml2, OpenSSL and SQLite take is theirs).
     memory.py [--megabytes N] [--json]
 
 check: the native rules, once for each document, which read the file inside it; prepare: metadata, signature, frozen
-delivery; send: VIHF, MTOM, mutual TLS to a process that only reads; outbox: put to done, through a durable SQLite store,
-which holds and gives back the delivery.
+delivery; send: VIHF, MTOM, mutual TLS to a process that only reads; outbox: put to done, through a durable SQLite
+store, which holds and gives back the delivery.
 """
 
 from __future__ import annotations

@@ -218,6 +218,13 @@ class MssSettings(Model):
     timeout_seconds: float = 30.0
     final_reply_seconds: float = 600.0
 
+    @model_validator(mode="after")
+    def _no_proxy(self) -> MssSettings:
+        if self.tls.proxy is not None:
+            raise invalid("MSS_PROXY", "a proxy is of no use to SMTP", path="tls.proxy",
+                          rule="proxy is for HTTPS", hint="leave tls.proxy out of the MSSanté section")  # fmt: skip
+        return self
+
 
 class InsiVerification(Model):
     """EXPERIMENTAL: the messages of the unit verification of an INS (WS_INS3, `verifierInsAvecTraitsIdentite`).

@@ -209,19 +209,18 @@ class HttpsTransport:
         self._lock = threading.Lock()
 
     def _current(self) -> _Pools:
-        pools, expired = self._pools, self._clock.now() > self._pools.not_after
+        expired = self._clock.now() > self._pools.not_after
         stamps = self._watched.stamps()
         # One thread loads; the others go on with the former pair meanwhile.
         if (expired or stamps != self._watched.seen) and self._lock.acquire(blocking=False):
             try:
                 self._watched.seen = stamps
+                # The former connections close with the last call that uses them.
                 self._pools = _Pools(self._tls, self._clock, self._timeout)
             except SunesError as e:
                 if expired:
                     raise
                 _log.warning("CERTIFICATE_NOT_RELOADED: the new TLS files are not used (%s)", e.code)
-            else:
-                pools.close()
             finally:
                 self._lock.release()
         return self._pools
