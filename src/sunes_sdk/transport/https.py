@@ -262,14 +262,14 @@ def _read(response: urllib3.BaseHTTPResponse) -> bytes:
         while chunk := response.read(_CHUNK, decode_content=False):
             if inflater is not None:
                 chunk = inflater.decompress(chunk, left + 1)
+                if inflater.unused_data:
+                    raise ValueError("bytes after the end of gzip")
             pieces.append(chunk)
             left -= len(chunk)
             if left < 0:
                 raise _TooBig
     except (zlib.error, ValueError):  # http.client lets sizes of chunks below zero through
         raise _error("the answer is malformed", "maybe", "ANSWER_MALFORMED") from None
-    if inflater is not None and inflater.unused_data:
-        raise _error("the answer is malformed", "maybe", "ANSWER_MALFORMED")
     if inflater is not None and not inflater.eof:
         raise _error("the answer was cut", "maybe", "ANSWER_TRUNCATED")
     return b"".join(pieces)
