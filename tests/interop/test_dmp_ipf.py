@@ -17,6 +17,7 @@ import pytest
 from sunes_sdk._core.clock import SystemClock
 from sunes_sdk.cda import CdaDocument
 from sunes_sdk.dmp import DmpClient, DocumentFilter
+from sunes_sdk.errors import DmpError
 from sunes_sdk.model import Code, Outcome
 from sunes_sdk.settings import DmpPaths, DmpSettings
 from sunes_sdk.testing import samples
@@ -90,7 +91,7 @@ class Rewriting:
 
 
 @pytest.fixture(scope="module")
-def base(pki: TestPki) -> Iterator[DmpSettings]:
+def base(pki: TestPki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DmpSettings]:
     java = shutil.which("java")
     if java is None:
         pytest.skip("no java on the PATH")
@@ -99,17 +100,19 @@ def base(pki: TestPki) -> Iterator[DmpSettings]:
     with FakeDmp(pki) as fake:
         settings = fake.settings()
     classes = f"{PROJECT / 'classes'}:{PROJECT / 'lib'}/*"
+    folder = tmp_path_factory.mktemp("ipf")
+    log = (folder / "judge.log").open("wb")
     judge = subprocess.Popen(
-        [java, "-cp", classes, "Judge", pki.server.certificate, pki.server.key, pki.ca_file, REPOSITORY],
+        [java, "-cp", classes, "Judge", pki.server.certificate, pki.server.key, pki.ca_file, REPOSITORY, folder],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=log,
         text=True,
     )
-    with judge:
+    with log, judge:
         assert judge.stdout is not None
         name, _, port = judge.stdout.readline().partition(" ")
-        assert name == "PORT"
+        assert name == "PORT", (folder / "judge.log").read_text()
         # IPF has one endpoint for each transaction where the DMP has one service for both of a repository.
         yield settings.model_copy(
             update={
@@ -202,4 +205,23 @@ def test_each_french_form_is_what_ipf_refuses(base: DmpSettings, form: FrenchFor
 def test_spoiled_metadata_are_refused(scene: Scene, ours: bytes, spoiled: bytes) -> None:
     scene.sent.change = (ours, spoiled)
     assert scene.submitter.submit(letter()).outcome is Outcome.REJECTED
+    assert scene.sent.said
+
+
+def test_a_spoiled_query_is_refused(scene: Scene) -> None:
+    assert scene.submitter.find(WHO) is not None
+    assert scene.sent.said == []
+    scene.sent.change = (b"$XDSDocumentEntryPatientId", b"$XDSDocumentEntryPatient")
+    with pytest.raises(DmpError):
+        scene.submitter.find(WHO)
+    assert scene.sent.said
+
+
+def test_a_spoiled_retrieval_is_refused(scene: Scene) -> None:
+    document = letter()
+    assert scene.submitter.submit(document).outcome is Outcome.ACCEPTED
+    (found,) = (one for one in scene.submitter.find(WHO) if one.unique_id == document.unique_id)
+    scene.sent.change = (f">{REPOSITORY}<".encode(), b"><")
+    with pytest.raises(DmpError):
+        scene.reader.retrieve(found, of=WHO)
     assert scene.sent.said

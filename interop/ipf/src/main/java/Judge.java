@@ -39,7 +39,7 @@ import org.openehealth.ipf.platform.camel.ihe.xds.XdsCamelValidators;
  * A registry and repository made of IPF: its endpoints read each request, its validators judge it, and what was
  * registered is found and given back as IPF writes it. In memory, on 127.0.0.1, by mutual TLS.
  *
- * Arguments: certificate, key and CA (PEM files), then the OID of the repository. Prints `PORT n` when it listens, and
+ * Arguments: certificate, key and CA (PEM files), the OID of the repository, an empty folder. Prints `PORT n` when it listens, and
  * ends with its standard input.
  */
 public final class Judge extends RouteBuilder {
@@ -153,14 +153,13 @@ public final class Judge extends RouteBuilder {
     }
 
     public static void main(String[] arguments) throws Exception {
-        Path folder = Files.createTempDirectory("ipf-judge");
         var bus = BusFactory.getDefaultBus();
         var servlet = new CXFNonSpringServlet();
         servlet.setBus(bus);
         var tomcat = new Tomcat();
-        tomcat.setBaseDir(folder.toString());
+        tomcat.setBaseDir(arguments[4]);
         tomcat.setConnector(mutualTls(arguments[0], arguments[1], arguments[2]));
-        var context = tomcat.addContext("", folder.toString());
+        var context = tomcat.addContext("", arguments[4]);
         Tomcat.addServlet(context, "cxf", servlet).setLoadOnStartup(1);
         context.addServletMappingDecoded("/*", "cxf");
         tomcat.start();
