@@ -247,7 +247,7 @@ ADDRESSES = made(
 ) | made(Address, {"lines": some(LABELS, least=1, most=6)}, use=st.just("H"))
 
 
-def _texts(address: Address) -> list[str]:
+def address_texts(address: Address) -> list[str]:
     parts = (
         address.house_number, address.street_name, address.additional_locator, address.unit, address.post_box,
         address.postal_code, address.city, address.country,
@@ -262,7 +262,7 @@ TELECOMS = made(
 )
 CONTACTS: Final[dict[str, st.SearchStrategy[Any]]] = {
     # What differs only by where its text is cut is the same address for the official validator.
-    "addresses": st.lists(ADDRESSES, max_size=3, unique_by=lambda a: (a.use, "".join(_texts(a)))).map(tuple),
+    "addresses": st.lists(ADDRESSES, max_size=3, unique_by=lambda a: (a.use, "".join(address_texts(a)))).map(tuple),
     "telecoms": some(TELECOMS),
 }
 RELATIONS = st.sampled_from(["MTH", "SIS"])

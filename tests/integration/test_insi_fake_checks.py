@@ -57,7 +57,7 @@ def verification_request() -> bytes:
 
 @pytest.fixture
 def fake(pki: TestPki) -> Iterator[FakeInsi]:
-    with FakeInsi(pki) as service:
+    with FakeInsi(pki, clock=FixedClock(NOW)) as service:  # the requests are of this instant, whenever they are sent
         yield service
 
 
@@ -359,7 +359,7 @@ def test_the_request_of_a_card_passes(fake: FakeInsi, pki: TestPki, change: Chan
 @pytest.mark.parametrize("name", VERIFICATION_MUTATIONS)
 def test_a_mutated_verification_is_refused(pki: TestPki, name: str) -> None:
     change, code, detail = VERIFICATION_MUTATIONS[name]
-    with FakeInsi(pki, verification=FAKE_VERIFICATION) as fake:
+    with FakeInsi(pki, clock=FixedClock(NOW), verification=FAKE_VERIFICATION) as fake:
         fault = send(fake, pki.insi_tls, change(verification_request()), FAKE_VERIFICATION.action)
         assert_refused(fake, fault, code, detail)
 

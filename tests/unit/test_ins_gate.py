@@ -212,6 +212,9 @@ READERS = {
     "outbox.events": {"facts_of"},
     # What was frozen when the delivery was prepared, through the gate.
     "dmp.client": {"DmpClient.send", "DmpClient.reconcile"},
+    "dmp.life_cycle": {"LifeCycle.send", "LifeCycle.reconcile"},
+    # The number of the sample person, whose fake DMP it opens.
+    "cli.fakes": {"serve"},
 }
 """Who may read an INS, and why. A new reader is added here with its reason, or goes through the gate."""
 

@@ -41,7 +41,7 @@ class Call(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Administration:
-    """ins: the gate (`Identity.for_transmission`); purpose: of use, as the VIHF says it."""
+    """gate: `Identity.for_transmission`; purpose: of use, as the VIHF says it."""
 
     settings: Settings
     user: VihfUser
@@ -49,7 +49,7 @@ class Administration:
     purpose: Code
     ids: IdFactory
     clock: Clock
-    ins: Callable[[Identity], Ins]
+    gate: Callable[[Identity], Ins]
     call: Call
 
     def set_authorization(self, of: Identity, action: AuthorizationAction, attending: bool) -> AuthorizationAnswer:
@@ -57,7 +57,7 @@ class Administration:
         answer = self.call(
             self._url(self._dmp.paths.require("habilitations")),
             partial(td03.encode, action, attending),
-            self.ins(of).cx,
+            self.gate(of).cx,
         )
         return td03.decode(answer.body, warned)
 
@@ -81,21 +81,21 @@ class Administration:
                 "the setting dmp.web_domain is missing", code="SETTING_MISSING", path="dmp.web_domain",
                 rule="GIE SESAM-Vitale PDT-INF-527", hint="give the host name of the professionals' web site",
             )  # fmt: skip
-        return td09.url(page, None if of is None else self.ins(of), domain=domain, mode=mode or self._dmp.mode)
+        return td09.url(page, None if of is None else self.gate(of), domain=domain, mode=mode or self._dmp.mode)
 
     def administrative_data(self, of: Identity) -> AdministrativeData:
-        ins, warned = self.ins(of), self._rights(Transaction.ADMINISTRATIVE_DATA)
+        ins, warned = self.gate(of), self._rights(Transaction.ADMINISTRATIVE_DATA)
         request = td13.read_body(ins, self._sender, self._message_ids())
         answer = self.call(self._url(self._dmp.paths.patients), partial(td13.read_encode, request), ins.cx)
         return td13.read_decode(answer.body, ins, warned)
 
     def update(self, of: Identity, data: AdministrativeData) -> RecordState:
-        ins, warned = self.ins(of), self._rights(Transaction.UPDATE_ADMINISTRATIVE_DATA)
+        ins, warned = self.gate(of), self._rights(Transaction.UPDATE_ADMINISTRATIVE_DATA)
         request = td13.revise_body(ins, data, self._registrar, self._sender, self._message_ids())
         return td13.revise_decode(self._revise(request, ins), ins, warned)
 
     def close(self, of: Identity, usual_name: str, civility: str) -> RecordState:
-        ins, warned = self.ins(of), self._rights(Transaction.CLOSE)
+        ins, warned = self.gate(of), self._rights(Transaction.CLOSE)
         name = PersonName(
             prefix=civility,
             given=of.traits.first_given_name,
@@ -106,7 +106,7 @@ class Administration:
         return td14.decode(self._revise(request, ins), ins, warned)
 
     def authorizations(self, of: Identity, mode: AuthorizationMode) -> Results[PatientAuthorization]:
-        ins, warned = self.ins(of), self._rights(Transaction.AUTHORIZATIONS)
+        ins, warned = self.gate(of), self._rights(Transaction.AUTHORIZATIONS)
         url = self._url(self._dmp.paths.require("habilitations"))
         return td16.decode(self.call(url, partial(td16.encode, mode), ins.cx).body, warned)
 

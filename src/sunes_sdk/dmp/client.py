@@ -143,7 +143,7 @@ class DmpClient:
             purpose=purpose,
             ids=self._ids,
             clock=self._clock,
-            ins=self._ins,
+            gate=self._ins,
             call=self._consult,
         )
         self._journal = journal

@@ -142,7 +142,6 @@ class LifeCycle:
             if not refusal.sure:
                 raise _unknown(prepared, message_id, refusal.code) from e
             raise _refused(refusal, update, message_id) from e
-        response = read_response(answer.body)
         if response.status not in ("Success", "Failure"):
             # One change cannot be half made: what was made of it is asked.
             raise _unknown(prepared, message_id, refusal_of(response).code)
