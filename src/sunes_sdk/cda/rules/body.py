@@ -140,6 +140,7 @@ def _unique_ids(view: View) -> Iterator[Problem]:
         seen.add(value)
 
 
+_DRAWN = etree.XPath("c:component//c:id/@root", namespaces={"c": V3.strip("{}")}, smart_strings=False)
 _ENTRY_TAGS = frozenset(
     V3 + t for t in ("section", "act", "observation", "substanceAdministration", "organizer", "procedure", "supply")
 )
@@ -152,6 +153,9 @@ _ENTRY_TAGS = frozenset(
     source="CDA R2; the official validator does not look",
 )
 def _unique_entries(view: View) -> Iterator[Problem]:
+    drawn = _DRAWN(view.root)
+    if isinstance(drawn, list) and len(set(map(str, drawn))) == len(drawn):
+        return  # no root is there twice
     seen: set[tuple[object, str, str]] = set()
     # A study is named by its own UID, once for each of its series.
     studies = view.templates.get(_DICOM_STUDY, ())

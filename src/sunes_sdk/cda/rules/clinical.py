@@ -11,7 +11,7 @@ from ..._core.findings import Severity
 from ...terminology import lookup
 from ..datatypes import CCAM, CIM_10
 from ..datatypes_reader import find, findall
-from .engine import Problem, RuleSet, View
+from .engine import Problem, RuleSet, View, per_document
 
 MODELS = "CI-SIS Modèles de contenus CDA"
 CLINICAL = RuleSet(MODELS, held=True)
@@ -260,12 +260,17 @@ _DOSING_MODES = frozenset(f"{_MEDICATION}.{n}" for n in ("7.1", "8", "9", "10", 
     held=False,
 )
 def _medicine_code(view: View) -> Iterator[Problem]:
-    for tag in ("code", "translation"):
-        for element in view.all(tag):
-            lengths = _MEDICINE_CODES.get(element.get("codeSystem") or "")
-            code = element.get("code") or ""
-            if lengths and not (code.isascii() and code.isdigit() and len(code) in lengths):
-                yield element, f"this code has not {' or '.join(map(str, lengths))} digits"
+    for element, system, code in _coded(view):
+        lengths = _MEDICINE_CODES.get(system)
+        if lengths and not (code and code.isascii() and code.isdigit() and len(code) in lengths):
+            yield element, f"this code has not {' or '.join(map(str, lengths))} digits"
+
+
+@per_document
+def _coded(view: View) -> list[tuple[etree._Element, str, str | None]]:
+    """Coded elements of the nomenclatures whose form is known: with the code system and the code."""
+    found = [(e, e.get("codeSystem", "")) for tag in ("code", "value", "translation") for e in view.all(tag)]
+    return [(e, system, e.get("code")) for e, system in found if system in _MEDICINE_CODES or system in _FORMS]
 
 
 _MEDICINE_CODES = {"1.2.250.1.213.2.3.1": (8,), "1.2.250.1.213.2.3.2": (7, 13)}
@@ -296,12 +301,10 @@ _PRODUCT = "1.3.6.1.4.1.19376.1.5.3.1.4.7.2"
     held=False,
 )
 def _form_of_codes(view: View) -> Iterator[Problem]:
-    for tag in ("code", "value", "translation"):
-        for element in view.all(tag):
-            form = _FORMS.get(element.get("codeSystem") or "")
-            code = element.get("code")
-            if form and code is not None and not form.fullmatch(code):
-                yield element, "not the form of a code of this nomenclature"
+    for element, system, code in _coded(view):
+        form = _FORMS.get(system)
+        if form and code is not None and not form.fullmatch(code):
+            yield element, "not the form of a code of this nomenclature"
 
 
 _FORMS = {

@@ -1034,13 +1034,17 @@ def _of_header(view: View) -> tuple[list[etree._Element], list[etree._Element]]:
 def _professional_ids(view: View) -> Iterator[Problem]:
     patient = {_pair(i) for role in _roles(view) for i in findall(role, "id")}
     for entity in _of_header(view)[0]:
-        person = find(entity, "assignedPerson")
         for place, element in enumerate(findall(entity, "id")):
             root, extension = _pair(element)
             if root == PS_ROOT:
                 if not _PERSON_ID.fullmatch(extension):
                     yield element, "the extension is not that of a national identifier"
-            elif place == 0 and person is not None and root not in _INS_ROOTS and (root, extension) not in patient:
+            elif (
+                place == 0
+                and root not in _INS_ROOTS
+                and (root, extension) not in patient
+                and find(entity, "assignedPerson") is not None
+            ):
                 yield element, f"the root is neither {PS_ROOT} nor the patient's"
 
 
