@@ -86,7 +86,7 @@ def test_the_present_version(versions: list[DocumentEntry], expected: str | None
 
 @pytest.mark.parametrize("missing", ["logical_id", "version"])
 def test_an_entry_without_version_or_logical_id_is_not_changed(missing: str) -> None:
-    held = td33.present_version(answer(replace(ENTRY, **{missing: ""})), ENTRY.unique_id)  # type: ignore[arg-type]
+    held = td33.present_version(answer(replace(ENTRY, **{missing: ""})), ENTRY.unique_id)  # type: ignore[arg-type]  # a field
     assert held is not None
     with pytest.raises(DmpError) as caught:
         td33.visibility_update(SET, held, (N, MASKED))

@@ -105,16 +105,16 @@ ACTS: dict[str, Callable[[Identity], Identity]] = {
     "traits edited with document": lambda i: i.edited(OTHER_DAY, evidence=SEEN),
     "traits the same": lambda i: i.edited(made.traits(), evidence=None),
     **{f"{a.value} set": lambda i, a=a: i.marked(a) for a in A},  # type: ignore[misc]  # the usual way to bind it now
-    **{f"{a.value} removed": lambda i, a=a: i.unmarked(a) for a in A},  # type: ignore[misc]
+    **{f"{a.value} removed": lambda i, a=a: i.unmarked(a) for a in A},  # type: ignore[misc]  # as above
 }
 P, R, V, Q = S.PROVISOIRE, S.RECUPEREE, S.VALIDEE, S.QUALIFIEE
 # act: from PROV, RECUP, VALI, QUAL, and from a doubtful or fictitious PROV: a status, or the code of the refusal.
 TABLE: dict[str, tuple[S | str, S | str, S | str, S | str, S | str]] = {
     "INSi, traits agree": (R, R, Q, Q, "INS_CALL_FORBIDDEN"),
-    "INSi, a trait differs": (*["INS_TRAITS_DIFFER"] * 4, "INS_CALL_FORBIDDEN"),  # type: ignore[dict-item]
+    "INSi, a trait differs": (*["INS_TRAITS_DIFFER"] * 4, "INS_CALL_FORBIDDEN"),  # type: ignore[dict-item]  # five outcomes
     "INSi, the difference accepted": (R, R, Q, Q, "INS_CALL_FORBIDDEN"),
     "document": (V, Q, V, Q, "INS_DOUBTFUL"),
-    "document not accepted here": (*["INS_EVIDENCE"] * 4, "INS_EVIDENCE"),  # type: ignore[dict-item]
+    "document not accepted here": (*["INS_EVIDENCE"] * 4, "INS_EVIDENCE"),  # type: ignore[dict-item]  # five outcomes
     "INSi and document": (Q, Q, Q, Q, "INS_CALL_FORBIDDEN"),
     "application carte Vitale": (Q, Q, Q, Q, "INS_DOUBTFUL"),
     "verification KO": ("INS_NONE", P, "INS_NONE", P, "INS_NONE"),

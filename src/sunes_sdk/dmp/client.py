@@ -65,7 +65,7 @@ from .answers import (
     refusal_of_fault,
 )
 from .journal import SubmissionJournal
-from .life_cycle import Encode, LifeCycle, is_update
+from .life_cycle import Encode, LifeCycle, delivered, is_update
 from .rights import Mode, Transaction
 from .td02 import Existence
 from .td03 import AuthorizationAction, AuthorizationAnswer
@@ -214,16 +214,7 @@ class DmpClient:
         visibility: codes of JDV_J58 beside the document's own (`td21.MASKED`, `td21.INVISIBLE`).
         Raises what `prepare` raises; TransportError(sent="no"); OutcomeUnknown when even the question had no answer.
         """
-        prepared = self._prepare(document, Dmp(), visibility)
-        try:
-            return self.send(prepared)
-        except OutcomeUnknown:
-            found = self.reconcile(prepared)
-            if found.outcome is Outcome.ABSENT:
-                return self.send(prepared)
-            if found.outcome is Outcome.UNKNOWN:
-                raise
-            return found
+        return delivered(self.send, self.reconcile, self._prepare(document, Dmp(), visibility))
 
     def replace(self, document: Document, *, of: Receipt | Document) -> Receipt:
         """As `submit`, for a version that replaces the one of receipt `of`, or the document `of`.

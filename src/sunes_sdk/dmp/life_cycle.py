@@ -37,6 +37,7 @@ VERSION_CHANGED: Final = "DMP_VERSION_CHANGED"
 _DUPLICATE = "XDSDuplicateUniqueIdInRegistry"
 
 Encode = Callable[..., tuple[str, bytes]]
+Deliver = Callable[[Prepared], Receipt]
 """A codec's `encode`, which lacks message_id and assertion only."""
 
 
@@ -84,7 +85,7 @@ class LifeCycle:
         submission_set = self._set(ins_cx, title, content_type)
         ebrim = td33.status_update(submission_set, uuid, present, new)
         update = Update(transaction=transaction, unique_id=unique_id, original=present.value, new=new.value)
-        return self._deliver(self._prepared(update, submission_set, ebrim, ins_cx, warnings))
+        return delivered(self.send, self.reconcile, self._prepared(update, submission_set, ebrim, ins_cx, warnings))
 
     def change_visibility(
         self, transaction: Transaction, unique_id: str, ins_cx: str, *, add: Collection[Code], remove: Collection[Code]
@@ -114,7 +115,7 @@ class LifeCycle:
             version=held.entry.version,
             visibility=td33.visibility_of(codes),
         )
-        return self._deliver(self._prepared(update, submission_set, ebrim, ins_cx, warnings))
+        return delivered(self.send, self.reconcile, self._prepared(update, submission_set, ebrim, ins_cx, warnings))
 
     # --- one message ----------------------------------------------------------------------------------------------
 
@@ -179,17 +180,6 @@ class LifeCycle:
             return self._done(update, outcome, tuple(stored["warnings"]), "")
         retry = RetryAdvice.safe() if outcome is Outcome.ABSENT else RetryAdvice.never()
         return self._receipt(update, outcome, code=code, retry=retry)
-
-    def _deliver(self, prepared: Prepared) -> Receipt:
-        try:
-            return self.send(prepared)
-        except OutcomeUnknown:
-            found = self.reconcile(prepared)
-            if found.outcome is Outcome.ABSENT:
-                return self.send(prepared)
-            if found.outcome is Outcome.UNKNOWN:
-                raise
-            return found
 
     # --- parts ----------------------------------------------------------------------------------------------------
 
@@ -374,3 +364,19 @@ def _unknown(prepared: Prepared, message_id: str, code: str) -> OutcomeUnknown:
         request_id=message_id, hint="call reconcile(prepared) before any other attempt",
         hint_fr="Réponse du DMP non reçue : vérifier l'état du document avant toute autre action.",
     )  # fmt: skip
+
+
+def delivered(send: Deliver, reconcile: Deliver, prepared: Prepared) -> Receipt:
+    """One attempt; when its outcome is unknown the DMP is asked, and it is sent once more if it was not applied.
+
+    Raises what `send` raises; OutcomeUnknown when even the question had no answer.
+    """
+    try:
+        return send(prepared)
+    except OutcomeUnknown:
+        found = reconcile(prepared)
+        if found.outcome is Outcome.ABSENT:
+            return send(prepared)
+        if found.outcome is Outcome.UNKNOWN:
+            raise
+        return found
