@@ -264,6 +264,16 @@ def test_each_attempt_has_a_fresh_envelope(client: DmpClient, dmp: FakeDmp) -> N
     assert first.message_id != second.message_id
 
 
+def test_a_partial_success_is_asked_about_not_taken_for_a_refusal(client: DmpClient, dmp: FakeDmp) -> None:
+    dmp.partial_next("XDSRepositoryError")
+    with pytest.raises(OutcomeUnknown):
+        client.send(client.prepare(letter(), Dmp()))
+    dmp.partial_next("XDSRepositoryError")
+    other = letter()
+    assert client.submit(other).outcome is Outcome.ACCEPTED
+    assert [d.unique_id for d in dmp.documents].count(other.unique_id) == 1
+
+
 def test_cut_after_acceptance_is_reconciled_not_resent(client: DmpClient, dmp: FakeDmp) -> None:
     dmp.cut_after_accept()
     receipt = client.submit(letter())

@@ -133,7 +133,10 @@ def test_a_right_answer_of_the_wrong_type_is_read(client: DmpClient, dmp: FakeDm
     assert client.submit(samples.discharge_letter().render(samples.issuer())).outcome is Outcome.ACCEPTED
 
 
-def test_a_partial_success_of_a_feed_is_no_success(client: DmpClient, dmp: FakeDmp) -> None:
+def test_a_partial_success_of_a_feed_is_neither_taken_nor_refused(client: DmpClient, dmp: FakeDmp) -> None:
+    """The fake holds the document: said refused, it would be sent again as a new one."""
     dmp.partial_next("XDSRegistryError")
-    receipt = client.submit(samples.discharge_letter().render(samples.issuer()))
-    assert receipt.outcome is not Outcome.ACCEPTED
+    prepared = client.prepare(samples.discharge_letter().render(samples.issuer()), Dmp())
+    with pytest.raises(OutcomeUnknown):
+        client.send(prepared)
+    assert client.reconcile(prepared).outcome is Outcome.ACCEPTED

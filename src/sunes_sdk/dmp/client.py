@@ -352,6 +352,9 @@ class DmpClient:
         ins_cx: str,
         warnings: tuple[str, ...],
     ) -> Receipt:
+        if response.status not in ("Success", "Failure"):
+            # A submission is taken whole or not at all: which of the two is asked, never guessed.
+            raise _unknown(prepared, message_id, refusal_of(response).code)
         if not response.ok:
             return self._refused(prepared, refusal_of(response), message_id, user, ins_cx)
         self._replaced(prepared)
