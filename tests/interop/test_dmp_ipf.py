@@ -1,4 +1,4 @@
-"""An XDS.b implementation that we did not write, IPF, takes our ITI-41, ITI-18 and ITI-43, and we read its answers.
+"""An XDS.b implementation that we did not write, IPF, takes our ITI-41, 18, 43 and 57, and we read its answers.
 
 `make interop` builds the Java side (interop/ipf, from Maven Central); without it these tests are skipped.
 """
@@ -8,18 +8,19 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sunes_sdk._core.clock import SystemClock
 from sunes_sdk.cda import CdaDocument
-from sunes_sdk.dmp import DmpClient, DocumentFilter
+from sunes_sdk.dmp import DmpClient, DocumentFilter, FoundDocument
 from sunes_sdk.errors import DmpError
-from sunes_sdk.model import Code, Outcome
-from sunes_sdk.settings import DmpPaths, DmpSettings
+from sunes_sdk.model import Code, Identity, Outcome, Receipt
+from sunes_sdk.settings import DmpSettings
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.fake_dmp import FakeDmp
 from sunes_sdk.testing.pki import TestPki
@@ -61,6 +62,12 @@ FRENCH_FORMS = (
         for_ihe=rb">\1^^^&amp;\2&amp;ISO</",
         why="authorSpecialty: the CI-SIS writes code^label^OID; IHE free text or a CX",
     ),
+    FrenchForm(
+        said="UpdateAvailabilityStatus Association must specify an new document status",
+        written=rb"(?<=>)urn:asip:ci-sis:2010:StatusType:(?:Archived|Deleted)(?=<)",
+        for_ihe=b"urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated",
+        why="newStatus: the CI-SIS adds Archived and Deleted (JDV_J52); IHE has Approved and Deprecated",
+    ),
 )
 """Each difference, what IPF says of it, and its form in IHE. All else that we send reaches IPF as the DMP gets it."""
 
@@ -70,18 +77,21 @@ class Rewriting:
 
     def __init__(self, dmp: DmpSettings, forms: tuple[FrenchForm, ...] = FRENCH_FORMS) -> None:
         self._https = HttpsTransport(dmp.tls, timeout_seconds=30, clock=SystemClock())
+        self._base = dmp.base_url
         self._forms = forms
-        self.change: tuple[bytes, bytes] = (b"", b"")
+        self.change: tuple[bytes, bytes] | None = None
         self.said: list[str] = []
 
     def post(self, url: str, body: bytes | tuple[bytes, ...], headers: Mapping[str, str]) -> HttpResponse:
+        """IPF has one endpoint for each transaction, where the DMP has one for two."""
+        action = re.search(r'; action="([^"]+)"', headers["Content-Type"])
+        assert action is not None
+        url = self._base + action[1].rpartition(":")[2]
         body = body if isinstance(body, bytes) else b"".join(body)
         for form in self._forms:
             body = re.sub(form.written, form.for_ihe, body)
-        if self.change[0]:
-            changed = body.replace(*self.change)
-            assert changed != body
-            body = changed
+        if self.change:
+            body = body.replace(*self.change)
         answer = self._https.post(url, body, headers)
         self.said += [said.decode() for said in re.findall(rb'codeContext="([^"]*)"', answer.body)]
         return answer
@@ -113,7 +123,6 @@ def base(pki: TestPki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dmp
         assert judge.stdout is not None
         name, _, port = judge.stdout.readline().partition(" ")
         assert name == "PORT", (folder / "judge.log").read_text()
-        # IPF has one endpoint for each transaction where the DMP has one service for both of a repository.
         yield settings.model_copy(
             update={
                 "base_url": f"https://localhost:{int(port)}/",
@@ -125,22 +134,9 @@ def base(pki: TestPki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dmp
 
 
 class Scene:
-    """A client of IPF's repository for submissions and searches, and one for its ITI-43 endpoint."""
-
     def __init__(self, base: DmpSettings, forms: tuple[FrenchForm, ...] = FRENCH_FORMS) -> None:
         self.sent = Rewriting(base, forms)
-        self.submitter, self.reader = (
-            DmpClient(
-                samples.settings(
-                    dmp=base.model_copy(
-                        update={"paths": DmpPaths(repository=path, registry="registry", patients="patients")}
-                    )
-                ),
-                actor=ACTOR,
-                transport=self.sent,
-            )
-            for path in ("repository/iti41", "repository/iti43")
-        )
+        self.client = DmpClient(samples.settings(dmp=base), actor=ACTOR, transport=self.sent)
 
 
 @pytest.fixture
@@ -154,19 +150,23 @@ def letter() -> CdaDocument:
     return samples.discharge_letter().render(samples.issuer())
 
 
+def in_use(scene: Scene, document: CdaDocument) -> FoundDocument:
+    """Its version that is Approved."""
+    (found,) = (one for one in scene.client.find(WHO) if one.unique_id == document.unique_id)
+    return found
+
+
 def test_a_document_is_registered_found_and_retrieved(scene: Scene) -> None:
     document = letter()
-    receipt = scene.submitter.submit(document)
+    receipt = scene.client.submit(document)
     assert receipt.outcome is Outcome.ACCEPTED
-    entry_uuid = scene.submitter.find_entry_uuid(document.unique_id, WHO)
+    entry_uuid = scene.client.find_entry_uuid(document.unique_id, WHO)
     assert entry_uuid
     where = DocumentFilter(type_codes=(Code(code="11490-0", system="2.16.840.1.113883.6.1"),))
-    (found,) = (one for one in scene.submitter.find(WHO, where) if one.unique_id == document.unique_id)
+    (found,) = (one for one in scene.client.find(WHO, where) if one.unique_id == document.unique_id)
     assert (found.entry_uuid, found.entry.size) == (entry_uuid, len(document.content))
-    assert [one.unique_id for one in scene.submitter.get_documents(WHO, entry_uuids=[entry_uuid])] == [
-        document.unique_id
-    ]
-    (retrieved,) = scene.reader.retrieve(found, of=WHO)
+    assert [one.unique_id for one in scene.client.get_documents(WHO, entry_uuids=[entry_uuid])] == [document.unique_id]
+    (retrieved,) = scene.client.retrieve(found, of=WHO)
     assert retrieved.content == document.content
     assert scene.sent.said == []
 
@@ -174,9 +174,38 @@ def test_a_document_is_registered_found_and_retrieved(scene: Scene) -> None:
 def test_a_replacement_is_registered(scene: Scene) -> None:
     first = samples.discharge_letter()
     old = first.render(samples.issuer())
-    receipt = scene.submitter.submit(old)
-    replaced = scene.submitter.replace(first.revise(old).render(samples.issuer()), of=receipt)
+    receipt = scene.client.submit(old)
+    replaced = scene.client.replace(first.revise(old).render(samples.issuer()), of=receipt)
     assert (replaced.outcome, replaced.warnings) == (Outcome.ACCEPTED, ())
+    assert scene.sent.said == []
+
+
+def test_a_document_is_masked_and_shown_again(scene: Scene) -> None:
+    """A new version each time; a second mask is made from the first one's."""
+    document = letter()
+    scene.client.submit(document)
+    which = (document.unique_id, WHO)
+    for number, (change, seen) in enumerate(
+        (
+            (partial(scene.client.mask, *which), {"MASQUE_PS"}),
+            (partial(scene.client.unmask, *which), set()),
+            (partial(scene.client.set_patient_visibility, *which, patient=False), {"INVISIBLE_PATIENT"}),
+        ),
+        start=2,
+    ):
+        assert change().outcome is Outcome.ACCEPTED
+        found = in_use(scene, document)
+        assert (set(found.visibility), found.entry.version) == (seen, str(number))
+    assert scene.sent.said == []
+
+
+@pytest.mark.parametrize("update", [DmpClient.archive, DmpClient.delete])
+def test_a_document_is_archived_or_deleted(scene: Scene, update: Callable[[DmpClient, str, Identity], Receipt]) -> None:
+    document = letter()
+    scene.client.submit(document)
+    assert in_use(scene, document)
+    assert update(scene.client, document.unique_id, WHO).outcome is Outcome.ACCEPTED
+    assert document.unique_id not in [one.unique_id for one in scene.client.find(WHO)]
     assert scene.sent.said == []
 
 
@@ -184,7 +213,10 @@ def test_a_replacement_is_registered(scene: Scene) -> None:
 def test_each_french_form_is_what_ipf_refuses(base: DmpSettings, form: FrenchForm) -> None:
     """All but this one in forms of IHE: IPF refuses with the words of the table."""
     scene = Scene(base, tuple(other for other in FRENCH_FORMS if other is not form))
-    assert scene.submitter.submit(letter()).outcome is Outcome.REJECTED
+    document = letter()
+    if scene.client.submit(document).outcome is Outcome.ACCEPTED:
+        with pytest.raises(DmpError):
+            scene.client.archive(document.unique_id, WHO)
     assert form.said in scene.sent.said
     scene.sent.close()
 
@@ -204,24 +236,49 @@ def test_each_french_form_is_what_ipf_refuses(base: DmpSettings, form: FrenchFor
 )
 def test_spoiled_metadata_are_refused(scene: Scene, ours: bytes, spoiled: bytes) -> None:
     scene.sent.change = (ours, spoiled)
-    assert scene.submitter.submit(letter()).outcome is Outcome.REJECTED
+    assert scene.client.submit(letter()).outcome is Outcome.REJECTED
     assert scene.sent.said
 
 
 def test_a_spoiled_query_is_refused(scene: Scene) -> None:
-    assert scene.submitter.find(WHO) is not None
+    assert scene.client.find(WHO) is not None
     assert scene.sent.said == []
     scene.sent.change = (b"$XDSDocumentEntryPatientId", b"$XDSDocumentEntryPatient")
     with pytest.raises(DmpError):
-        scene.submitter.find(WHO)
+        scene.client.find(WHO)
     assert scene.sent.said
 
 
 def test_a_spoiled_retrieval_is_refused(scene: Scene) -> None:
     document = letter()
-    assert scene.submitter.submit(document).outcome is Outcome.ACCEPTED
-    (found,) = (one for one in scene.submitter.find(WHO) if one.unique_id == document.unique_id)
+    assert scene.client.submit(document).outcome is Outcome.ACCEPTED
+    (found,) = (one for one in scene.client.find(WHO) if one.unique_id == document.unique_id)
     scene.sent.change = (f">{REPOSITORY}<".encode(), b"><")
     with pytest.raises(DmpError):
-        scene.reader.retrieve(found, of=WHO)
+        scene.client.retrieve(found, of=WHO)
+    assert scene.sent.said
+
+
+@pytest.mark.parametrize(
+    ("update", "ours", "spoiled"),
+    [
+        (DmpClient.mask, b' lid="', b' version="'),
+        (DmpClient.mask, b'name="PreviousVersion"', b'name="LastVersion"'),
+        (DmpClient.mask, b'targetObject="Document01"', b'targetObject="Document02"'),
+        (DmpClient.mask, b'name="languageCode"', b'name="languageKode"'),
+        (DmpClient.archive, b'name="OriginalStatus"', b'name="OldStatus"'),
+        (DmpClient.archive, b'sourceObject="SubmissionSet01"', b'sourceObject="SubmissionSet02"'),
+        (DmpClient.archive, b"urn:ihe:iti:2010:AssociationType:", b"urn:ihe:iti:2007:AssociationType:"),
+    ],
+    ids=["logicalId", "version", "member", "languageCode", "status", "set", "association"],
+)
+def test_a_spoiled_update_is_refused(
+    scene: Scene, update: Callable[[DmpClient, str, Identity], Receipt], ours: bytes, spoiled: bytes
+) -> None:
+    document = letter()
+    scene.client.submit(document)
+    assert scene.sent.said == []
+    scene.sent.change = (ours, spoiled)
+    with pytest.raises(DmpError):
+        update(scene.client, document.unique_id, WHO)
     assert scene.sent.said

@@ -8,6 +8,7 @@ import java.security.cert.CertificateFactory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.apache.camel.Exchange;
 import org.apache.camel.builder.RouteBuilder;
@@ -18,12 +19,16 @@ import org.apache.cxf.BusFactory;
 import org.apache.cxf.transport.servlet.CXFNonSpringServlet;
 import org.apache.tomcat.util.net.SSLHostConfig;
 import org.apache.tomcat.util.net.SSLHostConfigCertificate;
+import org.openehealth.ipf.commons.ihe.xds.core.metadata.Association;
+import org.openehealth.ipf.commons.ihe.xds.core.metadata.AssociationType;
 import org.openehealth.ipf.commons.ihe.xds.core.metadata.AvailabilityStatus;
 import org.openehealth.ipf.commons.ihe.xds.core.metadata.DocumentEntry;
 import org.openehealth.ipf.commons.ihe.xds.core.metadata.ObjectReference;
+import org.openehealth.ipf.commons.ihe.xds.core.metadata.Version;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.DocumentReference;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.ProvideAndRegisterDocumentSet;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.QueryRegistry;
+import org.openehealth.ipf.commons.ihe.xds.core.requests.RegisterDocumentSet;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.RetrieveDocumentSet;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.query.FindDocumentsQuery;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.query.GetDocumentsQuery;
@@ -54,18 +59,23 @@ public final class Judge extends RouteBuilder {
 
     @Override
     public void configure() {
-        from("xds-iti41:repository/iti41?audit=false")
+        // Each by the last word of its wsa:Action.
+        from("xds-iti41:ProvideAndRegisterDocumentSet-b?audit=false")
             .process(XdsCamelValidators.iti41RequestValidator())
             .process(this::provide)
             .process(XdsCamelValidators.iti41ResponseValidator());
-        from("xds-iti18:registry?audit=false")
+        from("xds-iti18:RegistryStoredQuery?audit=false")
             .process(XdsCamelValidators.iti18RequestValidator())
             .process(this::query)
             .process(XdsCamelValidators.iti18ResponseValidator());
-        from("xds-iti43:repository/iti43?audit=false")
+        from("xds-iti43:RetrieveDocumentSet?audit=false")
             .process(XdsCamelValidators.iti43RequestValidator())
             .process(this::retrieve)
             .process(XdsCamelValidators.iti43ResponseValidator());
+        from("xds-iti57:UpdateDocumentSet?audit=false")
+            .process(XdsCamelValidators.iti57RequestValidator())
+            .process(this::update)
+            .process(XdsCamelValidators.iti57ResponseValidator());
     }
 
     private synchronized void provide(Exchange exchange) throws Exception {
@@ -74,11 +84,42 @@ public final class Judge extends RouteBuilder {
             var content = document.getDataHandler().getInputStream().readAllBytes();
             var entry = document.getDocumentEntry();
             entry.setEntryUuid("urn:uuid:" + UUID.randomUUID());
+            entry.setLogicalUuid(entry.getEntryUuid());
+            entry.setVersion(new Version("1"));
             entry.setAvailabilityStatus(AvailabilityStatus.APPROVED);
             entry.setRepositoryUniqueId(repository);
             documents.add(new Stored(entry, content));
         }
         exchange.getMessage().setBody(new Response(Status.SUCCESS));
+    }
+
+    private synchronized void update(Exchange exchange) throws Exception {
+        var request = exchange.getIn().getMandatoryBody(RegisterDocumentSet.class);
+        for (var asked : request.getAssociations()) {
+            if (asked.getAssociationType() == AssociationType.UPDATE_AVAILABILITY_STATUS) {
+                var stored = one(entry -> entry.getEntryUuid().equals(asked.getTargetUuid())
+                    && entry.getAvailabilityStatus() == asked.getOriginalStatus());
+                stored.entry().setAvailabilityStatus(asked.getNewStatus());
+            }
+        }
+        for (var entry : request.getDocumentEntries()) {
+            var previous = request.getAssociations().stream()
+                .filter(association -> entry.getEntryUuid().equals(association.getTargetUuid()))
+                .map(Association::getPreviousVersion).findFirst().orElseThrow();
+            var stored = one(old -> old.getLogicalUuid().equals(entry.getLogicalUuid())
+                && old.getVersion().getVersionName().equals(previous));
+            stored.entry().setAvailabilityStatus(AvailabilityStatus.DEPRECATED);
+            entry.setEntryUuid("urn:uuid:" + UUID.randomUUID());
+            entry.setVersion(new Version(String.valueOf(Integer.parseInt(previous) + 1)));
+            entry.setAvailabilityStatus(AvailabilityStatus.APPROVED);
+            documents.add(new Stored(entry, stored.content()));
+        }
+        exchange.getMessage().setBody(new Response(Status.SUCCESS));
+    }
+
+    private Stored one(Predicate<DocumentEntry> wanted) {
+        return documents.stream().filter(stored -> wanted.test(stored.entry())).findFirst()
+            .orElseThrow(() -> new IllegalArgumentException("unknown document"));
     }
 
     private synchronized void query(Exchange exchange) throws Exception {
@@ -112,10 +153,8 @@ public final class Judge extends RouteBuilder {
         var request = exchange.getIn().getMandatoryBody(RetrieveDocumentSet.class);
         var response = new RetrievedDocumentSet(Status.SUCCESS);
         for (DocumentReference asked : request.getDocuments()) {
-            var stored = documents.stream()
-                .filter(one -> one.entry().getUniqueId().equals(asked.getDocumentUniqueId())
-                    && repository.equals(asked.getRepositoryUniqueId()))
-                .findFirst().orElseThrow(() -> new IllegalArgumentException("unknown document"));
+            var stored = one(entry -> entry.getUniqueId().equals(asked.getDocumentUniqueId())
+                && repository.equals(asked.getRepositoryUniqueId()));
             var type = stored.entry().getMimeType();
             var content = new DataHandler(new ByteArrayDataSource(stored.content(), type));
             response.getDocuments().add(new RetrievedDocument(content, asked, null, null, type));
