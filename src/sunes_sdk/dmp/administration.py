@@ -8,8 +8,6 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol
 
-from lxml import etree
-
 from .._core.clock import Clock
 from .._core.errors import ConfigurationError
 from .._core.ids import IdFactory
@@ -59,20 +57,20 @@ class Administration:
             partial(td03.encode, action, attending),
             self.gate(of).cx,
         )
-        return td03.decode(answer.body, warned)
+        return td03.decode(answer.body, (*warned, *answer.warnings))
 
     def authorized_patients(self, since: datetime, what: Since) -> Results[AuthorizedPatient]:
         warned = self._rights(Transaction.PATIENTS)
         url = self._url(self._dmp.paths.require("patients_specific"))
         answer = self.call(url, partial(td04.encode, since, what), None)
-        return td04.decode(answer.body, self.settings.check_identity, warned)
+        return td04.decode(answer.body, self.settings.check_identity, (*warned, *answer.warnings))
 
     def search_patient(self, criteria: PatientCriteria) -> Results[FoundPatient]:
         warned = self._rights(Transaction.SEARCH_PATIENT)
         url = self._url(self._dmp.paths.require("patients_pdq"))
         request = td05.body(criteria, self._sender, self._message_ids())
         answer = self.call(url, partial(td05.encode, request), None)
-        return td05.decode(answer.body, self.settings.check_identity, warned)
+        return td05.decode(answer.body, self.settings.check_identity, (*warned, *answer.warnings))
 
     def web_url(self, page: WebPage, of: Identity | None, mode: Mode | None) -> str:
         domain = self._dmp.web_domain
@@ -87,12 +85,13 @@ class Administration:
         ins, warned = self.gate(of), self._rights(Transaction.ADMINISTRATIVE_DATA)
         request = td13.read_body(ins, self._sender, self._message_ids())
         answer = self.call(self._url(self._dmp.paths.patients), partial(td13.read_encode, request), ins.cx)
-        return td13.read_decode(answer.body, ins, warned)
+        return td13.read_decode(answer.body, ins, (*warned, *answer.warnings))
 
     def update(self, of: Identity, data: AdministrativeData) -> RecordState:
         ins, warned = self.gate(of), self._rights(Transaction.UPDATE_ADMINISTRATIVE_DATA)
         request = td13.revise_body(ins, data, self._registrar, self._sender, self._message_ids())
-        return td13.revise_decode(self._revise(request, ins), ins, warned)
+        answer = self._revise(request, ins)
+        return td13.revise_decode(answer.body, ins, (*warned, *answer.warnings))
 
     def close(self, of: Identity, usual_name: str, civility: str) -> RecordState:
         ins, warned = self.gate(of), self._rights(Transaction.CLOSE)
@@ -103,18 +102,20 @@ class Administration:
             birth_family="" if usual_name else of.traits.birth_name,
         )
         request = td14.body(ins, name, self._registrar, self._sender, self._message_ids())
-        return td14.decode(self._revise(request, ins), ins, warned)
+        answer = self._revise(request, ins)
+        return td14.decode(answer.body, ins, (*warned, *answer.warnings))
 
     def authorizations(self, of: Identity, mode: AuthorizationMode) -> Results[PatientAuthorization]:
         ins, warned = self.gate(of), self._rights(Transaction.AUTHORIZATIONS)
         url = self._url(self._dmp.paths.require("habilitations"))
-        return td16.decode(self.call(url, partial(td16.encode, mode), ins.cx).body, warned)
+        answer = self.call(url, partial(td16.encode, mode), ins.cx)
+        return td16.decode(answer.body, (*warned, *answer.warnings))
 
     # --- parts ----------------------------------------------------------------------------------------------------
 
-    def _revise(self, request: bytes, ins: Ins) -> etree._Element:
+    def _revise(self, request: bytes, ins: Ins) -> SoapAnswer:
         url, encode = self._url(self._dmp.paths.patients), partial(td13.revise_encode, request)
-        return self.call(url, encode, ins.cx, repeatable=False).body
+        return self.call(url, encode, ins.cx, repeatable=False)
 
     @property
     def _dmp(self) -> DmpSettings:

@@ -297,6 +297,9 @@ def refused(code: str, text: str) -> DmpError:
 
 INCOMPLETE = "DMP_INCOMPLETE"
 """Warning of `Results`: the DMP has more than it gave."""
+RELATES_TO = "DMP_RELATES_TO"
+"""Warning: the answer names another message than ours (WS-Addressing RelatesTo). No error: the answers of several
+official sample pairs do so. An answer that names none says nothing."""
 
 _T = TypeVar("_T")
 

@@ -47,7 +47,7 @@ from ..security.vihf import AssertionCache
 from ..settings import DmpSettings, Environment, Settings
 from ..transport.https import HttpsTransport
 from ..transport.seam import Body, Transport
-from ..transport.soap import SoapAnswer, read_answer
+from ..transport.soap import SoapAnswer, names_another, read_answer
 from ..xds import AvailabilityStatus, query
 from ..xds.query import DocumentFilter, SubmissionSetFilter
 from . import rights, td02, td21, td31, td31b, td32, td33
@@ -55,6 +55,7 @@ from .administration import Administration
 from .answers import (
     ACKNOWLEDGEMENT,
     LISTING,
+    RELATES_TO,
     RULINGS,
     Refusal,
     RegistryResponse,
@@ -203,7 +204,7 @@ class DmpClient:
         content_type, body = td02.encode(
             request, message_id=message_id, assertion=self._assertion(self._user, ins.cx, now)
         )
-        return td02.decode(self._post(self._patients, content_type, body).body)
+        return td02.decode(self._post(self._patients, content_type, body, message_id).body)
 
     # --- TD2.1 ----------------------------------------------------------------------------------------------------
 
@@ -310,7 +311,7 @@ class DmpClient:
         prepared.check_environment(self._settings.environment)
         metadata = json.loads(prepared.metadata)
         user, ins_cx = VihfUser.from_json(metadata["user"]), metadata["ins"]
-        ebrim = prepared.blobs["ebrim"].decode()
+        ebrim = prepared.blobs["ebrim"]
         warnings: tuple[str, ...] = ()
         if metadata["replaces"]:
             found = self._entry_uuid(metadata["replaces"], user, ins_cx, before_sending=True)
@@ -331,7 +332,8 @@ class DmpClient:
             assertion=self._assertion(user, ins_cx, self._now()),
         )
         try:
-            response = read_response(self._post(self._repository, content_type, body).body, ACKNOWLEDGEMENT)
+            answer = self._post(self._repository, content_type, body, message_id)
+            response = read_response(answer.body, ACKNOWLEDGEMENT)
         except TransportError as e:
             if e.sent == "no":
                 raise
@@ -341,7 +343,7 @@ class DmpClient:
             if not refusal.sure:
                 raise _unknown(prepared, message_id, refusal.code) from e
             return self._refused(prepared, refusal, message_id, user, ins_cx)
-        return self._answered(prepared, response, message_id, user, ins_cx, warnings)
+        return self._answered(prepared, response, message_id, user, ins_cx, warnings + answer.warnings)
 
     def _answered(
         self,
@@ -616,7 +618,7 @@ class DmpClient:
             unique_id, message_id=message_id, assertion=self._assertion(user, ins_cx, self._now())
         )
         try:
-            answer = self._post(self._registry, content_type, body)
+            answer = self._post(self._registry, content_type, body, message_id)
             response = read_response(answer.body, LISTING)
         except TransportError as e:
             if before_sending and e.sent == "maybe":
@@ -641,8 +643,9 @@ class DmpClient:
 
         def ask(asked: query.StoredQuery) -> td31.Listing:
             encode = partial(td31.encode, query.encode(asked, "LeafClass"))
-            listing = td31.decode(self._consult(self._registry, encode, patient).body)
-            return replace(listing, warnings=(*warned, *listing.warnings))
+            answer = self._consult(self._registry, encode, patient)
+            listing = td31.decode(answer.body)
+            return replace(listing, warnings=(*warned, *answer.warnings, *listing.warnings))
 
         return patient, ask
 
@@ -657,11 +660,10 @@ class DmpClient:
         """A call that changes nothing at the DMP, or nothing more when it is repeated: whatever became of it, it can
         be made again, unless not `repeatable`. A Fault says what to do about it. encode: a codec's own, which lacks
         message_id and assertion only."""
-        content_type, body = encode(
-            message_id=self._message_id(), assertion=self._assertion(self._user, ins_cx, self._now())
-        )
+        message_id = self._message_id()
+        content_type, body = encode(message_id=message_id, assertion=self._assertion(self._user, ins_cx, self._now()))
         try:
-            return self._post(url, content_type, body)
+            return self._post(url, content_type, body, message_id)
         except SoapFault as e:
             refusal = refusal_of_fault(e)
             e.remote_code, e.retry = refusal.code, refusal.ruling.retry
@@ -676,10 +678,19 @@ class DmpClient:
 
     def _update(self, encode: Encode, message_id: str, user: VihfUser, ins_cx: str) -> SoapAnswer:
         content_type, body = encode(message_id=message_id, assertion=self._assertion(user, ins_cx, self._now()))
-        return self._post(self._registry, content_type, body)
+        return self._post(self._registry, content_type, body, message_id)
 
-    def _post(self, url: str, content_type: str, body: Body) -> SoapAnswer:
-        return read_answer(self._transport.post(url, body, {"Content-Type": content_type}))
+    def _post(self, url: str, content_type: str, body: Body, message_id: str) -> SoapAnswer:
+        """The answer, with the warning `DMP_RELATES_TO` when it names another message than ours."""
+        try:
+            answer = read_answer(self._transport.post(url, body, {"Content-Type": content_type}))
+        except SoapFault as e:
+            _check_relation(e.request_id, message_id)
+            e.request_id = message_id
+            raise
+        if _check_relation(answer.relates_to, message_id):
+            return answer
+        return replace(answer, warnings=(RELATES_TO,))
 
     def _message_id(self) -> str:
         return f"urn:uuid:{self._ids.uuid()}"
@@ -749,6 +760,14 @@ def _check_document(document: CdaDocument) -> None:
     report = document.check()
     if not report.ok:
         raise CdaError.from_report(report)
+
+
+def _check_relation(relates_to: str, message_id: str) -> bool:
+    """False, and a line in the log, when an answer says that it is to another message than ours."""
+    if not names_another(relates_to, message_id):
+        return True
+    rights.log_warning(RELATES_TO, f"the answer to {message_id} names another message")
+    return False
 
 
 def _unknown(prepared: Prepared, message_id: str, code: str) -> OutcomeUnknown:

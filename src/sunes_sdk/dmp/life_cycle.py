@@ -152,7 +152,7 @@ class LifeCycle:
                 raise _refused(refusal, update, message_id)
             # The uniqueId of the set was drawn for this update: only an earlier attempt of it can have brought it.
             return self._done(update, Outcome.DUPLICATE, (), message_id, code=refusal.code)
-        warnings = (*stored["warnings"], *response.warnings)
+        warnings = (*stored["warnings"], *answer.warnings, *response.warnings)
         outcome = Outcome.ACCEPTED_WITH_WARNINGS if warnings else Outcome.ACCEPTED
         return self._done(update, outcome, warnings, message_id)
 

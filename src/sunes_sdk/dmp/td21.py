@@ -146,15 +146,15 @@ def check_replaces(document: Document, of: Receipt | Document) -> None:
         )  # fmt: skip
 
 
-_LIST_END = "</rim:RegistryObjectList>"
+_LIST_END = b"</rim:RegistryObjectList>"
 
 
-def replacing(ebrim: str, entry_uuid: str) -> str:
+def replacing(ebrim: bytes, entry_uuid: str) -> bytes:
     """The same metadata with an RPLC association from the document to `entry_uuid`, the entryUUID of the version in
     the DMP. It is asked for at each attempt: the DMP changes it with each change of metadata."""
     link = association(Association(id="assoc4", type=xds.REPLACES, source=DOCUMENT_ID, target=entry_uuid))
     head, end, tail = ebrim.rpartition(_LIST_END)
-    return f"{head}{link}{end}{tail}"
+    return b"".join((head, link.encode(), end, tail))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,23 +166,23 @@ class Attachment:
     content_type: str = "text/xml"
 
 
-def body(ebrim: str, attachments: tuple[Attachment, ...]) -> bytes:
+def body(ebrim: bytes, attachments: tuple[Attachment, ...]) -> bytes:
     """xds:ProvideAndRegisterDocumentSetRequest; each `Document/@id` is an ExtrinsicObject id, its bytes a part."""
     documents = "".join(
         f'<xds:Document id="{escape_attribute(a.id)}"><xop:Include href="cid:{_cid(a.id)}"/></xds:Document>'
         for a in attachments
     )
-    return (
-        f'<xds:ProvideAndRegisterDocumentSetRequest xmlns:xds="{XDS_B}" xmlns:xop="{soap.XOP}">'
-        f"{ebrim}{documents}</xds:ProvideAndRegisterDocumentSetRequest>"
-    ).encode()
+    return b"".join((_REQUEST_START, ebrim, documents.encode(), b"</xds:ProvideAndRegisterDocumentSetRequest>"))
+
+
+_REQUEST_START = f'<xds:ProvideAndRegisterDocumentSetRequest xmlns:xds="{XDS_B}" xmlns:xop="{soap.XOP}">'.encode()
 
 
 def _cid(identifier: str) -> str:
     return f"{identifier}@sunes"
 
 
-def encode(ebrim: str, attachments: tuple[Attachment, ...], *, message_id: str, assertion: bytes) -> tuple[str, Body]:
+def encode(ebrim: bytes, attachments: tuple[Attachment, ...], *, message_id: str, assertion: bytes) -> tuple[str, Body]:
     """The Content-Type and body of the HTTP request. message_id: `urn:uuid:…`, fresh; assertion: the signed VIHF."""
     envelope = soap.envelope(
         action=ACTION, message_id=message_id, headers=soap.security(assertion), body=body(ebrim, attachments)

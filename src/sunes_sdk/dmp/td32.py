@@ -123,7 +123,8 @@ def decode(answer: SoapAnswer, asked: Sequence[DocumentReference]) -> Results[Re
     if complete and len(found) < len(wanted):
         raise _error("DMP_ABSENT", f"{len(wanted) - len(found)} of the documents asked for are not in the answer",
                      "one DocumentResponse for each DocumentRequest")  # fmt: skip
-    return Results((found[r] for r in asked if r in found), warnings=warnings, complete=complete)
+    said = (*answer.warnings, *warnings)
+    return Results((found[r] for r in asked if r in found), warnings=said, complete=complete)
 
 
 def _verify(content: bytes, reference: DocumentReference) -> bool:

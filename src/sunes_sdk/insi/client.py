@@ -372,7 +372,7 @@ class InsiClient:
             raise fault_error(fault, request_id=message_id) from None
         except TransportError as error:
             raise _lost_question(error, response) from None
-        if answer.relates_to and _bare(answer.relates_to) != _bare(message_id):
+        if soap.names_another(answer.relates_to, message_id):
             raise bad_answer("this is the answer to another request", "Header/RelatesTo", message_id)
         return answer.body
 
@@ -400,10 +400,6 @@ _ABOUT_THE_CALLER: Final = frozenset({"INSI_IDAM", "INSI_ACCESS"})
 
 def _is_ambiguous(asked: _Asked[SearchResult] | None) -> bool:
     return asked is not None and asked.result.code is SearchCode.AMBIGUOUS
-
-
-def _bare(message_id: str) -> str:
-    return message_id.removeprefix("urn:").removeprefix("uuid:").lower()
 
 
 def _headers(action: str) -> Mapping[str, str]:

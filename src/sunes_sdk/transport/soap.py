@@ -70,13 +70,14 @@ def content_type(action: str) -> str:
 @dataclass(frozen=True, slots=True)
 class SoapAnswer:
     """A SOAP message that is no Fault. action, message_id, relates_to: empty when absent; body: the first element of
-    Body; parts: attachments by Content-ID."""
+    Body; parts: attachments by Content-ID; warnings: codes, of whoever looked at it as an answer."""
 
     action: str
     message_id: str
     relates_to: str
     body: etree._Element = field(repr=False)
     parts: Mapping[str, bytes] = field(repr=False)
+    warnings: tuple[str, ...] = ()
 
     def binary(self, element: etree._Element) -> bytes:
         """The bytes an element stands for: its `xop:Include` part, or its inline base64.
@@ -155,6 +156,16 @@ def _fault(fault: etree._Element, namespace: str, relates_to: str) -> SoapFault:
 def _local(qname: str) -> str:
     """`soap:DMPInvalidCertificate` → `DMPInvalidCertificate`; at most 80 characters, printable."""
     return "".join(c for c in qname.strip().rpartition(":")[2] if c.isprintable())[:80]
+
+
+def names_another(relates_to: str, message_id: str) -> bool:
+    """Whether a RelatesTo names another message than this one: not when it is empty, nor when only the prefix
+    `urn:uuid:` or the case differs."""
+    return bool(relates_to) and _bare(relates_to) != _bare(message_id)
+
+
+def _bare(message_id: str) -> str:
+    return message_id.removeprefix("urn:").removeprefix("uuid:").lower()
 
 
 def read_answer(response: HttpResponse) -> SoapAnswer:
