@@ -28,7 +28,7 @@ from sunes_sdk.dmp import (
     td32,
 )
 from sunes_sdk.dmp.answers import read_response
-from sunes_sdk.model import Dmp, Prepared
+from sunes_sdk.model import Dmp, Ins, InsOid, Prepared
 from sunes_sdk.settings import DmpPaths, DmpSettings, Settings
 from sunes_sdk.testing import samples as people
 from sunes_sdk.testing.fake_dmp import AUTHN_CONTEXT, DEVICE_OID
@@ -37,6 +37,7 @@ from sunes_sdk.transport import HttpResponse, mtom, soap
 from sunes_sdk.xds import query
 
 XDSB = "{urn:ihe:iti:xds-b:2007}"
+OFFICIAL_PATIENT = Ins.of("207058575627097", InsOid.NIR_TEST)
 
 
 class Answering:
@@ -100,20 +101,26 @@ def test_reads_the_official_answer_to_td21(samples: Path) -> None:
 
 def test_reads_the_official_answer_to_td02(samples: Path) -> None:
     answer = soap.parse(official(samples, "TD0.2_-_Test_d_existence_reponse.xml"), "application/soap+xml")
-    assert td02.decode(answer.body) == td02.Existence(
+    assert td02.decode(answer.body, OFFICIAL_PATIENT) == td02.Existence(
         found=True, is_open=True, authorization="VALIDE", attached_to_ens=False
     )
 
 
 def test_a_terminated_record_is_not_open(samples: Path) -> None:
     xml = official(samples, "TD0.2_-_Test_d_existence_reponse.xml").replace(b'code="active"', b'code="terminated"')
-    assert not td02.decode(soap.parse(xml, "application/soap+xml").body).is_open
+    assert not td02.decode(soap.parse(xml, "application/soap+xml").body, OFFICIAL_PATIENT).is_open
 
 
 def test_reads_object_refs_and_leaf_class_answers(samples: Path) -> None:
     answer = soap.parse(official(samples, "TD3.1_-_Recherche_de_document_reponse.xml"), "application/soap+xml")
     assert read_response(answer.body).ok
-    assert td31b.decode(answer.body)[0] == "urn:uuid:7953af1a-ba1c-11eb-816f-0050569e422e"
+    first, *others = query.decode(answer.body).entries
+    (objects,) = answer.body.iter("{*}RegistryObjectList")
+    for element in objects[1:]:
+        objects.remove(element)
+    unique_id = first.unique_id
+    assert others
+    assert td31b.decode(answer.body, unique_id) == ("urn:uuid:7953af1a-ba1c-11eb-816f-0050569e422e",)
 
 
 # --- our messages -----------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def specific(name: str, kind: str, rows: str) -> str:
 
 
 ANSWERS: dict[str, tuple[str, Callable[[etree._Element], object]]] = {
-    "TD0.2": (hl7("PRPA_IN201308UV02", ACK + ACT), td02.decode),
+    "TD0.2": (hl7("PRPA_IN201308UV02", ACK + ACT), lambda element: td02.decode(element, INS)),
     "TD0.3": (specific("setAuthorizationResponse", "habilitations", ""), td03.decode),
     "TD0.4": (
         specific(

@@ -10,6 +10,7 @@ from sunes_sdk._core.xml import parse
 from sunes_sdk.dmp import answers, td02, td31b
 from sunes_sdk.dmp.answers import refusal_of, refusal_of_fault, ruling
 from sunes_sdk.model import ReasonClass
+from sunes_sdk.testing import samples
 from sunes_sdk.transport import soap
 
 RS = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
@@ -139,7 +140,7 @@ def test_the_query_quotes_its_parameter() -> None:
 
 def test_a_search_answer_may_hold_nothing() -> None:
     query = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"
-    assert td31b.decode(parse(f'<q:AdhocQueryResponse xmlns:q="{query}" status="{SUCCESS}"/>'.encode())) == ()
+    assert td31b.decode(parse(f'<q:AdhocQueryResponse xmlns:q="{query}" status="{SUCCESS}"/>'.encode()), "1.2") == ()
 
 
 HL7 = 'xmlns="urn:hl7-org:v3"'
@@ -156,5 +157,5 @@ HL7 = 'xmlns="urn:hl7-org:v3"'
 )
 def test_td02_refusals(xml: str) -> None:
     with pytest.raises(DmpError) as caught:
-        td02.decode(parse(xml.encode()))
+        td02.decode(parse(xml.encode()), samples.ins())
     assert caught.value.code == "DMP_TD02"

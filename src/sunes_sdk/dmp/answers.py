@@ -34,7 +34,8 @@ class RegistryError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryResponse:
-    """status: `Success`, `Failure`, `PartialSuccess`, or the raw last word of an unknown one."""
+    """status: `Success`, `Failure`, `PartialSuccess` (also for a success that lists errors), or the raw last word of an
+    unknown one."""
 
     status: str
     errors: tuple[RegistryError, ...] = ()
@@ -65,7 +66,10 @@ def read_response(body: etree._Element, kind: str = "") -> RegistryResponse:
     if "status" not in body.attrib:
         holder = next(body.iter(f"{_RS}RegistryResponse"), body)
     status = (holder.get("status") or "").strip().rpartition(":")[2]
-    response = RegistryResponse(status=status, errors=read_errors(holder))
+    errors = read_errors(holder)
+    if status == "Success" and not all(e.is_warning for e in errors):
+        status = "PartialSuccess"  # IHE: a success lists warnings only
+    response = RegistryResponse(status=status, errors=errors)
     if kind and body.tag != kind and (response.ok or not response.errors):
         raise TransportError(
             "the DMP answered to something else", sent="maybe", code="ANSWER_UNEXPECTED", path="Body",

@@ -186,8 +186,8 @@ class DmpClient:
     def existence(self, of: Identity) -> Existence:
         """TD0.2: does this patient's DMP exist, and is it open?
 
-        Raises InsError (`INS_NOT_QUALIFIED`, `ENVIRONMENT_IDENTITY`), CertificateError, SoapFault, DmpError,
-        TransportError.
+        Raises InsError (`INS_NOT_QUALIFIED`, `ENVIRONMENT_IDENTITY`), CertificateError, SoapFault, DmpError
+        (`DMP_TD02`; `DMP_PATIENT_MISMATCH`: the answer is about somebody else), TransportError.
         """
         ins = self._ins(of)
         now = self._now()
@@ -204,7 +204,7 @@ class DmpClient:
         content_type, body = td02.encode(
             request, message_id=message_id, assertion=self._assertion(self._user, ins.cx, now)
         )
-        return td02.decode(self._post(self._patients, content_type, body, message_id).body)
+        return td02.decode(self._post(self._patients, content_type, body, message_id).body, ins)
 
     # --- TD2.1 ----------------------------------------------------------------------------------------------------
 
@@ -222,9 +222,18 @@ class DmpClient:
 
         The entryUUID to replace is asked for at each attempt: the DMP changes it with each change of metadata.
         Raises MetadataError `DMP_REPLACES` when the document does not say that it replaces that version, `DMP_VERSION`
-        when it is not the next version of the same document (its setId and versionNumber).
+        when it is not the next version of the same document (its setId and versionNumber), `DMP_REPLACES_PATIENT` when
+        `of` is a document of another INS.
         """
         td21.check_replaces(document, of)
+        if isinstance(of, Document) and self._ins(of) != self._ins(document):
+            raise MetadataError(
+                "the document to replace is under another INS: it would stay there", code="DMP_REPLACES_PATIENT",
+                path="of", rule="a version replaces another in one patient's DMP",
+                hint="delete() it from the other DMP, then submit() this one as a new document; if it is the same "
+                "person's former INS, submit() this version as it is",
+                hint_fr="Le document à remplacer est dans le DMP d'une autre identité : l'y supprimer d'abord.",
+            )  # fmt: skip
         return self.submit(document)
 
     def prepare(self, document: Document, destination: Destination) -> Prepared:
@@ -458,15 +467,15 @@ class DmpClient:
         self, of: Identity, *, entry_uuids: Sequence[str] = (), unique_ids: Sequence[str] = ()
     ) -> Results[FoundDocument]:
         """TD3.1: documents by entryUUIDs or by uniqueIds, whatever their status. Raises what `find` raises, and
-        ModelError `QUERY_IDS` when none or both kinds are given."""
+        ModelError `QUERY_IDS` when none or both kinds are given, DmpError `DMP_UNASKED`."""
         _, ask = self._registry_of(of)
         return td31.get_documents(ask, entry_uuids=entry_uuids, unique_ids=unique_ids)
 
     # --- TD3.2 ----------------------------------------------------------------------------------------------------
 
     def retrieve(self, *documents: FoundDocument | DocumentReference, of: Identity) -> Results[RetrievedDocument]:
-        """TD3.2: the bytes of documents of one patient, in the order asked, their hash and size verified with what
-        the registry says before they are given.
+        """TD3.2: the bytes of documents of one patient, in the order asked (one that is asked for twice comes once),
+        their hash and size verified with what the registry says before they are given.
 
         Raises what `find` raises; DmpError `DMP_HASH`, `DMP_SIZE`, `DMP_REFERENCE`, `DMP_UNASKED`, `DMP_ABSENT`;
         XmlSecurityError `XOP_MISSING`, `XOP_BASE64`. After a partial success the results are not `complete`.
@@ -620,6 +629,7 @@ class DmpClient:
         try:
             answer = self._post(self._registry, content_type, body, message_id)
             response = read_response(answer.body, LISTING)
+            found = td31b.decode(answer.body, unique_id) if response.ok else ()
         except TransportError as e:
             if before_sending and e.sent == "maybe":
                 raise TransportError(
@@ -633,7 +643,6 @@ class DmpClient:
             raise
         if not response.ok:
             return refusal_of(response)
-        found = td31b.decode(answer.body)
         return found[-1] if found else ""
 
     def _registry_of(self, of: Identity) -> tuple[str, td31.Ask]:

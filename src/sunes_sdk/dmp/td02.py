@@ -12,7 +12,17 @@ from .._core.errors import DmpError
 from ..model import Ins
 from ..transport import soap
 from .hl7v3 import H as _H
-from .hl7v3 import MessageIds, Sender, code_of, demographics_query, flag, observations
+from .hl7v3 import (
+    MessageIds,
+    Sender,
+    check_patient,
+    code_of,
+    demographics_query,
+    flag,
+    not_expected,
+    observations,
+    read_ids,
+)
 
 ACTION: Final = "urn:hl7-org:v3:PRPA_IN201307UV02"
 
@@ -51,8 +61,9 @@ def encode(request: bytes, *, message_id: str, assertion: bytes) -> tuple[str, b
     return soap.content_type(ACTION), envelope
 
 
-def decode(answer: etree._Element) -> Existence:
-    """Read PRPA_IN201308UV02. Raises DmpError `DMP_TD02` for a refusal (AE, AR) or another message."""
+def decode(answer: etree._Element, asked: Ins) -> Existence:
+    """Read PRPA_IN201308UV02. Raises DmpError: `DMP_TD02` for a refusal (AE, AR) or another message,
+    `DMP_PATIENT_MISMATCH`, `DMP_ANSWER` for a record that is found and not there."""
     if answer.tag != f"{_H}PRPA_IN201308UV02":
         raise DmpError("the answer is no PRPA_IN201308UV02", code="DMP_TD02", path="Body")
     acknowledgement = answer.find(f"{_H}acknowledgement")
@@ -69,8 +80,11 @@ def decode(answer: etree._Element) -> Existence:
             hint="see .remote_code",
         )  # fmt: skip
     patient = next(answer.iter(f"{_H}patient"), None)
-    if code == "NF" or patient is None:
+    if code == "NF":
         return Existence(found=False, is_open=False)
+    if patient is None:
+        raise not_expected("no patient, although one was found", "patient")
+    check_patient(read_ids(patient), asked)
     return Existence(
         found=True,
         is_open=code_of(patient, "statusCode") == "active",

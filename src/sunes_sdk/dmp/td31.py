@@ -213,13 +213,21 @@ def get_documents(
 ) -> Results[FoundDocument]:
     """As many queries as batches of ids; what was asked for by its id is given, signatures included.
 
-    Raises ModelError `QUERY_IDS` when none or both kinds are given.
+    Raises ModelError `QUERY_IDS` when none or both kinds are given, DmpError `DMP_UNASKED`.
     """
     query.get_documents(entry_uuids=entry_uuids[:1], unique_ids=unique_ids[:1])  # refuses none and both
     uuids = [query.get_documents(entry_uuids=batch) for batch in batches(entry_uuids)]
     ids = [query.get_documents(unique_ids=batch) for batch in batches(unique_ids)]
     listings = [ask(asked) for asked in (*uuids, *ids)]
-    return _together(listings, [document for listing in listings for document in listing.documents])
+    documents = [document for listing in listings for document in listing.documents]
+    asked_for = {*map(str.lower, entry_uuids), *unique_ids}
+    if not all({d.entry_uuid.lower(), d.unique_id} & asked_for for d in documents):
+        raise DmpError(
+            "the answer holds another document than those asked for", code="DMP_UNASKED", path="ExtrinsicObject",
+            rule="GetDocuments: documents of these ids", hint="ask again; if it persists, report it to the DMP support",
+            hint_fr="La réponse du DMP ne concerne pas le document demandé.",
+        )  # fmt: skip
+    return _together(listings, documents)
 
 
 def find_since(

@@ -5,8 +5,13 @@ The only search that a structure may make: with returnType `LeafClass` it would 
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from lxml import etree
 
+from .._core.errors import TransportError
+from .._core.retry import RetryAdvice
 from ..xds import query
 from . import td31
 
@@ -21,8 +26,24 @@ def encode(unique_id: str, *, message_id: str, assertion: bytes) -> tuple[str, b
     return td31.encode(body(unique_id), message_id=message_id, assertion=assertion)
 
 
-def decode(answer: etree._Element) -> tuple[str, ...]:
+def decode(answer: etree._Element, unique_id: str) -> tuple[str, ...]:
     """The entryUUIDs of a query:AdhocQueryResponse: none means that the DMP does not hold the document. Several mean
-    that metadata were changed; they are in the order of the answer."""
+    that metadata were changed; they are in the order of the answer.
+
+    Raises TransportError `ANSWER_UNEXPECTED` (`sent="maybe"`) when it holds something else, or says that it found what
+    it does not give: neither is an absence.
+    """
     found = query.decode(answer)
-    return found.object_refs or tuple(entry.id for entry in found.entries)
+    ids = found.object_refs or tuple(entry.id for entry in found.entries)
+    ours = all(entry.unique_id == unique_id for entry in found.entries)
+    if not ours or not all(map(_ENTRY_UUID.match, ids)) or (not ids and query.total_of(answer)):
+        raise TransportError(
+            "the DMP did not answer about this document", sent="maybe", code="ANSWER_UNEXPECTED", path="Body",
+            rule="GetDocuments, ObjectRef: entryUUIDs of the document asked for", retry=RetryAdvice.reconcile_first(),
+            hint="ask again; record the frames (transport.recorder)",
+            hint_fr="La réponse du DMP n'est pas celle attendue.",
+        )  # fmt: skip
+    return ids
+
+
+_ENTRY_UUID: Final = re.compile(r"urn:uuid:[0-9a-f-]{36}", re.IGNORECASE)

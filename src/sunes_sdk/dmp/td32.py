@@ -54,25 +54,42 @@ def reference_of(document: FoundDocument | DocumentReference) -> DocumentReferen
             unique_id=entry.unique_id, repository_unique_id=entry.repository_unique_id, hash=entry.hash, size=entry.size
         )
     if not document.unique_id or not document.repository_unique_id or document.unique_id.startswith("urn:uuid:"):
-        raise DmpError(
-            "the document cannot be asked for", code="DMP_REFERENCE", path="unique_id, repository_unique_id",
-            rule="ITI-43: uniqueId (an OID, not the entryUUID) and repositoryUniqueId, both from the registry",
-            hint="retrieve a document that find gave",
-        )  # fmt: skip
+        raise _unaskable("an identifier is missing, or is an entryUUID")
     return document
+
+
+def _unaskable(why: str) -> DmpError:
+    return DmpError(
+        f"the document cannot be asked for: {why}", code="DMP_REFERENCE", path="unique_id, repository_unique_id",
+        rule="ITI-43: uniqueId (an OID, not the entryUUID) and repositoryUniqueId, both from the registry",
+        hint="retrieve a document that find gave",
+    )  # fmt: skip
 
 
 def batches(references: Sequence[DocumentReference]) -> list[list[DocumentReference]]:
     """Requests of at most `BATCH` distinct documents and `BATCH_BYTES` announced bytes, unless one alone has more."""
     found: list[list[DocumentReference]] = []
     size = 0
-    for reference in dict.fromkeys(references):
+    for reference in _distinct(references):
         size += reference.size or 0
         if not found or len(found[-1]) == BATCH or size > BATCH_BYTES:
             found.append([])
             size = reference.size or 0
         found[-1].append(reference)
     return found
+
+
+def _distinct(references: Sequence[DocumentReference]) -> list[DocumentReference]:
+    """One for each document: that with a hash, when only some have one. Raises DmpError `DMP_REFERENCE` when they say
+    that one document is several."""
+    found: dict[tuple[str, str], DocumentReference] = {}
+    for reference in references:
+        known = found.setdefault((reference.repository_unique_id, reference.unique_id), reference)
+        if known.hash and reference.hash and known.hash.lower() != reference.hash.lower():
+            raise _unaskable("one uniqueId with two hashes")
+        if not known.hash:
+            found[reference.repository_unique_id, reference.unique_id] = reference
+    return list(found.values())
 
 
 def body(references: Sequence[DocumentReference]) -> bytes:

@@ -1,0 +1,210 @@
+"""Answers that are well formed, say Success, and are about something else than what was asked: another patient, another
+document, nothing where something was found. None of them is taken for an answer to our question."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+
+from sunes_sdk.cda import CdaDocument
+from sunes_sdk.dmp import DmpClient, DocumentReference
+from sunes_sdk.errors import DmpError, MetadataError, TransportError
+from sunes_sdk.model import Dmp, Identity, Ins, InsOid, Outcome
+from sunes_sdk.testing import samples
+from sunes_sdk.testing.fake_dmp import FakeDmp
+from sunes_sdk.testing.pki import TestPki
+from sunes_sdk.transport import HttpResponse, HttpsTransport
+
+ACTOR = samples.physician().at(samples.hospital())
+WHO = samples.patient().identity
+OTHER = Ins.of("124018852493334", InsOid.NIR_TEST)
+ERROR = (
+    b'<rs:RegistryErrorList xmlns:rs="urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"><rs:RegistryError errorCode="%b"'
+    b' codeContext="x" severity="urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error"/></rs:RegistryErrorList>'
+)
+Change = Callable[[bytes], bytes]
+
+
+class Answers:
+    """A transport that changes the answers to requests that hold a mark."""
+
+    def __init__(self, inner: HttpsTransport) -> None:
+        self.inner = inner
+        self.mark, self.change = b"", bytes
+
+    def post(self, url: str, body: bytes | tuple[bytes, ...], headers: Mapping[str, str]) -> HttpResponse:
+        answer = self.inner.post(url, body, headers)
+        sent = body if isinstance(body, bytes) else b"".join(body)
+        changed = self.change(answer.body) if self.mark in sent else answer.body
+        return HttpResponse(answer.status, answer.headers, changed)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+class Scene:
+    def __init__(self, dmp: FakeDmp, mode: str) -> None:
+        declared = "APP_BROWSER_AUTH" if mode == "INDIRECTE_RENFORCEE" else None
+        section = dmp.settings().model_copy(update={"mode": mode, "authn_declaration": declared})
+        self.wire = Answers(HttpsTransport(section.tls))
+        self.client = DmpClient(samples.settings(dmp=section), actor=ACTOR, transport=self.wire)
+
+    def answer(self, mark: bytes, change: Change) -> None:
+        self.wire.mark, self.wire.change = mark, change
+
+
+@pytest.fixture
+def dmp(pki: TestPki) -> Iterator[FakeDmp]:
+    with FakeDmp(pki) as fake:
+        for ins in (samples.ins(), OTHER):
+            fake.open_dmp(ins)
+            fake.authorize(ins)
+        yield fake
+
+
+@pytest.fixture
+def scene(dmp: FakeDmp) -> Iterator[Scene]:
+    scene = Scene(dmp, "INDIRECTE")
+    yield scene
+    scene.client.close()
+
+
+@pytest.fixture
+def reading(dmp: FakeDmp) -> Iterator[Scene]:
+    scene = Scene(dmp, "INDIRECTE_RENFORCEE")
+    yield scene
+    scene.client.close()
+
+
+def letter() -> CdaDocument:
+    return samples.discharge_letter().render(samples.issuer())
+
+
+def before(mark: bytes, text: bytes) -> Change:
+    def change(body: bytes) -> bytes:
+        assert mark in body
+        return body.replace(mark, text + mark, 1)
+
+    return change
+
+
+def sub(pattern: bytes, new: bytes) -> Change:
+    def change(body: bytes) -> bytes:
+        changed, times = re.subn(pattern, new, body, flags=re.DOTALL)
+        assert times
+        return changed
+
+    return change
+
+
+def test_the_existence_of_somebody_else_s_dmp(scene: Scene) -> None:
+    scene.answer(b"TEST_EXST", sub(b"279035121518989", OTHER.value.encode()))
+    with pytest.raises(DmpError) as caught:
+        scene.client.existence(WHO)
+    assert caught.value.code == "DMP_PATIENT_MISMATCH"
+
+
+def test_a_record_that_is_found_and_not_there(scene: Scene) -> None:
+    scene.answer(b"TEST_EXST", sub(b"<subject1 .*</subject1>", b""))
+    with pytest.raises(DmpError) as caught:
+        scene.client.existence(WHO)
+    assert caught.value.code == "DMP_ANSWER"
+
+
+def test_a_success_that_lists_an_error_is_asked_about(scene: Scene, dmp: FakeDmp) -> None:
+    document = letter()
+    scene.answer(
+        b"ProvideAndRegisterDocumentSetRequest", before(b"</rs:RegistryResponse>", ERROR % b"XDSRepositoryError")
+    )
+    receipt = scene.client.submit(document)
+    assert (receipt.outcome, receipt.entry_uuid) == (Outcome.ACCEPTED, dmp.documents[0].entry_uuid)
+
+
+def test_a_search_that_lists_an_error_is_no_absence(scene: Scene) -> None:
+    prepared = scene.client.prepare(letter(), Dmp())
+    scene.answer(b"AdhocQueryRequest", before(b"<rim:RegistryObjectList", ERROR % b"XDSRegistryError"))
+    assert scene.client.reconcile(prepared).outcome is Outcome.UNKNOWN
+    with pytest.raises(DmpError) as caught:
+        scene.client.find_entry_uuid("1.2.3", WHO)
+    assert caught.value.remote_code == "XDSRegistryError"
+
+
+def test_a_list_with_an_error_is_not_complete(reading: Scene) -> None:
+    reading.client.submit(letter())
+    reading.answer(b"AdhocQueryRequest", before(b"<rim:RegistryObjectList", ERROR % b"XDSRegistryError"))
+    found = reading.client.find(WHO)
+    assert (len(found), found.complete) == (1, False)
+    assert "XDSRegistryError" in found.warnings
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        sub(b'totalResultCount="0"', b'totalResultCount="1"'),
+        sub(b'<rim:RegistryObjectList ?/>|<rim:RegistryObjectList>.*</rim:RegistryObjectList>',
+            b'<rim:RegistryObjectList><rim:ObjectRef id="Document01"/></rim:RegistryObjectList>'),
+        sub(b'<rim:RegistryObjectList ?/>|<rim:RegistryObjectList>.*</rim:RegistryObjectList>',
+            b'<rim:RegistryObjectList><rim:ExtrinsicObject id="urn:uuid:7953af1a-ba1c-11eb-816f-0050569e422e"/>'
+            b"</rim:RegistryObjectList>"),
+    ],
+    ids=["found and not given", "no entryUUID", "another document"],
+)  # fmt: skip
+def test_an_answer_about_something_else_is_neither_presence_nor_absence(
+    scene: Scene, dmp: FakeDmp, change: Change
+) -> None:
+    prepared = scene.client.prepare(letter(), Dmp())
+    scene.answer(b"AdhocQueryRequest", change)
+    found = scene.client.reconcile(prepared)
+    assert (found.outcome, found.code) == (Outcome.UNKNOWN, "ANSWER_UNEXPECTED")
+    with pytest.raises(TransportError) as caught:
+        scene.client.find_entry_uuid("1.2.3", WHO)
+    assert caught.value.code == "ANSWER_UNEXPECTED"
+    revised = samples.discharge_letter().revise(letter()).render(samples.issuer())
+    with pytest.raises(TransportError) as caught:  # not sent as a new document
+        scene.client.submit(revised)
+    assert caught.value.sent == "no"
+    assert dmp.documents == []
+
+
+@pytest.mark.parametrize("by", ["unique_ids", "entry_uuids"])
+def test_a_document_that_was_not_asked_for(reading: Scene, dmp: FakeDmp, by: str) -> None:
+    document = letter()
+    reading.client.submit(document)
+    (stored,) = dmp.documents
+    identifier = document.unique_id if by == "unique_ids" else stored.entry_uuid
+    assert len(reading.client.get_documents(WHO, **{by: [identifier]})) == 1
+    reading.answer(b"AdhocQueryRequest", sub(identifier.encode(), identifier[:-6].encode() + b"000000"))
+    with pytest.raises(DmpError) as caught:
+        reading.client.get_documents(WHO, **{by: [identifier]})
+    assert caught.value.code == "DMP_UNASKED"
+
+
+def test_a_document_asked_for_twice_comes_once(reading: Scene) -> None:
+    document = letter()
+    reading.client.submit(document)
+    (found,) = reading.client.find(WHO)
+    bare = DocumentReference(unique_id=found.unique_id, repository_unique_id=found.entry.repository_unique_id)
+    for asked in ((found, found), (found, bare), (bare, found)):
+        (given,) = reading.client.retrieve(*asked, of=WHO)
+        assert given.verified
+        assert given.content == document.content
+    false = DocumentReference(
+        unique_id=bare.unique_id, repository_unique_id=bare.repository_unique_id, hash="0" * 40
+    )  # fmt: skip
+    with pytest.raises(DmpError) as caught:
+        reading.client.retrieve(found, false, of=WHO)
+    assert caught.value.code == "DMP_REFERENCE"
+
+
+def test_a_version_never_replaces_one_of_another_patient(scene: Scene, dmp: FakeDmp) -> None:
+    """The INS of the record was corrected: by its IPP it is the same patient, by its INS another person's DMP."""
+    first = letter()
+    scene.client.submit(first)
+    corrected = samples.patient(identity=Identity(traits=WHO.traits, status=WHO.status, ins=OTHER))
+    second = samples.discharge_letter().revise(first, patient=corrected).render(samples.issuer())
+    with pytest.raises(MetadataError) as caught:
+        scene.client.replace(second, of=first)
+    assert caught.value.code == "DMP_REPLACES_PATIENT"
+    assert [d.unique_id for d in dmp.documents] == [first.unique_id]
