@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -25,6 +25,8 @@ from .machine import Transition, Version, seen_replaced
 
 SCHEMA_VERSION = 1
 _BUSY_SECONDS = 30
+_CHECKPOINT_PAGES = 4000
+"""16 MB of log before SQLite copies it into the file, which stops writers for a while: four times its own choice."""
 
 _METADATA = sa.MetaData()
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite numbers rows by itself for INTEGER only
@@ -225,8 +227,7 @@ class SqlStore:
                                              "delivery", "attempts", "facts")))
             .where(ENTRY.c.chain_id == _P("chain"), ENTRY.c.destination == _P("to"))
         )  # fmt: skip
-        self._insert = sql(sa.insert(ENTRY).values({c.name: _P(c.name) for c in ENTRY.c if c.name != "id"})
-                           .returning(ENTRY.c.id))  # fmt: skip
+        self._insert = sql(sa.insert(ENTRY).values({c.name: _P(c.name) for c in ENTRY.c if c.name != "id"}))
         self._insert_payload = sql(sa.insert(PAYLOAD).values(entry_id=_P("entry_id"), prepared=_P("prepared")))
         self._new_payload = sql(
             sa.update(PAYLOAD).where(PAYLOAD.c.entry_id == _P("row")).values(prepared=_P("prepared"))
@@ -316,8 +317,9 @@ class SqlStore:
 
     @contextmanager
     def _reader(self) -> Iterator[Any]:
-        with _clear_errors(), closing(self._engine.raw_connection()) as pooled:
-            yield pooled.driver_connection
+        """For a short look: the one connection that is open costs less than one of the pool."""
+        with self._lock, _clear_errors():
+            yield self._driver
 
     def known(self, unique_id: str, sha256: bytes) -> dict[str, Entry]:
         """Entries of a document by destination. Raises OutboxError `OUTBOX_CONFLICT` when its bytes differ."""
@@ -397,7 +399,7 @@ class SqlStore:
             "state": State.READY.value, "reason": "", "code": "", "attempts": 0, "failures": 0, "uncertain": 0,
             "due_at": at, "created_at": at, "updated_at": at, "replaces": new.replaces, "receipt": None,
         }  # fmt: skip
-        row["id"] = self._insert(driver, **row, sha256=new.sha256, facts=new.facts, token=0).fetchone()[0]
+        row["id"] = self._insert(driver, **row, sha256=new.sha256, facts=new.facts, token=0).lastrowid
         self._insert_payload(driver, entry_id=row["id"], prepared=new.prepared)
         return _entry([row[c.name] for c in _SHOWN])
 
@@ -568,6 +570,7 @@ def _prepare_connection(connection: Any, _record: Any) -> None:
                 raise
             sleep(0.02)
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
     connection.execute("PRAGMA foreign_keys=ON")
 
 

@@ -21,6 +21,8 @@ MAX_HEADER_BYTES: Final = 16_384
 WHOLE_BYTES: Final = 1_000_000
 """A package below it is sent in one piece."""
 _LARGE_BYTES: Final = 65_536
+_SEED_BYTES: Final = 2_048
+"""Of a root, for the boundary: its MessageID is within."""
 ROOT_ID: Final = "root@sunes"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~/=;:@\-]+(?: [A-Za-z0-9=;.\-]+)*", re.ASCII)
 _CID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.:@\-]+", re.ASCII)
@@ -99,7 +101,7 @@ def _whole(pieces: list[bytes]) -> Body:
 
 
 def _boundary(root: bytes, parts: Sequence[Part]) -> str:
-    seed = hashlib.sha256(root).hexdigest()[:32]
+    seed = hashlib.sha256(root[:_SEED_BYTES]).hexdigest()[:32]
     number = 0
     while True:
         boundary = f"sunes-{seed}-{number}"

@@ -14,6 +14,7 @@ LOCAL_PROFESSIONAL_TYPE = "EI"
 metadata fixes `IDNPS` for all professionals, its example and the ANS stylesheet write `EI`."""
 _INS_ROOTS = frozenset(oid.value for oid in InsOid)
 _STRUCTURE_TYPES = {STRUCTURES: "IDNST", "1.3.2": "SIREN"}
+_SPECIAL = re.compile(r"[\\|^&~\r\n\t]")
 _DELIMITERS = re.compile(r"[\\|^&~]")
 _BREAKS = re.compile(r"[\r\n\t]+")
 _ESCAPES = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"}
@@ -23,9 +24,9 @@ _ESCAPED = re.compile(r"\\[EFSTR]\\")
 
 def escape(text: str) -> str:
     """Escape the five HL7 v2 delimiters of a component; line breaks and tabs become a blank."""
-    if "\n" in text or "\r" in text or "\t" in text:
-        text = _BREAKS.sub(" ", text)
-    return _DELIMITERS.sub(lambda m: _ESCAPES[m.group()], text)
+    if not _SPECIAL.search(text):
+        return text
+    return _DELIMITERS.sub(lambda m: _ESCAPES[m.group()], _BREAKS.sub(" ", text))
 
 
 def unescape(text: str) -> str:
@@ -84,4 +85,5 @@ def xon(organization: HeaderOrganization | None) -> str:
 
 def components(value: str) -> list[str]:
     """The components of a value, unescaped, with sub-component separators kept."""
-    return [unescape(part) for part in value.split("^")]
+    parts = value.split("^")
+    return [unescape(part) for part in parts] if "\\" in value else parts

@@ -143,6 +143,12 @@ def check_patient_id(value: str, path: str) -> Iterator[Finding]:
         yield _wrong("XDS_CX", "an INS has 15 characters", path, "matricule and key", "check the INS")
 
 
+@lru_cache(maxsize=16)
+def _is_whole(patient_id: str) -> bool:
+    """Nothing to find: the objects of a submission name one patient."""
+    return next(check_patient_id(patient_id, ""), None) is None
+
+
 def check_author(author: Author, path: str) -> Iterator[Finding]:
     """One author. Codes of its person and structure, `XDS_SPECIALTY`, `XDS_ROLE`, `XDS_PATIENT_INSTITUTION`."""
     if author.person:
@@ -167,6 +173,11 @@ def check_author(author: Author, path: str) -> Iterator[Finding]:
 def _is_sound(author: Author) -> bool:
     """Nothing to find: a professional writes many documents."""
     return next(check_author(author, ""), None) is None
+
+
+@lru_cache(maxsize=1024)
+def _is_sound_person(person: str) -> bool:
+    return next(check_person(person, ""), None) is None
 
 
 def _patient_info(values: Iterable[str], path: str) -> Iterator[Finding]:
@@ -233,11 +244,11 @@ def _entry(entry: DocumentEntry, at: str) -> Iterator[Finding]:
             yield _missing(f"{at}.authors[{i}].person")
         if not _is_sound(author):
             yield from check_author(author, f"{at}.authors[{i}]")
-    if entry.legal_authenticator and not _is_sound(Author(person=entry.legal_authenticator)):
+    if entry.legal_authenticator and not _is_sound_person(entry.legal_authenticator):
         yield from check_person(entry.legal_authenticator, f"{at}.legal_authenticator")
-    if entry.patient_id:
+    if entry.patient_id and not _is_whole(entry.patient_id):
         yield from check_patient_id(entry.patient_id, f"{at}.patient_id")
-    if entry.source_patient_id:
+    if entry.source_patient_id and not _is_whole(entry.source_patient_id):
         yield from check_patient_id(entry.source_patient_id, f"{at}.source_patient_id")
     yield from _patient_info(entry.source_patient_info, f"{at}.source_patient_info")
 
@@ -254,7 +265,7 @@ def _set(s: SubmissionSet) -> Iterator[Finding]:
         yield _not_an_oid("submission_set.unique_id", "draw it under an OID root of the establishment")
     if s.author is not None and not _is_sound(s.author):
         yield from check_author(s.author, "submission_set.author")
-    if s.patient_id:
+    if s.patient_id and not _is_whole(s.patient_id):
         yield from check_patient_id(s.patient_id, "submission_set.patient_id")
 
 
@@ -282,6 +293,11 @@ def _association(link: Association, at: str) -> Iterator[Finding]:
 # --- the DMP ----------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=1024)
+def _is_in(value_set: str, code: str, system: str | None) -> bool:
+    return terminology.value_set(value_set).contains(code, system)
+
+
 def check_confidentiality(
     codes: Sequence[Code], path: str = "confidentiality", *, together: bool = False, signature: bool = False
 ) -> Report:
@@ -292,10 +308,9 @@ def check_confidentiality(
     set, which always is. Codes `XDS_CONFIDENTIALITY`, `XDS_VISIBILITY_TOGETHER`.
     """
     findings: list[Finding] = []
-    known = terminology.value_set("JDV_J58")
     names = [code.code for code in codes]
     for i, code in enumerate(codes):
-        if not known.contains(code.code, code.system):
+        if not _is_in("JDV_J58", code.code, code.system):
             findings.append(_wrong("XDS_CONFIDENTIALITY", "not a confidentiality code of the DMP", f"{path}[{i}]",
                                    "JDV_J58", "take it from JDV_J58"))  # fmt: skip
     if names.count("N") != 1 or len(set(names)) < len(names) or len(names) > MAX_CONFIDENTIALITY:
@@ -327,13 +342,13 @@ def check_dmp(submission: Submission, *, together: bool = False) -> Report:
         at = f"entries[{i}]"
         for name, set_name in _DMP_SETS:
             code: Code | None = getattr(entry, name)
-            if code is not None and not terminology.value_set(set_name).contains(code.code, code.system):
+            if code is not None and not _is_in(set_name, code.code, code.system):
                 findings.append(
                     _wrong("XDS_CODE", f"not in {set_name}", f"{at}.{name}", f"value set {set_name}",
                            "the DMP takes a part of the CI-SIS codes: choose one of that set",
                            fr="Le DMP ne connaît pas ce code.")
                 )  # fmt: skip
-        if entry.type_code and entry.class_code and terminology.value_set("JDV_J66").contains(entry.type_code.code):
+        if entry.type_code and entry.class_code and _is_in("JDV_J66", entry.type_code.code, None):
             wanted = terminology.class_code(entry.type_code).code
             if entry.class_code.code != wanted:
                 findings.append(_wrong("XDS_CLASS", "the class does not follow from the type", f"{at}.class_code",
