@@ -236,7 +236,8 @@ class MssError(RemoteError):
 
 
 class OutcomeUnknown(RemoteError):
-    """The request may have been acted on. Reconcile with `.prepared` before any other attempt."""
+    """The request may have been acted on. Reconcile with `.prepared` before any other attempt; of a call without one
+    (`.prepared` is None), `.hint` says what to ask."""
 
     default_code = "OUTCOME_UNKNOWN"
 

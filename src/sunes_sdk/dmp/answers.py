@@ -286,10 +286,18 @@ def refusal_of_fault(fault: SoapFault) -> Refusal:
     )  # fmt: skip
 
 
+def explain(fault: SoapFault) -> Refusal:
+    """The refusal that a Fault stands for; the Fault then says what to do about it: code, retry advice, hints."""
+    refusal = refusal_of_fault(fault)
+    fault.remote_code, fault.retry = refusal.code, refusal.ruling.retry
+    fault.hint, fault.hint_fr = refusal.ruling.hint or fault.hint, refusal.ruling.hint_fr
+    return refusal
+
+
 def error_of(refusal: Refusal, message: str) -> DmpError:
     """The error that a refusal is for a caller who asked something of the DMP."""
     return DmpError(
-        message, code="DMP_REFUSED", remote_code=refusal.code, remote_message=refusal.text,
+        message, code=REFUSED, remote_code=refusal.code, remote_message=refusal.text,
         retry=refusal.ruling.retry, hint=refusal.ruling.hint, hint_fr=refusal.ruling.hint_fr,
     )  # fmt: skip
 
@@ -299,6 +307,8 @@ def refused(code: str, text: str) -> DmpError:
     return error_of(Refusal(code=_code(code), text=text, ruling=ruling(_code(code), text)), "the DMP refused the call")
 
 
+REFUSED = "DMP_REFUSED"
+"""Code of the error: the DMP answered, and says no."""
 INCOMPLETE = "DMP_INCOMPLETE"
 """Warning of `Results`: the DMP has more than it gave."""
 RELATES_TO = "DMP_RELATES_TO"

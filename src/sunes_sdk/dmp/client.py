@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -61,6 +61,7 @@ from .answers import (
     RegistryResponse,
     Results,
     error_of,
+    explain,
     read_response,
     refusal_of,
     refusal_of_fault,
@@ -145,7 +146,8 @@ class DmpClient:
             ids=self._ids,
             clock=self._clock,
             gate=self._ins,
-            call=self._consult,
+            consult=self._consult,
+            change=self._change,
         )
         self._journal = journal
         self._life_cycle = LifeCycle(
@@ -156,7 +158,7 @@ class DmpClient:
             clock=self._clock,
             entry_uuid=self._entry_uuid,
             consult=partial(self._consult, self._registry),
-            update=self._update,
+            update=partial(self._change, self._registry),
             journal=journal,
         )
 
@@ -190,21 +192,16 @@ class DmpClient:
         (`DMP_TD02`; `DMP_PATIENT_MISMATCH`: the answer is about somebody else), TransportError.
         """
         ins = self._ins(of)
-        now = self._now()
         request = td02.body(
             ins,
             device_oid=self._dmp.device_oid,
             software=self._settings.software.name,
             message_uuid=str(self._ids.uuid()),
             query_uuid=str(self._ids.uuid()),
-            at=now,
+            at=self._now(),
             production=self._settings.environment is Environment.PRODUCTION,
         )
-        message_id = self._message_id()
-        content_type, body = td02.encode(
-            request, message_id=message_id, assertion=self._assertion(self._user, ins.cx, now)
-        )
-        return td02.decode(self._post(self._patients, content_type, body, message_id).body, ins)
+        return td02.decode(self._consult(self._patients, partial(td02.encode, request), ins.cx).body, ins)
 
     # --- TD2.1 ----------------------------------------------------------------------------------------------------
 
@@ -407,7 +404,7 @@ class DmpClient:
         try:
             found = self._entry_uuid(prepared.unique_id, VihfUser.from_json(metadata["user"]), metadata["ins"])
         except TransportError as e:
-            return self._receipt(prepared, Outcome.UNKNOWN, code=e.code, retry=e.retry)
+            return self._receipt(prepared, Outcome.UNKNOWN, code=e.code, retry=RetryAdvice.reconcile_first())
         except SoapFault as e:
             found = refusal_of_fault(e)
         if isinstance(found, Refusal):
@@ -556,7 +553,8 @@ class DmpClient:
         harmless: the answer is then `already`. attending: as the *médecin traitant*.
 
         Raises InsError (`INS_NOT_QUALIFIED`, `ENVIRONMENT_IDENTITY`), ConfigurationError (`SETTING_MISSING`,
-        `DMP_RIGHTS`), DmpError (`DMP_REFUSED`, `DMP_ANSWER`), SoapFault, TransportError.
+        `DMP_RIGHTS`), DmpError (`DMP_REFUSED`, `DMP_ANSWER`), SoapFault, TransportError; OutcomeUnknown when the
+        answer is lost.
         """
         return self._administration.set_authorization(of, action, attending)
 
@@ -594,16 +592,19 @@ class DmpClient:
 
     def update_administrative_data(self, of: Identity, data: AdministrativeData) -> RecordState:
         """TD1.3b: what `administrative_data` gave, changed by `dataclasses.replace`. For a DMP that is not attached to
-        Mon espace santé. When the answer is lost, read the data again.
+        Mon espace santé.
 
         Raises what `administrative_data` raises; ModelError (`TELECOM`, `DMP_BIRTH_DATE`); MetadataError
-        `DMP_PATIENT_MISMATCH` for the data of another patient.
+        `DMP_PATIENT_MISMATCH` for the data of another patient; OutcomeUnknown when the answer is lost: read the data
+        again.
         """
         return self._administration.update(of, data)
 
     def close_record(self, of: Identity, *, usual_name: str = "", civility: str = "") -> RecordState:
-        """TD1.4: close a DMP because the patient asks for it. For a DMP that is not attached to Mon espace santé. When
-        the answer is lost, ask `existence`. Raises what `set_authorization` raises."""
+        """TD1.4: close a DMP because the patient asks for it. For a DMP that is not attached to Mon espace santé.
+
+        Raises what `set_authorization` raises; OutcomeUnknown when the answer is lost: `existence` tells.
+        """
         return self._administration.close(of, usual_name, civility)
 
     def authorizations(
@@ -622,12 +623,8 @@ class DmpClient:
     ) -> str | Refusal:
         """entryUUID, empty when absent, or the refusal of the query. When several are answered the last is taken
         (unverified: one is expected)."""
-        message_id = self._message_id()
-        content_type, body = td31b.encode(
-            unique_id, message_id=message_id, assertion=self._assertion(user, ins_cx, self._now())
-        )
         try:
-            answer = self._post(self._registry, content_type, body, message_id)
+            answer = self._consult(self._registry, partial(td31b.encode, unique_id), ins_cx, user=user)
             response = read_response(answer.body, LISTING)
             found = td31b.decode(answer.body, unique_id) if response.ok else ()
         except TransportError as e:
@@ -661,33 +658,29 @@ class DmpClient:
     def _consult(
         self,
         url: str,
-        encode: Callable[..., tuple[str, bytes]],
+        encode: Encode,
         ins_cx: str | None,
         *,
-        repeatable: bool = True,
+        user: VihfUser | None = None,
     ) -> SoapAnswer:
-        """A call that changes nothing at the DMP, or nothing more when it is repeated: whatever became of it, it can
-        be made again, unless not `repeatable`. A Fault says what to do about it. encode: a codec's own, which lacks
-        message_id and assertion only."""
-        message_id = self._message_id()
-        content_type, body = encode(message_id=message_id, assertion=self._assertion(self._user, ins_cx, self._now()))
+        """A call that changes nothing at the DMP: whatever became of it, it can be made again. A Fault says what to do
+        about it. encode: a codec's own, which lacks message_id and assertion only."""
         try:
-            return self._post(url, content_type, body, message_id)
+            return self._change(url, encode, self._message_id(), user or self._user, ins_cx)
         except SoapFault as e:
-            refusal = refusal_of_fault(e)
-            e.remote_code, e.retry = refusal.code, refusal.ruling.retry
-            e.hint, e.hint_fr = refusal.ruling.hint or e.hint, refusal.ruling.hint_fr
+            explain(e)
             raise
         except TransportError as e:
-            if repeatable and e.retry.kind is RetryKind.RECONCILE_FIRST:
+            if e.retry.kind is RetryKind.RECONCILE_FIRST:
                 e.retry = RetryAdvice.safe()
                 e.hint = "nothing changed at the DMP: ask again, for less if the answer was too big"
                 e.hint_fr = "Le DMP n'a pas répondu correctement : la demande peut être refaite."
             raise
 
-    def _update(self, encode: Encode, message_id: str, user: VihfUser, ins_cx: str) -> SoapAnswer:
+    def _change(self, url: str, encode: Encode, message_id: str, user: VihfUser, ins_cx: str | None) -> SoapAnswer:
+        """A call that may change something at the DMP: what an error means for that is the caller's to say."""
         content_type, body = encode(message_id=message_id, assertion=self._assertion(user, ins_cx, self._now()))
-        return self._post(self._registry, content_type, body, message_id)
+        return self._post(url, content_type, body, message_id)
 
     def _post(self, url: str, content_type: str, body: Body, message_id: str) -> SoapAnswer:
         """The answer, with the warning `DMP_RELATES_TO` when it names another message than ours."""

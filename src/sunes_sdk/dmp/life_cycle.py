@@ -173,7 +173,7 @@ class LifeCycle:
                     return self._receipt(update, Outcome.UNKNOWN, code=found.code, retry=found.ruling.retry)
                 outcome, code = glimpsed(update, there=bool(found))
         except TransportError as e:
-            return self._receipt(update, Outcome.UNKNOWN, code=e.code, retry=e.retry)
+            return self._receipt(update, Outcome.UNKNOWN, code=e.code, retry=RetryAdvice.reconcile_first())
         except (SoapFault, DmpError) as e:
             return self._receipt(update, Outcome.UNKNOWN, code=e.remote_code or e.code, retry=e.retry)
         if outcome is Outcome.ACCEPTED:
