@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
-from cryptography import x509
 from lxml import etree
 
 from .._core.errors import SunesError
 from .._core.hl7time import to_dtm_utc
 from .._core.xml import escape_text
+from ..security.keys import Trust
 from ..transport import mtom
 from ..transport.soap import binary
 from . import dmp_answers as answers
@@ -34,7 +34,7 @@ MAX_RETRIEVED: Final = 100
 
 
 def read_provide(
-    body: etree._Element, parts: Mapping[str, bytes], caller: Caller, trusted: Sequence[x509.Certificate], at: datetime
+    body: etree._Element, parts: Mapping[str, bytes], caller: Caller, trusted: Trust, at: datetime
 ) -> tuple[Received, dict[str, str]]:
     """An ITI-41 request that holds in itself, and by entry id the uniqueId of the version that its CDA replaces."""
     need(body.tag == f"{_X}ProvideAndRegisterDocumentSetRequest", "Sender", "unknown body", as_fault=True)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -22,6 +23,7 @@ from .._core.ids import is_oid
 from .._core.xml import parse
 from ..model import Code
 from ..security import vihf, xades
+from ..security.keys import Trust
 from ..transport.soap import SOAP12, WSA, WSSE
 
 RIM = "{urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0}"
@@ -77,7 +79,11 @@ _VALUE_SETS = {
     "practiceSettingCode": "JDV_J04",
     "contentTypeCode": "JDV_J59",
 }
-_ORDER = ("Slot", "Name", "Description", "VersionInfo", "Classification", "ExternalIdentifier")
+_SLOT, _VALUE_LIST, _VALUE = f"{RIM}Slot", f"{RIM}ValueList", f"{RIM}Value"
+_NAME, _LOCALIZED = f"{RIM}Name", f"{RIM}LocalizedString"
+_CLASSIFICATION, _IDENTIFIER = f"{RIM}Classification", f"{RIM}ExternalIdentifier"
+_ORDER = (_SLOT, _NAME, f"{RIM}Description", f"{RIM}VersionInfo", _CLASSIFICATION, _IDENTIFIER)
+_IDS = etree.XPath("descendant-or-self::*/@id", smart_strings=False)
 _DTM = re.compile(r"[0-9]{4}(?:[0-9]{2}){0,5}", re.ASCII)
 _CX_INS = re.compile(r"([0-9A-Z]{15})\^\^\^&([0-9.]+)&ISO\^NH(?:\^\^[0-9]{8}(?:[0-9]{6})?)?", re.ASCII)
 _XCN = re.compile(r"[^^]+\^[^^]+\^[^^]*\^\^\^\^\^\^&[0-9.]+&ISO\^[DU]\^\^\^(IDNPS|EI|RI|NH)")
@@ -187,7 +193,7 @@ def check_vihf(
     client: x509.Certificate | None,
     client_structure: str,
     structures: Iterable[str],
-    trusted: Sequence[x509.Certificate],
+    trusted: Trust,
     at: datetime,
     about_patient: bool = True,
 ) -> Caller:
@@ -378,7 +384,7 @@ def read_submission(request: etree._Element, contents: Mapping[str, bytes]) -> R
     lists = request.findall(f"{LCM}SubmitObjectsRequest/{RIM}RegistryObjectList")
     if len(lists) != 1:
         raise bad("one lcm:SubmitObjectsRequest/rim:RegistryObjectList is needed")
-    ids = [e.get("id", "") for e in lists[0].iter() if isinstance(e.tag, str) and e.get("id") is not None]
+    ids = _IDS(lists[0])
     if len(set(ids)) < len(ids):
         raise bad(f"the id {next(i for i in ids if ids.count(i) > 1)} is used twice")
     submission_set = read_set(lists[0])
@@ -401,7 +407,7 @@ def read_set(objects: etree._Element, *, tolerant: bool = False) -> Object:
     packages = objects.findall(f"{RIM}RegistryPackage")
     if len(packages) != 1:
         raise bad("one RegistryPackage is needed")
-    nodes = [c.get("classificationNode") for c in packages[0].findall(f"{RIM}Classification")]
+    nodes = [c.get("classificationNode") for c in packages[0].iterchildren(_CLASSIFICATION)]
     if nodes.count(_SET_NODE) != 1:
         raise bad("the RegistryPackage is not marked as a submission set")
     return _object(packages[0], "SubmissionSet", _SET_CLASSES, _SET_IDS, tolerant=tolerant)
@@ -431,25 +437,18 @@ def _object(
     if not identifier:
         raise bad(f"a {kind} has no id")
     _check_order(element, identifier)
-    name = element.find(f"{RIM}Name/{RIM}LocalizedString")
-    o = Object(
-        id=identifier,
-        element=element,
-        slots=slots_of(element),
-        title=name.get("value", "") if name is not None else "",
-    )
+    o = Object(id=identifier, element=element, slots=slots_of(element), title=_label(element) or "")
     counts: dict[str, int] = {}
-    for child in element.findall(f"{RIM}Classification"):
+    for child in element.iterchildren(_CLASSIFICATION):
         _read_class(o, child, classes, counts, tolerant=tolerant)
     for attribute, low, high, _ in classes.values():
         if not low <= counts.get(attribute, 0) <= high:
             raise bad(f"{identifier}: {attribute} is {low}..{high}, found {counts.get(attribute, 0)}")
-    for child in element.findall(f"{RIM}ExternalIdentifier"):
+    for child in element.iterchildren(_IDENTIFIER):
         attribute = ids.get(child.get("identificationScheme", ""), "")
         if not attribute:
             raise bad(f"{identifier}: unknown identificationScheme {child.get('identificationScheme')}")
-        label = child.find(f"{RIM}Name/{RIM}LocalizedString")
-        if label is None or label.get("value") != f"XDS{kind}.{attribute}":
+        if _label(child) != f"XDS{kind}.{attribute}":
             raise bad(f"{identifier}: the Name of the identifier must be XDS{kind}.{attribute}")
         if not _belongs(child.get("registryObject"), identifier, tolerant):
             raise bad(f"{identifier}: registryObject of {attribute} is not the object that holds it")
@@ -469,12 +468,17 @@ def _belongs(given: str | None, identifier: str, tolerant: bool) -> bool:
 def _check_order(element: etree._Element, identifier: str) -> None:
     last = 0
     for child in element:
-        name = etree.QName(child).localname if isinstance(child.tag, str) else ""
-        if name not in _ORDER:
-            raise bad(f"{identifier}: unexpected {name or 'node'}")
-        if _ORDER.index(name) < last:
-            raise bad(f"{identifier}: {name} comes after {_ORDER[last]}, the order of rim.xsd is broken")
-        last = _ORDER.index(name)
+        rank = _RANKS.get(child.tag)
+        if rank is None:
+            name = etree.QName(child).localname if isinstance(child.tag, str) else "node"
+            raise bad(f"{identifier}: unexpected {name}")
+        if rank < last:
+            late, before = (etree.QName(_ORDER[n]).localname for n in (rank, last))
+            raise bad(f"{identifier}: {late} comes after {before}, the order of rim.xsd is broken")
+        last = rank
+
+
+_RANKS: dict[object, int] = {name: rank for rank, name in enumerate(_ORDER)}
 
 
 def _read_class(
@@ -498,24 +502,37 @@ def _read_class(
     if not coded:
         o.authors.append(slots)
         return
-    code, label = child.get("nodeRepresentation", ""), child.find(f"{RIM}Name/{RIM}LocalizedString")
+    code, label = child.get("nodeRepresentation", ""), _label(child)
     if not code or not slots.get("codingScheme") or label is None:
         raise bad(f"{o.id}: {attribute} needs nodeRepresentation, codingScheme and Name")
     try:
-        read = Code(code=code, system=slots["codingScheme"][0], display=label.get("value", ""))
+        read = _code(code, slots["codingScheme"][0], label)
     except SunesError as e:
         raise bad(f"{o.id}: {attribute} cannot be read ({e.path})") from None
     o.codes.setdefault(attribute, []).append(read)
 
 
+@lru_cache(maxsize=1024)
+def _code(code: str, system: str, display: str) -> Code:
+    return Code(code=code, system=system, display=display)
+
+
+def _label(element: etree._Element) -> str | None:
+    """Value of the first LocalizedString of the Name of an object."""
+    for name in element.iterchildren(_NAME):
+        for text in name.iterchildren(_LOCALIZED):
+            return text.get("value", "")
+    return None
+
+
 def slots_of(element: etree._Element) -> dict[str, list[str]]:
     """Values of each Slot of an object."""
     found: dict[str, list[str]] = {}
-    for slot in element.findall(f"{RIM}Slot"):
+    for slot in element.iterchildren(_SLOT):
         name = slot.get("name", "")
         if name in found:
             raise bad(f"the Slot {name} is given twice in one object")
-        found[name] = [v.text or "" for v in slot.findall(f"{RIM}ValueList/{RIM}Value")]
+        found[name] = [v.text or "" for values in slot.iterchildren(_VALUE_LIST) for v in values.iterchildren(_VALUE)]
     return found
 
 
@@ -680,9 +697,7 @@ def _check_links(received: Received) -> None:
         raise bad("the set holds no document")
 
 
-def check_signature(
-    received: Received, roots: Mapping[str, etree._Element], trusted: Sequence[x509.Certificate], at: datetime
-) -> None:
+def check_signature(received: Received, roots: Mapping[str, etree._Element], trusted: Trust, at: datetime) -> None:
     """The XAdES document: its entry, its values, and a manifest that lists the set and each canonical document.
 
     roots: parsed documents by entry id.
@@ -711,8 +726,9 @@ def check_signature(
         raise Refused("InvalidDocumentContent", "XAdES: the manifest does not list the documents of the set")
     for unique_id, cda in by_id.items():
         canonical = etree.tostring(cda.getroottree(), method="c14n", with_comments=True)
-        sha1 = hashlib.sha1(canonical, usedforsecurity=False).digest()
-        if verified.documents[unique_id] not in (sha1, hashlib.sha256(canonical).digest()):
+        listed = verified.documents[unique_id]
+        name = "sha1" if len(listed) == hashlib.sha1(usedforsecurity=False).digest_size else "sha256"
+        if hashlib.new(name, canonical, usedforsecurity=False).digest() != listed:
             raise Refused("InvalidDocumentContent", f"XAdES: digest of {unique_id} is not that of the canonical CDA")
 
 
@@ -748,10 +764,8 @@ def check_cda(entry: Object, cda: etree._Element, caller: Caller) -> str:
         ),
         "practiceSettingCode": (entry.code("practiceSettingCode").code, _practice_setting(cda)),
     }
-    event = _path("documentationOf/serviceEvent/effectiveTime")
     for name, bound in (("serviceStartTime", "low"), ("serviceStopTime", "high")):
-        found = cda.find(f"{event}/{HL7}{bound}")
-        texts[name] = (entry.slot(name), _utc(found.get("value", "")) if found is not None else "")
+        texts[name] = (entry.slot(name), _utc(_value(cda, f"documentationOf/serviceEvent/effectiveTime/{bound}")))
     for name, (metadata, document) in texts.items():
         if metadata != document:
             raise bad(f"{entry.id}: {name} of the metadata and of the CDA differ")
@@ -760,6 +774,7 @@ def check_cda(entry: Object, cda: etree._Element, caller: Caller) -> str:
     return _unique_id(parent) if parent is not None else ""
 
 
+@cache
 def _path(path: str) -> str:
     return "/".join(f"{HL7}{step}" for step in path.split("/"))
 
@@ -804,11 +819,17 @@ def _first_ids(cda: etree._Element, path: str) -> list[etree._Element]:
 
 def _utc(text: str) -> str:
     """A CDA time in UTC with its own precision."""
-    match = re.fullmatch(r"([0-9]{4,14})(?:\.[0-9]+)?([+-][0-9]{4})?", text)
+    match = _CDA_TIME.fullmatch(text)
     if not match:
         return text
     digits, zone = match.groups()
     if len(digits) <= 8:
         return digits
-    moment = datetime.strptime(f"{digits.ljust(14, '0')}{zone or '+0100'}", "%Y%m%d%H%M%S%z")
+    try:
+        moment = datetime.fromisoformat(f"{digits[:8]}T{digits[8:].ljust(6, '0')}{zone or '+0100'}")
+    except ValueError:  # no such day or hour: as it is, it agrees with no time of the metadata
+        return text
     return moment.astimezone(UTC).strftime("%Y%m%d%H%M%S")[: len(digits)]
+
+
+_CDA_TIME = re.compile(r"([0-9]{4,14})(?:\.[0-9]+)?([+-][0-9]{4})?", re.ASCII)

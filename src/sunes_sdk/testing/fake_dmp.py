@@ -22,7 +22,7 @@ from .._core.errors import SunesError
 from .._core.hl7time import to_dtm_utc
 from .._core.xml import parse
 from ..model import Ins, Traits
-from ..security.keys import load_certificates
+from ..security.trust import TrustStore
 from ..settings import DmpPaths, DmpSettings
 from ..transport import mtom
 from ..transport.soap import SOAP12, WSA
@@ -153,7 +153,7 @@ class FakeDmp:
         self._keep_bytes = keep_bytes
         self._clock = clock or SystemClock()
         self._structures = structures
-        self._trusted = load_certificates(pki.ca_file)
+        self._trusted = TrustStore(pki.ca_file)
         self._lock = threading.Lock()
         self._store = DmpStore(store)
         self._registry = Registry(self._store)
