@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import random
 import tracemalloc
 from typing import Any
 
@@ -12,7 +13,7 @@ from lxml import etree
 from sunes_sdk._core.clock import FixedClock
 from sunes_sdk._core.errors import CdaError, ModelError, SunesError
 from sunes_sdk._core.ids import SeededIds
-from sunes_sdk.cda import CdaDocument, Issuer, OperativeReport, UnstructuredDocument, ccam, check
+from sunes_sdk.cda import CdaDocument, Issuer, OperativeReport, UnstructuredDocument, ccam, check, read, read_header
 from sunes_sdk.cda.documents.unstructured import MediaType
 from sunes_sdk.cda.pdf_body import FILE_MAX_BYTES, pdf_facts
 from sunes_sdk.testing import samples
@@ -252,3 +253,26 @@ def test_a_big_file_is_held_once_in_base64() -> None:
         tracemalloc.stop()
     assert len(rendered.content) > size * 4 // 3
     assert peak - len(rendered.content) < 1_000_000
+
+
+def large_pdf(size: int) -> bytes:
+    return PDF[: -len(END)] + b"1 0 obj\n<<>> stream\n" + random.Random(1).randbytes(size) + b"\nendstream" + END
+
+
+@pytest.mark.parametrize("lines", ["one line", "MIME lines"])
+def test_a_big_document_is_checked_and_its_header_read_without_a_copy(lines: str) -> None:
+    content = document(large_pdf(20_000_000), "application/pdf").render(issuer()).content
+    if lines == "MIME lines":
+        start, end = content.index(b'B64">') + 5, content.index(b"</text></nonXMLBody>")
+        wrapped = base64.encodebytes(base64.b64decode(content[start:end])).replace(b"\n", b"\r\n")
+        content = content[:start] + wrapped + content[end:]
+        del wrapped
+    small = check(document(PDF, "application/pdf").render(issuer()).content)
+    for look in (lambda: check(content) == small, lambda: read_header(content), lambda: read(content)):
+        tracemalloc.start()
+        try:
+            assert look()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 5_000_000

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import re
 import threading
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from lxml import etree
 
@@ -34,6 +37,13 @@ def parse(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
 
     Raises XmlSecurityError (`XML_TOO_BIG`, `XML_TOO_MANY`, `XML_ENCODING`, `XML_DTD`, `XML_TOO_DEEP`, `XML_MALFORMED`).
     """
+    _check_bytes(data, max_bytes)
+    # libxml2 refuses text nodes over 10 MB unless huge_tree; large bodies are already bounded above.
+    huge = len(data) > _LIBXML2_TEXT_LIMIT
+    return _parsed(data, _PARSERS.of[huge], max_depth if huge else None)
+
+
+def _check_bytes(data: bytes, max_bytes: int) -> None:
     if len(data) > max_bytes:
         raise XmlSecurityError(
             f"document of {len(data)} bytes is over the limit of {max_bytes}", code="XML_TOO_BIG",
@@ -41,10 +51,12 @@ def parse(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
         )  # fmt: skip
     _check_encoding(data)
     _check_markup(data)
-    # libxml2 refuses text nodes over 10 MB unless huge_tree; large bodies are already bounded above.
-    huge = len(data) > _LIBXML2_TEXT_LIMIT
+
+
+def _parsed(data: bytes, parser: etree.XMLParser, max_depth: int | None) -> etree._Element:
+    """max_depth: None when libxml2 has a bound of its own."""
     try:
-        root = etree.fromstring(data, _PARSERS.of[huge])
+        root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as e:
         line, column = e.position
         raise XmlSecurityError(
@@ -54,9 +66,69 @@ def parse(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
     document = root.getroottree().docinfo
     if document is not None and document.doctype:
         raise XmlSecurityError("a DOCTYPE is refused", code="XML_DTD", hint="remove the DOCTYPE declaration")
-    if huge:
+    if max_depth is not None:
         _check_depth(root, max_depth)
     return root
+
+
+APART_BYTES = 262_144
+"""A document below it is parsed whole."""
+_RUN = re.compile(rb">([A-Za-z0-9+/= \t\r\n]{65536,}+)<")
+_STAND_IN = "left-out-"  # holds what base64 does not
+
+
+class _ApartParser(etree.XMLParser):
+    """The parser of one document; every element of it knows it. left_out: the bytes that each stand-in is for."""
+
+    left_out: dict[str, memoryview]
+
+
+def parse_apart(data: bytes, holders: Callable[[etree._Element], Iterable[etree._Element]]) -> etree._Element:
+    """As `parse`, but that the long base64 texts of a large document stay out of the tree: `left_out` gives them.
+
+    holders: the elements, in document order, whose text may be left out. When anything else is long (a comment, a
+    piece of narrative) the document is parsed whole: nobody but the readers of `holders` ever meets a stand-in.
+    """
+    if len(data) < APART_BYTES:
+        return parse(data)
+    _check_bytes(data, MAX_BYTES)
+    pieces: list[bytes] = []
+    stand_ins: list[str] = []
+    parser = _hardened(_ApartParser, huge=True)
+    parser.left_out = {}
+    end = 0
+    for found in _RUN.finditer(data):
+        start, stop = found.span(1)
+        run = memoryview(data)[start:stop]
+        # By its bytes, so that equal texts stay equal; with its line ends, so that lines keep their numbers.
+        stand_in = f"{_STAND_IN}{hashlib.sha256(run).hexdigest()}" + "\n" * data.count(b"\n", start, stop)
+        parser.left_out[stand_in] = run
+        stand_ins.append(stand_in)
+        pieces += (data[end:start], stand_in.encode())
+        end = stop
+    pieces.append(data[end:])
+    if not stand_ins or any(_STAND_IN.encode() in piece for piece in pieces[::2]):
+        return parse(data)
+    try:
+        root = _parsed(b"".join(pieces), parser, MAX_DEPTH)
+    except XmlSecurityError:
+        return parse(data)  # for the place of what is wrong
+    held = [text for e in holders(root) if (text := e.text or "").startswith(_STAND_IN)]
+    return root if held == stand_ins else parse(data)
+
+
+def left_out(element: etree._Element) -> memoryview | None:
+    """The text of an element that `parse_apart` left out, None for any other."""
+    parser = element.getroottree().parser
+    return parser.left_out.get(element.text or "") if isinstance(parser, _ApartParser) else None
+
+
+def with_left_out(xml: bytes, root: etree._Element) -> bytes:
+    """XML of (a part of) a tree of `parse_apart`, the texts that were left out written in."""
+    parser = root.getroottree().parser
+    for stand_in, run in parser.left_out.items() if isinstance(parser, _ApartParser) else ():
+        xml = xml.replace(stand_in.encode(), bytes(run).replace(b"\r\n", b"\n"))
+    return xml
 
 
 def declared_encoding(data: bytes) -> str:
@@ -90,13 +162,14 @@ class _Parsers(threading.local):
     """One parser of each kind per thread: making one costs a quarter of the parsing of a small document."""
 
     def __init__(self) -> None:
-        self.of = {huge: _hardened(huge=huge) for huge in (False, True)}
+        self.of = {huge: _hardened(etree.XMLParser, huge=huge) for huge in (False, True)}
 
 
-def _hardened(*, huge: bool) -> etree.XMLParser:
-    return etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=huge
-    )  # fmt: skip
+_Parser = TypeVar("_Parser", bound=etree.XMLParser)
+
+
+def _hardened(kind: type[_Parser], *, huge: bool) -> _Parser:
+    return kind(resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=huge)
 
 
 _PARSERS = _Parsers()

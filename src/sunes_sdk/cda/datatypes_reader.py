@@ -6,6 +6,7 @@ The writing side is `datatypes`.
 from __future__ import annotations
 
 import binascii
+import io
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from lxml import etree
 
 from .._core.errors import ModelError
+from .._core.xml import left_out
 from ..model import Address, Code, Telecom
 from .envelope import V3
 from .header import II
@@ -56,12 +58,51 @@ def value_of(element: etree._Element | None) -> str:
 
 
 def text_of(element: etree._Element | None) -> str:
-    return "".join(element.itertext()).strip() if element is not None else ""
+    if element is None:
+        return ""
+    return "".join(element.itertext()).strip() if len(element) else (element.text or "").strip()
+
+
+_BLANK = b" \t\r\n"
+_PIECE = 1 << 18
+
+
+def _text(element: etree._Element) -> memoryview:
+    apart = left_out(element)
+    return memoryview((element.text or "").encode("ascii")) if apart is None else apart
+
+
+def base64_pieces(element: etree._Element) -> Iterator[bytes]:
+    """The bytes that the base64 of an element stands for, some hundred kilobytes at a time. Raises ValueError when it
+    is not base64, after the pieces before that place."""
+    return _decoded(_text(element))
+
+
+def _decoded(text: memoryview) -> Iterator[bytes]:
+    rest = b""
+    for start in range(0, len(text), _PIECE):
+        digits = rest + bytes(text[start : start + _PIECE]).translate(None, _BLANK)
+        last = (len(digits) - 1) % 4 + 5  # padding is for the last piece, which is judged with what it pads
+        whole, rest = digits[:-last], digits[-last:]
+        if b"=" in whole:
+            raise ValueError("padding inside the content")
+        if whole:
+            yield binascii.a2b_base64(whole, strict_mode=True)
+    yield binascii.a2b_base64(rest, strict_mode=True)
 
 
 def base64_of(element: etree._Element) -> bytes:
     """The bytes that the base64 of an element stands for. Raises ValueError when it is not base64."""
-    return binascii.a2b_base64((element.text or "").encode("ascii").translate(None, b" \t\r\n"), strict_mode=True)
+    text = _text(element)
+    if len(text) <= _PIECE:
+        return b"".join(_decoded(text))
+    out = io.BytesIO()
+    out.seek(len(text) * 3 // 4)
+    out.write(b"\n")  # room for all of it at once, rather than more and more
+    out.seek(0)
+    out.writelines(_decoded(text))
+    out.truncate()
+    return out.getvalue()
 
 
 def content_of(element: etree._Element) -> bytes:

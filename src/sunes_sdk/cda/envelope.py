@@ -14,7 +14,7 @@ from lxml import etree
 
 from .._core.errors import CdaError
 from .._core.findings import Finding, Severity
-from .._core.xml import declared_encoding, parse
+from .._core.xml import declared_encoding, parse, parse_apart
 
 V3 = "{urn:hl7-org:v3}"
 _DOCUMENT = f"{V3}ClinicalDocument"
@@ -44,9 +44,21 @@ class Opened:
     findings: tuple[Finding, ...]
 
 
-def clinical_document(data: bytes) -> etree._Element:
-    """The ClinicalDocument of the bytes. Raises what `opened` raises."""
-    return _inside(parse(data))[0]
+def clinical_document(data: bytes, *, whole: bool = False) -> etree._Element:
+    """The ClinicalDocument of the bytes, to be read by `datatypes_reader`: the large files inside are left out of the
+    tree unless `whole`. Raises what `opened` raises."""
+    return _inside(parse(data) if whole else parse_apart(data, _file_holders))[0]
+
+
+_HOLDERS = {f"{V3}text": f"{V3}nonXMLBody", f"{V3}value": f"{V3}observationMedia"}
+
+
+def _file_holders(root: etree._Element) -> Iterator[etree._Element]:
+    """The body of an N1 and the files of the entries, in document order."""
+    for element in root.iter(*_HOLDERS):
+        parent = element.getparent()
+        if parent is not None and parent.tag == _HOLDERS[str(element.tag)] and element.get("representation") == "B64":
+            yield element
 
 
 def opened(data: bytes) -> Opened:
@@ -55,7 +67,7 @@ def opened(data: bytes) -> Opened:
     Raises XmlSecurityError (not well-formed, too big …), CdaError (`CDA_NOT_CDA`; `CDA_AMBIGUOUS`: two documents in
     one envelope, of which one could be signed and the other shown).
     """
-    root = parse(data)
+    root = parse_apart(data, _file_holders)
     document, envelope = _inside(root)
     return Opened(document, envelope, tuple(_findings(data, root, envelope)))
 

@@ -140,7 +140,7 @@ class Oracle:
 
     def judge(self, document: CdaDocument | bytes, *, volet: str | None = None) -> Verdict:
         """`check`, with what was run, by which kit, and whether that is enough to say `valid`."""
-        root = clinical_document(document if isinstance(document, bytes) else document.content)
+        root = _root(document)
         schematrons = dict(self._profiles)
         name = volet or self.volet_of(root)
         if name:
@@ -177,7 +177,7 @@ class Oracle:
 
     def check_schema(self, document: CdaDocument | bytes) -> Report:
         """The XSD alone: about a millisecond."""
-        return self._schema_report(clinical_document(document if isinstance(document, bytes) else document.content))
+        return self._schema_report(_root(document))
 
     def volet_of(self, document: etree._Element) -> str | None:
         """Name of the volet's Schematron: @extension gives the version, the highest one otherwise."""
@@ -336,6 +336,10 @@ def kit_folder(kit: str | os.PathLike[str]) -> Path:
             hint="give the folder of TestContenuCDA-3-0 that holds infrastructure/cda/CDA_extended.xsd",
         )  # fmt: skip
     return source
+
+
+def _root(document: CdaDocument | bytes) -> etree._Element:
+    return clinical_document(document if isinstance(document, bytes) else document.content, whole=True)
 
 
 def _models(root: etree._Element) -> Iterator[str]:

@@ -15,6 +15,7 @@ from typing import Final
 from lxml import etree
 
 from ..._core.errors import CdaError
+from ..._core.xml import with_left_out
 from ...model import Code
 from ..datatypes_reader import code_of, content_of, find, ii_of, iis_of, path_of, text_of
 from ..envelope import V3
@@ -53,7 +54,7 @@ class Node:
     @property
     def text(self) -> str:
         """All the text inside, without comments."""
-        return text_of(self._element)
+        return with_left_out("".join(self._element.itertext()).encode(), self._element).decode().strip()
 
     @property
     def code(self) -> Code | None:
@@ -86,7 +87,7 @@ class Node:
 
     def xml(self) -> bytes:
         """The element as XML, with the namespaces it needs."""
-        return etree.tostring(self._element, with_tail=False)
+        return with_left_out(etree.tostring(self._element, with_tail=False), self._element)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

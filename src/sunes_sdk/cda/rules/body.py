@@ -39,9 +39,9 @@ def _file(view: View) -> Iterator[Problem]:
             yield file.element, "the media type is not in the list"
         if file.element.get("representation") != "B64":
             yield file.element, "representation is not B64"
-        if not file.data:
+        if file.facts is None:
             yield file.element, "the content is not base64, or is empty"
-        elif not _looks_like(file.media_type, file.data):
+        elif not _looks_like(file.media_type, file.facts.start):
             yield file.element, "the bytes are not of the media type that is claimed"
 
 
@@ -53,9 +53,9 @@ _STARTS = {
 }
 
 
-def _looks_like(media_type: str, data: bytes) -> bool:
+def _looks_like(media_type: str, start: bytes) -> bool:
     starts = _STARTS.get(media_type)
-    return starts is None or data.startswith(starts)
+    return starts is None or start.startswith(starts)
 
 
 def _pdfs(view: View) -> Iterator[tuple[etree._Element, PdfFacts]]:
@@ -102,7 +102,7 @@ def _pdf_active(view: View) -> Iterator[Problem]:
 @rule("CDA_MEDIA_BASE64", "an embedded image or file is base64", hint="encode the file's bytes in base64")
 def _media(view: View) -> Iterator[Problem]:
     for file in view.files:
-        if not file.is_body and not file.data:
+        if not file.is_body and file.facts is None:
             yield file.element, "the content is not base64, or is empty"
 
 

@@ -12,8 +12,8 @@ from typing import TypeVar, cast
 from lxml import etree
 
 from ..._core.findings import Finding, Severity
-from ..datatypes_reader import base64_of, find, path_of
-from ..pdf_body import PdfFacts, pdf_facts
+from ..datatypes_reader import base64_pieces, find, path_of
+from ..pdf_body import FileFacts, PdfFacts, file_facts, pdf_facts
 from ..reader import V3
 
 Problem = tuple[etree._Element | str, str]
@@ -37,19 +37,11 @@ _ID_TAGS = frozenset(V3 + t for t in (
 ))  # fmt: skip
 
 
-def _decoded(element: etree._Element) -> bytes | None:
-    try:
-        return base64_of(element)
-    except ValueError:
-        return None
-
-
 class CheckedFile:
-    """A file in the document; data is None when it is not base64."""
+    """A file in the document."""
 
-    def __init__(self, element: etree._Element, data: bytes | None) -> None:
+    def __init__(self, element: etree._Element) -> None:
         self.element = element
-        self.data = data
 
     @property
     def media_type(self) -> str:
@@ -60,9 +52,20 @@ class CheckedFile:
         return self.element.tag == f"{V3}text"
 
     @cached_property
+    def facts(self) -> FileFacts | None:
+        """What its bytes are, None when there are none or they are not base64."""
+        try:
+            facts = file_facts(lambda: base64_pieces(self.element), self.media_type)
+        except ValueError:
+            return None
+        return facts if facts.size else None
+
+    @property
     def pdf(self) -> PdfFacts | None:
         """What it is as a PDF, None when it does not claim to be one."""
-        return pdf_facts(self.data or b"") if self.media_type == "application/pdf" else None
+        if self.media_type != "application/pdf":
+            return None
+        return self.facts.pdf if self.facts else pdf_facts(b"")
 
 
 class View:
@@ -131,10 +134,10 @@ class View:
 
     @cached_property
     def files(self) -> list[CheckedFile]:
-        """The file of the body and those of the entries, decoded once."""
+        """The file of the body and those of the entries."""
         holders = [find(body, "text") for body in self.all("nonXMLBody")]
         holders += [find(media, "value") for media in self.all("observationMedia")]
-        return [CheckedFile(e, _decoded(e)) for e in holders if e is not None]
+        return [CheckedFile(e) for e in holders if e is not None]
 
     def entries(self, template: str, *, of: str) -> list[etree._Element]:
         """Elements that carry a templateId, in a document of this model (templateId of the header)."""

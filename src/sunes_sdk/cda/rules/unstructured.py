@@ -26,8 +26,8 @@ _REPORT = "34874-8"
 )
 def _whole(view: View) -> Iterator[Problem]:
     for file in view.files:
-        if file.is_body and file.data and file.media_type != "application/pdf":
-            problem = file_problem(file.data, file.media_type)
+        if file.is_body and file.facts and file.media_type != "application/pdf":
+            problem = file_problem(file.facts, file.media_type)
             if problem:
                 yield file.element, problem
 
