@@ -153,7 +153,7 @@ DRAWS = st.integers(0, 2**32).map(random.Random)
 
 
 @given(st.one_of(FULL, *DOCUMENTS.values()), DRAWS)
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_no_change_of_a_model_reaches_a_held_rule(document: ClinicalDocument, draw: random.Random) -> None:
     rendered = changed(document, draw)
     if rendered is not None:

@@ -11,6 +11,7 @@ from ..._core.findings import Severity
 from ...terminology import lookup
 from ..datatypes import CCAM, CIM_10
 from ..datatypes_reader import find, findall
+from ..reader import V3
 from .engine import Problem, RuleSet, View, per_document
 
 MODELS = "CI-SIS Modèles de contenus CDA"
@@ -269,7 +270,7 @@ def _medicine_code(view: View) -> Iterator[Problem]:
 @per_document
 def _coded(view: View) -> list[tuple[etree._Element, str, str | None]]:
     """Coded elements of the nomenclatures whose form is known: with the code system and the code."""
-    found = [(e, e.get("codeSystem", "")) for tag in ("code", "value", "translation") for e in view.all(tag)]
+    found = [(e, e.get("codeSystem", "")) for e in view.root.iter(f"{V3}code", f"{V3}value", f"{V3}translation")]
     return [(e, system, e.get("code")) for e, system in found if system in _MEDICINE_CODES or system in _FORMS]
 
 

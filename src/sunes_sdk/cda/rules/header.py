@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -233,38 +234,57 @@ def _version_above_zero(view: View) -> Iterator[Problem]:
             yield element, "not above zero"
 
 
+class _Patient:
+    """A patient of the document, taken apart once for all the rules about the patient."""
+
+    def __init__(self, role: etree._Element) -> None:
+        self.role = role
+        self.ids = [(i, *_pair(i)) for i in findall(role, "id")]
+        self.ins = [(element, root, value) for element, root, value in self.ids if root in _INS_ROOTS]
+        self.person = find(role, "patient")
+        parts: defaultdict[object, list[etree._Element]] = defaultdict(list)
+        for part in self.person.iterchildren(etree.Element) if self.person is not None else ():
+            parts[part.tag].append(part)
+        self.names = [(findall(n, "family"), findall(n, "given")) for n in parts[f"{V3}name"]]
+        self.genders = parts[f"{V3}administrativeGenderCode"]
+        self.birth = next(iter(parts[f"{V3}birthTime"]), None)
+        self.county = find(next(iter(parts[f"{V3}birthplace"]), None), "place", "addr", "county")
+        self.families = [e for families, _ in self.names for e in families]
+        self.givens = [e for _, givens in self.names for e in givens]
+
+    @property
+    def place(self) -> etree._Element:
+        """Where to say that something of the person is missing."""
+        return self.role if self.person is None else self.person
+
+
 @per_document
-def _roles(view: View) -> list[etree._Element]:
-    return [r for t in view.children("recordTarget") for r in findall(t, "patientRole")]
+def _patients(view: View) -> list[_Patient]:
+    return [_Patient(role) for target in view.children("recordTarget") for role in findall(target, "patientRole")]
 
 
 @rule("CDA_H12", "there is exactly one patient", hint="write one recordTarget with one patientRole")
 def _record_target(view: View) -> Iterator[Problem]:
     yield from _many(view, "recordTarget", 1, 1)
-    if view.children("recordTarget") and len(_roles(view)) != 1:
-        yield "recordTarget", f"{len(_roles(view))} patientRole found where 1 belongs"
+    if view.children("recordTarget") and len(_patients(view)) != 1:
+        yield "recordTarget", f"{len(_patients(view))} patientRole found where 1 belongs"
 
 
 @rule("CDA_H13", "patient identifiers have root and extension, and differ", hint="give the INS and the IPP once each")
 def _patient_ids(view: View) -> Iterator[Problem]:
-    for role in _roles(view):
+    for patient in _patients(view):
         seen = set()
-        ids = findall(role, "id")
-        if not ids:
-            yield role, "the patient has no identifier"
-        for element in ids:
+        if not patient.ids:
+            yield patient.role, "the patient has no identifier"
+        for element, root, extension in patient.ids:
             if element.get("nullFlavor"):  # CDA_H68
                 continue
-            pair = (element.get("root"), element.get("extension"))
+            pair = root, extension
             if not all(pair):
                 yield element, "root or extension is missing"
             elif pair in seen:
                 yield element, "this identifier is there twice"
             seen.add(pair)
-
-
-def _ins_ids(role: etree._Element) -> list[etree._Element]:
-    return [i for i in findall(role, "id") if i.get("root") in _INS_ROOTS]
 
 
 @rule(
@@ -274,55 +294,46 @@ def _ins_ids(role: etree._Element) -> list[etree._Element]:
     fr="Un document portant l'INS doit porter tous les traits stricts du patient.",
 )
 def _traits(view: View) -> Iterator[Problem]:
-    for role in _roles(view):
-        if not _ins_ids(role):
+    for patient in _patients(view):
+        if not patient.ins:
             continue
-        patient = find(role, "patient")
-        name = find(patient, "name")
-        families = findall(name, "family") if name is not None else []
-        givens = findall(name, "given") if name is not None else []
-        county = find(patient, "birthplace", "place", "addr", "county")
-        gender, birth = find(patient, "administrativeGenderCode"), find(patient, "birthTime")
+        families, givens = patient.names[0] if patient.names else ([], [])
+        qualifiers = [g.get("qualifier") for g in givens]
+        birth, gender = patient.birth, next(iter(patient.genders), None)
         for what, there in (
-            ("family[@qualifier='BR']", any(f.get("qualifier") == "BR" for f in families)),
-            ("given[@qualifier='BR']", any(g.get("qualifier") == "BR" for g in givens)),
-            ("given without qualifier", any(g.get("qualifier") is None for g in givens)),
+            ("family[@qualifier='BR']", "BR" in [f.get("qualifier") for f in families]),
+            ("given[@qualifier='BR']", "BR" in qualifiers),
+            ("given without qualifier", None in qualifiers),
             ("birthTime", birth is not None and bool(birth.get("value"))),
-            ("birthplace/place/addr/county", bool(text_of(county))),
+            ("birthplace/place/addr/county", bool(text_of(patient.county))),
             ("administrativeGenderCode", gender is not None and bool(gender.get("code"))),
         ):
             if not there:
-                yield patient if patient is not None else role, f"{what} is missing"
-
-
-def _patient_names(view: View, part: str) -> Iterator[etree._Element]:
-    for role in _roles(view):
-        patient = find(role, "patient")
-        for name in findall(patient, "name") if patient is not None else ():
-            yield from findall(name, part)
+                yield patient.place, f"{what} is missing"
 
 
 @rule("CDA_H15", "a patient's family name is BR (birth) or CL (used)", hint="qualify the name")
 def _family(view: View) -> Iterator[Problem]:
-    for element in _patient_names(view, "family"):
-        if element.get("qualifier") not in ("BR", "CL"):
-            yield element, "the qualifier is neither BR nor CL"
+    for patient in _patients(view):
+        for element in patient.families:
+            if element.get("qualifier") not in ("BR", "CL"):
+                yield element, "the qualifier is neither BR nor CL"
 
 
 @rule("CDA_H16", "a patient's given name is unqualified (the list), BR or CL", hint="qualify the name or leave it bare")
 def _given(view: View) -> Iterator[Problem]:
-    for element in _patient_names(view, "given"):
-        if element.get("qualifier") not in (None, "BR", "CL"):
-            yield element, "the qualifier is neither BR nor CL"
+    for patient in _patients(view):
+        for element in patient.givens:
+            if element.get("qualifier") not in (None, "BR", "CL"):
+                yield element, "the qualifier is neither BR nor CL"
 
 
 @rule("CDA_H17", "the sex is given once, as F, M or UN", hint="take it from JDV_J143")
 def _gender(view: View) -> Iterator[Problem]:
-    for role in _roles(view):
-        patient = find(role, "patient")
-        found = findall(patient, "administrativeGenderCode") if patient is not None else []
+    for patient in _patients(view):
+        found = patient.genders
         if len(found) != 1 or found[0].get("code") not in ("F", "M", "UN"):
-            yield patient if patient is not None else role, "not exactly one of F, M, UN"
+            yield patient.place, "not exactly one of F, M, UN"
 
 
 @rule(
@@ -331,10 +342,10 @@ def _gender(view: View) -> Iterator[Problem]:
     hint="write 19790328, 197903 or 1979",
 )
 def _birth(view: View) -> Iterator[Problem]:
-    for role in _roles(view):
-        birth = find(role, "patient", "birthTime")
+    for patient in _patients(view):
+        birth = patient.birth
         if birth is None or _time(birth.get("value") or "") is None:
-            yield birth if birth is not None else role, "no valid birth time"
+            yield birth if birth is not None else patient.role, "no valid birth time"
 
 
 @rule(
@@ -345,9 +356,9 @@ def _birth(view: View) -> Iterator[Problem]:
     kit_is_silent=True,
 )
 def _county(view: View) -> Iterator[Problem]:
-    for role in _roles(view):
-        county = find(role, "patient", "birthplace", "place", "addr", "county")
-        if county is not None and _ins_ids(role) and not _COG.fullmatch(text_of(county)):
+    for patient in _patients(view):
+        county = patient.county
+        if county is not None and patient.ins and not _COG.fullmatch(text_of(county)):
             yield county, "not a COG code"
 
 
@@ -360,9 +371,8 @@ def _county(view: View) -> Iterator[Problem]:
     kit_is_silent=True,
 )
 def _ins(view: View) -> Iterator[Problem]:
-    for role in _roles(view):
-        for element in _ins_ids(role):
-            value = element.get("extension") or ""
+    for patient in _patients(view):
+        for element, _, value in patient.ins:
             if not _MATRICULE.fullmatch(value):
                 yield element, "not the 15 characters of an INS"
             elif value[13:] != expected_key(value[:13]):
@@ -990,13 +1000,15 @@ def _forbidden_nulls(view: View) -> Iterator[Problem]:
     kit_is_silent=True,
 )
 def _null_traits(view: View) -> Iterator[Problem]:
-    for role in _roles(view):
-        for element in findall(role, "id"):
+    for patient in _patients(view):
+        for element, *_ in patient.ids:
             if element.get("nullFlavor") is not None:
                 yield element, "nullFlavor is forbidden here"
-    for part in ("family", "given"):
-        for element in _patient_names(view, part):
-            if not text_of(element) and (part == "given" or element.get("nullFlavor") is None):  # null family: CDA_H45
+        for element in patient.families:
+            if not text_of(element) and element.get("nullFlavor") is None:  # null family: CDA_H45
+                yield element, "the name is null or empty"
+        for element in patient.givens:
+            if not text_of(element):
                 yield element, "the name is null or empty"
 
 
@@ -1006,21 +1018,34 @@ _STRUCTURES = tuple(
     for t in ("representedOrganization", "scopingOrganization", "receivedOrganization", "guardianOrganization",
               "representedCustodianOrganization")
 )  # fmt: skip
+DISTINCT = tuple(V3 + t for t in ("id", "addr", "telecom", "translation"))
 _PERSON_ID = re.compile(r"8[0-9]{11}|0[0-9][0-9AB][0-9]{7}|[^/]+/.+", re.ASCII)
 _STRUCTURE_ID = re.compile(r"1[0-9A-Z]{9}|3[0-9]{14}|[024].+", re.ASCII)
 _DP_STRUCTURE = "1.3.2"
 
 
+class OfHeader:
+    """The entities, the structures and the `DISTINCT` elements of the header, whatever element they are in."""
+
+    def __init__(self, root: etree._Element) -> None:
+        self.entities: list[etree._Element] = []
+        self.structures: list[etree._Element] = []
+        self.distinct: list[etree._Element] = []
+        lists = {
+            **dict.fromkeys(_ENTITIES, self.entities),
+            **dict.fromkeys(_STRUCTURES, self.structures),
+            **dict.fromkeys(DISTINCT, self.distinct),
+        }
+        body = f"{V3}component"
+        for element in root.iter(*lists, body):
+            if element.tag == body:
+                break  # the header is before it: CDA_S01
+            lists[str(element.tag)].append(element)
+
+
 @per_document
-def _of_header(view: View) -> tuple[list[etree._Element], list[etree._Element]]:
-    """The entities and the structures of the header, whatever element they are in."""
-    entities: list[etree._Element] = []
-    structures: list[etree._Element] = []
-    for child in view.root.iterchildren(etree.Element):
-        if child.tag != f"{V3}component":
-            for element in child.iter(*_ENTITIES, *_STRUCTURES):
-                (entities if element.tag in _ENTITIES else structures).append(element)
-    return entities, structures
+def of_header(view: View) -> OfHeader:
+    return OfHeader(view.root)
 
 
 @rule(
@@ -1032,8 +1057,8 @@ def _of_header(view: View) -> tuple[list[etree._Element], list[etree._Element]]:
     kit_is_silent=True,
 )
 def _professional_ids(view: View) -> Iterator[Problem]:
-    patient = {_pair(i) for role in _roles(view) for i in findall(role, "id")}
-    for entity in _of_header(view)[0]:
+    of_patient = {(root, extension) for patient in _patients(view) for _, root, extension in patient.ids}
+    for entity in of_header(view).entities:
         for place, element in enumerate(findall(entity, "id")):
             root, extension = _pair(element)
             if root == PS_ROOT:
@@ -1042,7 +1067,7 @@ def _professional_ids(view: View) -> Iterator[Problem]:
             elif (
                 place == 0
                 and root not in _INS_ROOTS
-                and (root, extension) not in patient
+                and (root, extension) not in of_patient
                 and find(entity, "assignedPerson") is not None
             ):
                 yield element, f"the root is neither {PS_ROOT} nor the patient's"
@@ -1058,7 +1083,7 @@ def _professional_ids(view: View) -> Iterator[Problem]:
     held=True,
 )
 def _structure_ids(view: View) -> Iterator[Problem]:
-    for structure in _of_header(view)[1]:
+    for structure in of_header(view).structures:
         for place, element in enumerate(findall(structure, "id")):
             root, extension = _pair(element)
             if root == STRUCTURE_ROOT:
@@ -1084,8 +1109,8 @@ def _structure_ids(view: View) -> Iterator[Problem]:
 )
 def _labels(view: View) -> Iterator[Problem]:
     coded = [("JDV_J07", c) for c in view.children("code")]
-    coded += [("JDV_J01", c) for e in _of_header(view)[0] if (c := find(e, "code")) is not None]
-    for structure in _of_header(view)[1]:
+    coded += [("JDV_J01", c) for e in of_header(view).entities if (c := find(e, "code")) is not None]
+    for structure in of_header(view).structures:
         coded += [("JDV_J04", c) for c in findall(structure, "standardIndustryClassCode")]
     facility = find(_encounter(view), "location", "healthCareFacility", "code")
     coded += [("JDV_J02", facility)] if facility is not None else []
@@ -1197,9 +1222,9 @@ def _consent(view: View) -> Iterator[Problem]:
     held=True,
 )
 def _forbidden_data(view: View) -> Iterator[Problem]:
-    for role in _roles(view):
+    for patient in _patients(view):
         for name in ("raceCode", "ethnicGroupCode", "religiousAffiliationCode"):
-            found = find(role, "patient", name)
+            found = find(patient.person, name)
             if found is not None:
                 yield found, "this datum is forbidden in France"
 
@@ -1212,9 +1237,8 @@ def _forbidden_data(view: View) -> Iterator[Problem]:
     held=True,
 )
 def _guardian(view: View) -> Iterator[Problem]:
-    for role in _roles(view):
-        patient = find(role, "patient")
-        for guardian in findall(patient, "guardian") if patient is not None else ():
+    for patient in _patients(view):
+        for guardian in findall(patient.person, "guardian") if patient.person is not None else ():
             person, structure = find(guardian, "guardianPerson"), find(guardian, "guardianOrganization")
             if (person is None) == (structure is None):
                 yield guardian, "not exactly one person or structure"
@@ -1233,8 +1257,7 @@ def _guardian(view: View) -> Iterator[Problem]:
     kit_is_silent=True,
 )
 def _test_numbers(view: View) -> Iterator[Problem]:
-    for role in _roles(view):
-        for element in _ins_ids(role):
-            root, extension = _pair(element)
+    for patient in _patients(view):
+        for element, root, extension in patient.ins:
             if extension in _TEST_NUMBERS and not InsOid(root).is_test:
                 yield element, "a published test number"

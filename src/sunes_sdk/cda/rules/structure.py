@@ -11,6 +11,7 @@ from ..datatypes_reader import local
 from ..reader import V3
 from .content_model import TYPES, XSI, Container, Type
 from .engine import Problem, RuleSet, View, per_document
+from .header import of_header
 
 STRUCTURE = RuleSet("HL7 CDA R2 (POCD_MT000040)", held=True)
 rule = STRUCTURE.rule
@@ -224,7 +225,6 @@ def _blank(view: View) -> Iterator[Problem]:
                 yield element, f"{tag} is empty"
 
 
-_DISTINCT = tuple(V3 + t for t in ("id", "addr", "telecom", "translation"))
 _DISTINCT_ANYWHERE = ("templateId", "entry", "entryRelationship")
 
 
@@ -237,14 +237,13 @@ _DISTINCT_ANYWHERE = ("templateId", "entry", "entryRelationship")
     held=False,
 )
 def _repeated(view: View) -> Iterator[Problem]:
-    for child in view.root.iterchildren(etree.Element):
-        for element in child.iter(*_DISTINCT) if child.tag != f"{V3}component" else ():
-            before = element.getprevious()
-            if before is None or before.tag != element.tag:
-                continue
-            alike = _same_text if element.tag == _ADDRESS else _same
-            if any(alike(element, other) for other in element.itersiblings(str(element.tag), preceding=True)):
-                yield element, "it is there twice"
+    for element in of_header(view).distinct:
+        before = element.getprevious()
+        if before is None or before.tag != element.tag:
+            continue
+        alike = _same_text if element.tag == _ADDRESS else _same
+        if any(alike(element, other) for other in element.itersiblings(str(element.tag), preceding=True)):
+            yield element, "it is there twice"
 
 
 _ADDRESS = f"{V3}addr"
