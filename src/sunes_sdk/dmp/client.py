@@ -331,7 +331,7 @@ class DmpClient:
         content_type, body = td21.encode(
             ebrim,
             (
-                td21.Attachment(td21.DOCUMENT_ID, prepared.blobs["document"], metadata["mime_type"]),
+                td21.Attachment(td21.DOCUMENT_ID, prepared.data("document"), metadata["mime_type"]),
                 td21.Attachment(td21.SIGNATURE_ID, prepared.blobs["signature"]),
             ),
             message_id=message_id,
@@ -373,7 +373,7 @@ class DmpClient:
     def _refused(self, prepared: Prepared, refusal: Refusal, message_id: str, user: VihfUser, ins_cx: str) -> Receipt:
         if refusal.code == DUPLICATE_CODE:
             sent = self._journal.sent(prepared.unique_id) if self._journal else None
-            if sent is not None and sent.sha1 not in ("", td21.sha1_hex(prepared.blobs["document"])):
+            if sent is not None and sent.sha1 not in ("", td21.sha1_hex(prepared.data("document"))):
                 alarm = replace(refusal, code=OTHER_BYTES, ruling=RULINGS["XDSNonIdenticalHash"])
                 return self._receipt(prepared, Outcome.REJECTED, refusal=alarm, request_id=message_id)
             try:

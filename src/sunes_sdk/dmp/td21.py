@@ -10,6 +10,7 @@ from typing import Final
 from .. import xds
 from .._core.errors import MetadataError
 from .._core.hl7time import to_dtm_utc
+from .._core.pieces import Data, pieces_of
 from .._core.xml import escape_attribute
 from ..model import Code, Document, Receipt
 from ..security import xades
@@ -119,9 +120,12 @@ def sign(
     )
 
 
-def sha1_hex(data: bytes) -> str:
+def sha1_hex(data: Data) -> str:
     """IHE's document hash, not a security measure."""
-    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    digest = hashlib.sha1(usedforsecurity=False)
+    for piece in pieces_of(data):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def check_replaces(document: Document, of: Receipt | Document) -> None:
@@ -162,7 +166,7 @@ class Attachment:
     """A document of the request: its ExtrinsicObject id, its exact bytes and media type."""
 
     id: str
-    data: bytes = field(repr=False)
+    data: Data = field(repr=False)
     content_type: str = "text/xml"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, ClassVar, Protocol
@@ -10,6 +11,7 @@ from typing import Annotated, ClassVar, Protocol
 from pydantic import AwareDatetime, StringConstraints
 
 from .._core.errors import ConfigurationError
+from .._core.pieces import Data, Pieces
 from .._core.retry import RetryAdvice
 from ._base import Model
 from .document import Document
@@ -143,6 +145,48 @@ class Receipt(Model):
     retry: RetryAdvice = RetryAdvice.never()
 
 
+class Stored(Protocol):
+    """Bytes in a store: a slice of them is read."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, part: slice, /) -> bytes: ...
+
+
+_HEAD_BYTES = 65_536
+_PIECE = 1 << 18
+
+
+class _StoredBlobs(Mapping[str, bytes]):
+    def __init__(self, stored: Stored, places: dict[str, tuple[int, int]]) -> None:
+        self._stored = stored
+        self._places = places
+
+    def __getitem__(self, name: str) -> bytes:
+        start, stop = self._places[name]
+        return self._stored[start:stop]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def pieces(self, name: str) -> Pieces:
+        return _StoredPieces(self._stored, *self._places[name])
+
+
+class _StoredPieces:
+    def __init__(self, stored: Stored, start: int, stop: int) -> None:
+        self._stored, self._start, self._stop = stored, start, stop
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    def __iter__(self) -> Iterator[bytes]:
+        for at in range(self._start, self._stop, _PIECE):
+            yield self._stored[at : min(at + _PIECE, self._stop)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """Everything about one delivery that must never change between attempts.
@@ -158,7 +202,7 @@ class Prepared:
     unique_id: str
     ids: dict[str, str] = field(default_factory=dict)
     metadata: str = field(default="{}", repr=False)
-    blobs: dict[str, bytes] = field(default_factory=dict, repr=False)
+    blobs: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     environment: Environment | None = None
 
     def check_environment(self, environment: Environment) -> None:
@@ -171,8 +215,16 @@ class Prepared:
                 hint="cancel it, or send it with the settings that it was prepared with",
             )  # fmt: skip
 
+    def data(self, name: str) -> Data:
+        """A blob to be sent: its bytes, or where they are read while they are sent."""
+        return self.blobs.pieces(name) if isinstance(self.blobs, _StoredBlobs) else self.blobs[name]
+
     def to_bytes(self) -> bytes:
         """A self-contained form to store: a JSON head line, then the metadata and the blobs as they are."""
+        return b"".join(self.to_pieces())
+
+    def to_pieces(self) -> tuple[bytes, ...]:
+        """`to_bytes`, without a copy of the blobs."""
         metadata = self.metadata.encode()
         head = {
             "channel": self.channel,
@@ -185,17 +237,26 @@ class Prepared:
             "blobs": [[name, len(data)] for name, data in self.blobs.items()],
         }
         line = json.dumps(head, separators=(",", ":")).encode()  # holds no line end: JSON escapes them
-        return b"".join([line, b"\n", metadata, *self.blobs.values()])
+        return (line + b"\n" + metadata, *self.blobs.values())
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> Prepared:
-        line = stored.index(b"\n")
+        return cls._from(stored, lambda places: {name: stored[a:b] for name, (a, b) in places.items()})
+
+    @classmethod
+    def from_store(cls, stored: Stored) -> Prepared:
+        """As `from_bytes`, for as long as the store can be read: blobs are read when they are asked for."""
+        return cls._from(stored, lambda places: _StoredBlobs(stored, places))
+
+    @classmethod
+    def _from(cls, stored: Stored, blobs_at: Callable[[dict[str, tuple[int, int]]], Mapping[str, bytes]]) -> Prepared:
+        line = stored[:_HEAD_BYTES].index(b"\n")
         head = json.loads(stored[:line])
         start = line + 1 + head["metadata"]
         metadata = stored[line + 1 : start].decode()
-        blobs = {}
+        places = {}
         for name, size in head["blobs"]:
-            blobs[name] = stored[start : start + size]
+            places[name] = (start, start + size)
             start += size
         if start != len(stored):
             raise ValueError("stored delivery is truncated")
@@ -206,7 +267,7 @@ class Prepared:
             unique_id=head["unique_id"],
             ids=head["ids"],
             metadata=metadata,
-            blobs=blobs,
+            blobs=blobs_at(places),
             environment=Environment(head["environment"]) if head.get("environment") else None,
         )
 

@@ -164,7 +164,7 @@ class Outbox:
             destination=destination.key,
             delivery=chronicle.delivery_of(prepared),
             facts=chronicle.of_delivery(facts, prepared),
-            prepared=prepared.to_bytes(),
+            prepared=prepared.to_pieces(),
         )
 
     def _channel(self, destination: Destination) -> Channel:

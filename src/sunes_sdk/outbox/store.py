@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -17,14 +17,16 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_not
 from sqlalchemy.engine import Dialect, make_url
 
 from .._core.clock import sleep
-from .._core.errors import ConfigurationError, OutboxError
-from ..model import ChannelKind, Receipt
+from .._core.errors import ConfigurationError, OutboxError, TransportError
+from ..model import ChannelKind, Prepared, Receipt
 from .entry import TERMINAL, UNCERTAIN, Entry, State
 from .events import Facts, StoredEvent, superseded
 from .machine import Transition, Version, seen_replaced
 
 SCHEMA_VERSION = 1
 _BUSY_SECONDS = 30
+LARGE_BYTES = 262_144
+"""A delivery that is written and read in pieces, so that it is never held."""
 _CHECKPOINT_PAGES = 4000
 """16 MB of log before SQLite copies it into the file, which stops writers for a while: four times its own choice."""
 
@@ -86,7 +88,8 @@ SCHEMA = sa.Table("outbox_schema", _METADATA, sa.Column("version", sa.Integer, p
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDelivery:
-    """A delivery to store. facts: what its events will carry; prepared: exact bytes of the frozen attempt."""
+    """A delivery to store. facts: what its events will carry; prepared: exact bytes of the frozen attempt, in
+    pieces."""
 
     unique_id: str
     sha256: bytes
@@ -99,19 +102,19 @@ class NewDelivery:
     destination: str
     delivery: str
     facts: Facts
-    prepared: bytes = field(repr=False)
+    prepared: Sequence[bytes] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """An entry leased to one worker. token: must still be the row's when the work is handed back;
-    check: ask before anything else."""
+    check: ask before anything else; prepared: None when it is large (`Store.opened` reads both)."""
 
     entry: Entry
     token: int
     check: bool
     facts: Facts
-    prepared: bytes = field(repr=False)
+    prepared: bytes | None = field(repr=False)
 
 
 class StaleVersion(Exception):
@@ -128,6 +131,7 @@ class Store(Protocol):
     def replaced(self, chain_id: str, destination: str, replaces: str | None) -> str | None: ...
     def put(self, deliveries: Sequence[NewDelivery], events: Sequence[StoredEvent], now: datetime) -> list[Entry]: ...
     def claim(self, channels: Collection[str], now: datetime, lease: timedelta) -> Claim | None: ...
+    def opened(self, claim: Claim) -> AbstractContextManager[Prepared]: ...
     def complete(
         self, claim: Claim, transition: Transition, events: Sequence[StoredEvent], now: datetime,
         *, then: tuple[Collection[str], timedelta] | None = None,
@@ -135,7 +139,7 @@ class Store(Protocol):
     def amend(
         self, entry_id: int, decide: Decision, now: datetime,
         *, events: Callable[[Entry, Facts, Transition], Sequence[StoredEvent]] | None = None,
-        prepared: bytes | None = None, replaces: str | None = None,
+        prepared: Sequence[bytes] | None = None, replaces: str | None = None,
     ) -> Entry: ...  # fmt: skip
     def entry(self, entry_id: int, now: datetime) -> Entry: ...
     def entries(self, now: datetime, **criteria: Any) -> list[Entry]: ...
@@ -166,6 +170,11 @@ def _execute(driver: Any, sql: str, parameters: Sequence[Any] = ()) -> Any:
     SQLAlchemy writes them once; on the way they go to the driver itself, which costs a third.
     """
     return driver.execute(sql, parameters)
+
+
+def _write(blob: sqlite3.Blob, piece: bytes) -> None:
+    """A piece of a large delivery; as for `_execute`, the crash tests kill the process before each."""
+    blob.write(piece)
 
 
 class _Sql:
@@ -210,7 +219,8 @@ def _blocked(entry: Any) -> Any:
 class SqlStore:
     """The outbox in SQLite: write-ahead log, `synchronous=FULL`, one writer at a time (`BEGIN IMMEDIATE`).
 
-    Only `open` and the statements that start a transaction are SQLite's own.
+    Only `open`, the statements that start a transaction, and how a large delivery is written and read (`zeroblob`,
+    `blobopen`) are SQLite's own.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -232,8 +242,12 @@ class SqlStore:
         self._new_payload = sql(
             sa.update(PAYLOAD).where(PAYLOAD.c.entry_id == _P("row")).values(prepared=_P("prepared"))
         )
+        room = sa.func.zeroblob(_P("size"))
+        self._insert_room = sql(sa.insert(PAYLOAD).values(entry_id=_P("entry_id"), prepared=room))
+        self._new_room = sql(sa.update(PAYLOAD).where(PAYLOAD.c.entry_id == _P("row")).values(prepared=room))
         self._new_replaces = sql(sa.update(ENTRY).where(ENTRY.c.id == _P("row")).values(replaces=_P("replaces")))
-        self._payload = sql(sa.select(PAYLOAD.c.prepared).where(PAYLOAD.c.entry_id == _P("row")))
+        small = sa.case((sa.func.length(PAYLOAD.c.prepared) < LARGE_BYTES, PAYLOAD.c.prepared))
+        self._payload = sql(sa.select(small).where(PAYLOAD.c.entry_id == _P("row")))
         self._insert_event = sql(
             insert_or_not(EVENT).values(event_id=_P("event_id"), body=_P("body"))
             .on_conflict_do_nothing(index_elements=[EVENT.c.event_id])
@@ -280,8 +294,9 @@ class SqlStore:
             # The documents are in there: nobody else reads them. SQLite's own files take over these rights.
             os.close(os.open(parsed.database, os.O_CREAT | os.O_RDWR, 0o600))
         engine = sa.create_engine(
-            parsed, isolation_level="AUTOCOMMIT", connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS}
-        )
+            parsed, isolation_level="AUTOCOMMIT", connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS},
+            max_overflow=-1,  # a connection for each worker that is sending something large
+        )  # fmt: skip
         sa.event.listen(engine, "connect", _prepare_connection)
         return cls(engine)
 
@@ -399,9 +414,21 @@ class SqlStore:
             "state": State.READY.value, "reason": "", "code": "", "attempts": 0, "failures": 0, "uncertain": 0,
             "due_at": at, "created_at": at, "updated_at": at, "replaces": new.replaces, "receipt": None,
         }  # fmt: skip
-        row["id"] = self._insert(driver, **row, sha256=new.sha256, facts=new.facts, token=0).lastrowid
-        self._insert_payload(driver, entry_id=row["id"], prepared=new.prepared)
+        number = self._insert(driver, **row, sha256=new.sha256, facts=new.facts, token=0).lastrowid
+        size = sum(map(len, new.prepared))
+        if size < LARGE_BYTES:
+            self._insert_payload(driver, entry_id=number, prepared=b"".join(new.prepared))
+        else:
+            self._insert_room(driver, entry_id=number, size=size)
+            self._fill(driver, number, new.prepared)
+        row["id"] = number
         return _entry([row[c.name] for c in _SHOWN])
+
+    def _fill(self, driver: Any, row: int, prepared: Sequence[bytes]) -> None:
+        """Write a large delivery into its room: a value that is bound is held twice more."""
+        with driver.blobopen(PAYLOAD.name, PAYLOAD.c.prepared.name, row) as blob:
+            for piece in prepared:
+                _write(blob, piece)
 
     def _tell(self, driver: Any, events: Sequence[StoredEvent]) -> None:
         for event_id, body in events:
@@ -447,7 +474,22 @@ class SqlStore:
             return None
         entry = _entry(row[2:])
         prepared = self._payload(driver, row=entry.id).fetchone()[0]
-        return Claim(entry=entry, token=row[0], check=entry.uncertain, facts=row[1], prepared=bytes(prepared))
+        return Claim(entry=entry, token=row[0], check=entry.uncertain, facts=row[1], prepared=prepared)
+
+    @contextmanager
+    def opened(self, claim: Claim) -> Iterator[Prepared]:
+        """The delivery of a claim. A large one is read by the caller's use of it, from the file as it is now."""
+        if claim.prepared is not None:
+            yield Prepared.from_bytes(claim.prepared)
+            return
+        with _clear_errors():
+            connection = self._engine.raw_connection()
+        with closing(connection):
+            driver: Any = connection.driver_connection
+            with _clear_errors():
+                blob = driver.blobopen(PAYLOAD.name, PAYLOAD.c.prepared.name, claim.entry.id, readonly=True)
+            with blob:
+                yield Prepared.from_store(_StoredDelivery(blob))
 
     def complete(
         self, claim: Claim, transition: Transition, events: Sequence[StoredEvent], now: datetime,
@@ -468,7 +510,7 @@ class SqlStore:
     def amend(
         self, entry_id: int, decide: Decision, now: datetime,
         *, events: Callable[[Entry, Facts, Transition], Sequence[StoredEvent]] | None = None,
-        prepared: bytes | None = None, replaces: str | None = None,
+        prepared: Sequence[bytes] | None = None, replaces: str | None = None,
     ) -> Entry:  # fmt: skip
         """Move an entry that no worker holds: `decide` sees it and says where it goes, or raises."""
         with self._transaction() as driver:
@@ -481,7 +523,12 @@ class SqlStore:
             if events is not None:
                 self._tell(driver, events(entry, row[-1], transition))
             if prepared is not None:
-                self._new_payload(driver, row=entry_id, prepared=prepared)
+                size = sum(map(len, prepared))
+                if size < LARGE_BYTES:
+                    self._new_payload(driver, row=entry_id, prepared=b"".join(prepared))
+                else:
+                    self._new_room(driver, row=entry_id, size=size)
+                    self._fill(driver, entry_id, prepared)
                 self._new_replaces(driver, row=entry_id, replaces=replaces)
             return _entry(self._one(driver, row=entry_id).fetchone()[:-1], now)
 
@@ -556,6 +603,27 @@ class SqlStore:
         with self._lock:
             self._writer.close()
             self._engine.dispose()
+
+
+class _StoredDelivery:
+    """A large delivery while it is sent."""
+
+    def __init__(self, blob: sqlite3.Blob) -> None:
+        self._blob = blob
+
+    def __len__(self) -> int:
+        return len(self._blob)
+
+    def __getitem__(self, part: slice) -> bytes:
+        try:
+            data: Any = self._blob[part]
+            return bytes(data)
+        except sqlite3.Error as e:
+            # As a connection that was cut: some of it may have left.
+            raise TransportError(
+                f"the store of the outbox failed ({type(e).__name__})", sent="maybe", code="OUTBOX_STORE",
+                hint="check its folder, rights and disk",
+            ) from None  # fmt: skip
 
 
 def _prepare_connection(connection: Any, _record: Any) -> None:

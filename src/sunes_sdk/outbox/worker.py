@@ -14,7 +14,7 @@ from typing import Any
 from .._core.clock import Clock
 from .._core.errors import SunesError
 from .._core.ids import IdFactory
-from ..model import Channel, ChannelKind, Prepared, Receipt
+from ..model import Channel, ChannelKind, Receipt
 from .entry import Entry, OutboxPolicy, State
 from .events import of_attempt
 from .machine import Transition, after_check, after_send
@@ -141,12 +141,12 @@ class Worker:
         result: Receipt | Exception
         lost_reply: str | None = None
         try:
-            prepared = Prepared.from_bytes(claim.prepared)
-            if claim.check:
-                lost_reply = json.loads(prepared.metadata).get("lost_reply", _LOST_REPLY.get(entry.kind))
-                result = channel.reconcile(prepared)
-            else:
-                result = channel.send(prepared)
+            with self._store.opened(claim) as prepared:
+                if claim.check:
+                    lost_reply = json.loads(prepared.metadata).get("lost_reply", _LOST_REPLY.get(entry.kind))
+                    result = channel.reconcile(prepared)
+                else:
+                    result = channel.send(prepared)
         except SunesError as e:
             result = e
         except Exception as e:  # noqa: BLE001  whatever a channel does wrong, the entry must not be lost

@@ -27,7 +27,7 @@ from .._core.retry import RetryAdvice
 from ..security.files import WatchedFiles
 from ..security.keys import CertificateUsage, check_certificate_file
 from ..settings import TlsSettings
-from .seam import Body, HttpResponse
+from .seam import Body, HttpResponse, in_pieces
 
 _log = logging.getLogger("sunes_sdk.transport")
 
@@ -229,11 +229,15 @@ class HttpsTransport:
         host, port, target = _split(url)
         pool = self._current().of(host, port)
         sent = dict(headers)
+        wire: bytes | Iterator[bytes]
         if isinstance(body, tuple):
             sent["Content-Length"] = str(sum(map(len, body)))
+            wire = in_pieces(body)
+        else:
+            wire = body
         _CALL.start(wait=self._wait, total=self._tls.total_seconds)
         try:
-            response = pool.urlopen("POST", target, body=body, headers=sent, redirect=False, preload_content=False)
+            response = pool.urlopen("POST", target, body=wire, headers=sent, redirect=False, preload_content=False)
             try:
                 content = _read(response)
             except BaseException:

@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from .._core.errors import ModelError, XmlSecurityError
+from .._core.pieces import Data, holds
 from .seam import Body, joined
 
 MAX_PARTS: Final = 200
@@ -34,7 +35,7 @@ class Part:
     """One attached part. content_id: without `<>` nor `cid:`; data: bytes that go as they are."""
 
     content_id: str
-    data: bytes = field(repr=False)
+    data: Data = field(repr=False)
     content_type: str = "text/xml"
 
 
@@ -63,7 +64,7 @@ def package(root: bytes, parts: Sequence[Part], *, action: str = "", root_id: st
     boundary = _boundary(root, parts)
     dash = b"--" + boundary.encode()
     suffix = f'; action="{_safe(action)}"' if action else ""
-    pieces = [
+    pieces: list[Data] = [
         dash,
         b'\r\nContent-Type: application/xop+xml; charset=UTF-8; type="application/soap+xml"',
         suffix.encode(),
@@ -91,13 +92,13 @@ def package(root: bytes, parts: Sequence[Part], *, action: str = "", root_id: st
     return content_type, _whole(pieces)
 
 
-def _whole(pieces: list[bytes]) -> Body:
+def _whole(pieces: list[Data]) -> Body:
     """One `bytes` of a small package (one write costs less than several); of a large one, its large pieces as they are
     and what is between them joined."""
     if sum(map(len, pieces)) < WHOLE_BYTES:
-        return b"".join(pieces)
+        return joined(tuple(pieces))
     runs = itertools.groupby(pieces, key=lambda piece: len(piece) >= _LARGE_BYTES)
-    return tuple(itertools.chain.from_iterable(run if large else (b"".join(run),) for large, run in runs))
+    return tuple(itertools.chain.from_iterable(run if large else (joined(tuple(run)),) for large, run in runs))
 
 
 def _boundary(root: bytes, parts: Sequence[Part]) -> str:
@@ -106,7 +107,7 @@ def _boundary(root: bytes, parts: Sequence[Part]) -> str:
     while True:
         boundary = f"sunes-{seed}-{number}"
         needle = boundary.encode()
-        if needle not in root and not any(needle in part.data for part in parts):
+        if needle not in root and not any(holds(part.data, needle) for part in parts):
             return boundary
         number += 1
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
+
+from .._core.pieces import Data, pieces_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +23,17 @@ class HttpResponse:
         return self.headers.get("content-type", "")
 
 
-Body = bytes | tuple[bytes, ...]
-"""Of a request. A large one is in pieces, so that no copy of the document is made; a small one never is."""
+Body = bytes | tuple[Data, ...]
+"""Of a request. A large one is in parts, so that no copy of the document is made, and a part that lies in a store is
+read while it is sent; a small one never is. `joined` gives the bytes of any."""
+
+
+def in_pieces(body: tuple[Data, ...]) -> Iterator[bytes]:
+    return chain.from_iterable(map(pieces_of, body))
 
 
 def joined(body: Body) -> bytes:
-    return body if isinstance(body, bytes) else b"".join(body)
+    return body if isinstance(body, bytes) else b"".join(in_pieces(body))
 
 
 class Transport(Protocol):
