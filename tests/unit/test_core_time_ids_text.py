@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import uuid
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -83,6 +85,29 @@ def test_seeded_ids_repeat() -> None:
     a, b = ids.SeededIds(7), ids.SeededIds(7)
     assert [a.uuid(), a.oid("1.2")] == [b.uuid(), b.oid("1.2")]
     assert a.uuid().version == 4
+
+
+def test_texts_of_random_uuids_are_distinct_and_of_version_4() -> None:
+    drawn = list(itertools.islice(ids.uuid_texts(ids.RandomIds()), 2000))
+    assert len(set(drawn)) == 2000
+    for text in drawn:
+        read = uuid.UUID(text)
+        assert (str(read), read.version, read.variant) == (text, 4, uuid.RFC_4122)
+    ones = [sum(uuid.UUID(text).int >> bit & 1 for text in drawn) for bit in range(128)]
+    fixed = {bit: count for bit, count in enumerate(ones) if not 800 < count < 1200}
+    assert fixed == {62: 0, 63: 2000, 76: 0, 77: 0, 78: 2000, 79: 0}  # variant 10, version 0100; all else is random
+
+
+def test_texts_of_uuids_come_from_the_factory_that_was_given() -> None:
+    expected = ids.SeededIds(7)
+    drawn = ids.uuid_texts(ids.SeededIds(7))
+    assert [next(drawn) for _ in range(3)] == [str(expected.uuid()) for _ in range(3)]
+
+    class Marked(ids.RandomIds):
+        def uuid(self) -> uuid.UUID:
+            return uuid.UUID(int=7)
+
+    assert next(ids.uuid_texts(Marked())) == str(uuid.UUID(int=7))
 
 
 def test_a_fixed_clock_moves_when_told() -> None:

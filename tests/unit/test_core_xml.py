@@ -65,6 +65,18 @@ def test_a_forbidden_character_is_an_error_not_a_loss(text: str) -> None:
         xml.escape_attribute(text)
 
 
+def test_every_character_is_escaped_refused_or_kept_as_canonical_xml_does() -> None:
+    for number in range(0x110000):
+        text = f"a{chr(number)}b"
+        legal = number in (9, 10, 13) or 0x20 <= number <= 0xD7FF or 0xE000 <= number <= 0xFFFD or number >= 0x10000
+        for escape, special in ((xml.escape_text, "&<>\r"), (xml.escape_attribute, '&<"\t\n\r')):
+            if legal:
+                assert (escape(text) == text) is (text[1] not in special), f"U+{number:04X}"
+            else:
+                with pytest.raises(XmlSecurityError, match="cannot be written"):
+                    escape(text)
+
+
 def test_canonical_form_of_a_sub_element_has_no_false_namespace() -> None:
     # lxml's own tostring gives <d xmlns=""> here: the defect that breaks XAdES digests.
     root = xml.parse(b'<a xmlns="urn:x"><b><c><d/></c></b>tail</a>')

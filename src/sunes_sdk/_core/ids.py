@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import secrets
 import uuid
+from collections.abc import Iterator
 from typing import Protocol
 
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+", re.ASCII)
 OID_MAX_LENGTH = 64
 _SUFFIX_BITS = 96
+_DRAWN_TOGETHER = 32
+_VARIANT = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
+"""A random hexadecimal digit to the one that says the variant of RFC 9562."""
 
 
 def is_oid(text: str) -> bool:
@@ -56,3 +61,20 @@ class SeededIds:
 
     def oid(self, root: str) -> str:
         return _under(root, self._random.getrandbits(_SUFFIX_BITS))
+
+
+def uuid_texts(ids: IdFactory) -> Iterator[str]:
+    """Fresh UUIDs of `ids` as text, without end: for who writes many of them.
+
+    Those of RandomIds are drawn many at a time and written without making a `UUID` of each.
+    """
+    if type(ids) is RandomIds:
+        while True:
+            drawn = os.urandom(16 * _DRAWN_TOGETHER).hex()
+            for at in range(0, len(drawn), 32):
+                yield (
+                    f"{drawn[at : at + 8]}-{drawn[at + 8 : at + 12]}-4{drawn[at + 13 : at + 16]}-"
+                    f"{_VARIANT[drawn[at + 16]]}{drawn[at + 17 : at + 20]}-{drawn[at + 20 : at + 32]}"
+                )
+    while True:
+        yield str(ids.uuid())

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from .._core.hl7time import format_ts
+from .._core.ids import uuid_texts
 from .._core.xml import escape_text
 from ..model import Code
 from . import datatypes as dt
@@ -25,27 +26,40 @@ _BASE64_CHUNK = 3 << 16
 class Draft:
     """One document being written: draws its identifiers, writes its times, keeps its binary parts.
 
-    written_at: the time of writing as text.
+    written_at: the time of writing as text; prefixes: of the extensions of CDA that the document uses.
     """
 
-    __slots__ = ("_anchors", "_blobs", "_issuer", "written_at")
+    __slots__ = ("_anchors", "_blobs", "_issuer", "_times", "_uuids", "prefixes", "written_at")
 
     def __init__(self, issuer: Issuer, written_at: datetime) -> None:
         self._issuer = issuer
+        self._uuids = uuid_texts(issuer.ids)
         self._anchors = 0
         self._blobs: list[bytes] = []
+        self._times: dict[tuple[datetime, int], str] = {}
+        self.prefixes: set[str] = set()
         self.written_at = self.ts(written_at)
 
     def ts(self, value: datetime) -> str:
         """An instant to the second, in the producer's local time, with its offset."""
-        return format_ts(value, self._issuer.zone)
-
-    def uuid(self) -> str:
-        return str(self._issuer.ids.uuid())
+        key = value, value.fold  # the two hours of an autumn night are equal but for their fold
+        written = self._times.get(key)
+        if written is None:
+            written = self._times[key] = format_ts(value, self._issuer.zone)
+        return written
 
     def id(self) -> str:
         """An `id` element with a fresh UUID, for a section or an entry."""
-        return f'<id root="{self._issuer.ids.uuid()}"></id>'
+        return f'<id root="{next(self._uuids)}"></id>'
+
+    def extended(self, prefix: str, fragment: str) -> str:
+        """The same fragment, which may hold elements of an extension of CDA (`pharm`): its namespace is then declared.
+
+        Only the namespaces that are used are declared: each one costs its readers.
+        """
+        if f"<{prefix}:" in fragment:
+            self.prefixes.add(prefix)
+        return fragment
 
     def oid(self) -> str:
         return self._issuer.ids.oid(self._issuer.oid_root)

@@ -82,8 +82,6 @@ class ClinicalDocument(Model, ABC):
     template_ids: ClassVar[tuple[II, ...]]
     """templateIds of the model, after those of HL7 France and CI-SIS."""
     default_title: ClassVar[str]
-    body_prefixes: ClassVar[tuple[str, ...]] = ()
-    """Namespace prefixes that the body may use, beside those of CDA."""
 
     patient: Patient
     author: Actor
@@ -225,7 +223,8 @@ class ClinicalDocument(Model, ABC):
         written_at = (self.written_at or issuer.clock.now()).replace(microsecond=0)
         draft = Draft(issuer, written_at)
         header = self._header(draft, written_at, issuer)
-        written = draft.assemble(document_xml(header_xml(header), self._body(draft), self.body_prefixes))
+        body = self._body(draft)
+        written = draft.assemble(document_xml(header_xml(header), body, draft.prefixes))
         patient = self.patient
         return CdaDocument(
             content=written,

@@ -38,7 +38,6 @@ class AdmissionLetter(HospitalLetter):
     type_code = "18761-7"
     template_ids = (II("1.2.250.1.213.1.1.1.21", "2022.01"),)
     default_title = "Lettre de liaison à l'entrée en établissement de santé"
-    body_prefixes = ("pharm",)
 
     masked: ClassVar[frozenset[str]] = HospitalLetter.masked | {"further_information"}
 

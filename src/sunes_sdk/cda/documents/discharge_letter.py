@@ -102,7 +102,6 @@ class DischargeLetter(HospitalLetter):
     type_code = "11490-0"
     template_ids = (II("1.2.250.1.213.1.1.1.29", "2022.01"),)
     default_title = "Lettre de liaison à la sortie de l'établissement de santé"
-    body_prefixes = ("pharm",)
 
     masked: ClassVar[frozenset[str]] = HospitalLetter.masked | {"exam_results"}
 

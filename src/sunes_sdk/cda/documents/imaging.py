@@ -337,7 +337,6 @@ class ImagingReport(ClinicalDocument):
         II("1.2.250.1.213.1.1.1.45", "2024.01"),
     )  # fmt: skip
     default_title = "CR d'imagerie médicale"
-    body_prefixes = ("pharm",)
 
     masked: ClassVar[frozenset[str]] = frozenset({
         "conclusion", "results", "findings", "key_images", "comparison", "earlier_results", "devices", "documents",

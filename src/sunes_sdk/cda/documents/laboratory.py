@@ -55,7 +55,6 @@ class LaboratoryReport(ClinicalDocument):
     type_code = "11502-2"
     template_ids = (_IHE_LAB, II(_TEMPLATE, "2024.01"))
     default_title = _TITLE
-    body_prefixes = ("lab",)
 
     masked: ClassVar[frozenset[str]] = frozenset(
         {"chapters", "reason", "vaccinations", "comment", "second_intention", "pdf_copy"}

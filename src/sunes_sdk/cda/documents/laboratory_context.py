@@ -176,11 +176,12 @@ def vaccinations_section(draft: Draft, vaccinations: Sequence[Vaccination]) -> s
         if vaccination.comment:
             inner += comment_relationship(ref)
         refused = "false" if vaccination.given else "true"
+        product = f"{vaccination.vaccine.material(draft, ref)}{lot}"
         kind = dt.coded("code", vaccination.kind.value, _KINDS[vaccination.kind], dt.ACT_CODE, "HL7:ActCode")
         entries.append(
             entry(
                 f'<substanceAdministration classCode="SBADM" moodCode="EVN" negationInd="{refused}">{_TEMPLATES}'
-                f"{draft.id()}{kind}{ref.text}{dt.COMPLETED}{when}{_PRODUCT}{vaccination.vaccine.material(ref)}{lot}"
+                f"{draft.id()}{kind}{ref.text}{dt.COMPLETED}{when}{_PRODUCT}{product}"
                 f"</manufacturedMaterial></manufacturedProduct></consumable>{inner}</substanceAdministration>"
             )
         )

@@ -101,7 +101,6 @@ class MedicationPrescription(ClinicalDocument):
         II("1.2.250.1.213.1.1.1.39", "2024.01"),
     )
     default_title = "Prescription de médicaments et/ou de dispositifs médicaux"
-    body_prefixes = ("pharm",)
 
     masked: ClassVar[frozenset[str]] = frozenset({"pdf_copy", "barcode"})
 

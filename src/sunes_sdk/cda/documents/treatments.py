@@ -139,7 +139,7 @@ class Medicine(Model):
         }
         return {label: text for label, text in texts.items() if text}
 
-    def material(self, ref: Ref) -> str:
+    def material(self, draft: Draft, ref: Ref) -> str:
         """code, name and the pharmaceutical extensions of manufacturedMaterial."""
         label = self.label or self.name
         content = "".join([dt.translation(c) for c in (self.medicabase, self.atc) if c])
@@ -162,7 +162,8 @@ class Medicine(Model):
                 f"{dt.cd('pharm:code', self.generic)}{dt.element('pharm:name', _label(self.generic))}"
                 "</pharm:generalizedMedicineClass></pharm:asSpecializedKind>"
             )
-        return xml + "".join([i.xml() for i in self.ingredients])
+        xml += "".join([i.xml() for i in self.ingredients])
+        return draft.extended("pharm", xml)
 
 
 def _label(code: Code | None) -> str:
@@ -309,7 +310,7 @@ def _treatment_entry(draft: Draft, ref: Ref, treatment: Treatment) -> str:
     return (
         f"<entry>{_TREATMENT}{draft.id()}{_DRUG}{ref.text}{dt.COMPLETED}{period_xml(treatment.start, treatment.end)}"
         f"{frequency_xml(treatment, refs)}{treatment._how(refs)}"
-        f"{_PRODUCT}{treatment.material(ref)}{_PRODUCT_END}</substanceAdministration></entry>"
+        f"{_PRODUCT}{treatment.material(draft, ref)}{_PRODUCT_END}</substanceAdministration></entry>"
     )
 
 
@@ -534,7 +535,7 @@ def _step(draft: Draft, narrative: Narrative, step: DoseStep, number: int) -> st
     if step.product:
         for label, text in step.product.product_texts.items():
             narrative.item(text, f"{label} ({step.product.name})")
-    product = step.product.material(said) if step.product else _NO_PRODUCT
+    product = step.product.material(draft, said) if step.product else _NO_PRODUCT
     precondition = _precondition(narrative, step.condition, f"Condition de l'étape {number}")
     return entry_relationship(
         f'<sequenceNumber value="{number}"></sequenceNumber>{_STEP}{draft.id()}{said.text}{dt.COMPLETED}'
@@ -607,7 +608,7 @@ def write_prescribed(draft: Draft, narrative: Narrative, line: PrescribedTreatme
     return entry(
         f"{_PRESCRIBED}{structured}{_MODES[line.mode]}{draft.id()}{_DRUG}{ref.text}{dt.COMPLETED}"
         f"{period_xml(line.start, line.end, line.lasting)}{frequency_xml(line, refs)}{repeats}{line._how(refs)}"
-        f"<consumable>{_PRESCRIBED_PRODUCT}{line.material(ref)}{_PRODUCT_END}"
+        f"<consumable>{_PRESCRIBED_PRODUCT}{line.material(draft, ref)}{_PRODUCT_END}"
         f"{''.join(steps)}{instructions}{quantity}{allowed}{renewal}{''.join(flags)}{precondition}"
         "</substanceAdministration>"
     )
