@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import sys
@@ -28,7 +29,10 @@ GP = Mss(address="jeanne.dupont@medecin.mssante.fr")
 POLICY = OutboxPolicy(
     recover_after=timedelta(seconds=20), retry_base=timedelta(milliseconds=1), check_delay=timedelta(0), max_attempts=99
 )
+LARGE = random.Random(1).randbytes(3_000_000)
+"""More than SQLite's cache holds: it writes some of a transaction before the commit."""
 _plain_execute = store_module._execute
+_plain_write = store_module._write
 Step = Callable[[str], None]
 
 
@@ -43,14 +47,21 @@ class LaterClock:
 
 
 class Life:
-    """One process over the files of a folder. `step` is called before every statement and at each step of a peer."""
+    """One process over the files of a folder. `step` is called before every statement, before each megabyte of a
+    large delivery and at each step of a peer."""
 
-    def __init__(self, folder: Path, hours: int, step: Step = lambda name: None) -> None:
+    def __init__(self, folder: Path, hours: int, step: Step = lambda name: None, content: bytes | None = None) -> None:
         def watched(driver: Any, sql: str, parameters: Any = ()) -> Any:
             step(" ".join(sql.split()[:3]))
             return _plain_execute(driver, sql, parameters)
 
-        store_module._execute = watched
+        def written(blob: sqlite3.Blob, piece: bytes) -> None:
+            for at in range(0, len(piece), 1_000_000):
+                step("write")
+                _plain_write(blob, piece[at : at + 1_000_000])
+
+        store_module._execute, store_module._write = watched, written
+        self._changes: dict[str, Any] = {} if content is None else {"content": content}
         self._folder = folder
         self._step = step
         clock = LaterClock(hours)
@@ -83,12 +94,12 @@ class Life:
 
     def day(self) -> None:
         """Two documents for three destinations each, then a newer version of the first for one."""
-        self.outbox.put(sample_document(1), to=[Dmp(), GP, MssPatient()])
-        self.outbox.put(sample_document(2), to=[Dmp(), MssPatient()])
+        self.outbox.put(sample_document(1, **self._changes), to=[Dmp(), GP, MssPatient()])
+        self.outbox.put(sample_document(2, **self._changes), to=[Dmp(), MssPatient()])
         self.work_alone()
         self.outbox.forward(self.sink, batch=4)
-        self.outbox.put(sample_document(1, version=2), to=[Dmp()])
-        self.outbox.put(sample_document(1, version=3), to=[Dmp()])
+        self.outbox.put(sample_document(1, version=2, **self._changes), to=[Dmp()])
+        self.outbox.put(sample_document(1, version=3, **self._changes), to=[Dmp()])
         self.work_alone()
         self.outbox.forward(self.sink, batch=4)
         self.outbox.close()
@@ -140,9 +151,11 @@ def left(folder: Path) -> dict[str, Any]:
     }
 
 
-def every_step(folder: Path, stride: int, fault_of: str, faults: list[Fault]) -> list[dict[str, Any]]:
+def every_step(
+    folder: Path, stride: int, fault_of: str, faults: list[Fault], content: bytes | None = None
+) -> list[dict[str, Any]]:
     """A day killed at its first step, then one killed at its second (or `stride` later), and so on until a day ends by
-    itself."""
+    itself. content: of its documents."""
     found = []
     for target in range(1, 5000, stride):
         place = folder / str(target)
@@ -157,9 +170,14 @@ def every_step(folder: Path, stride: int, fault_of: str, faults: list[Fault]) ->
                 (place / "killed_at").write_text(name)
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        first = ended(in_child(lambda place=place, step=step: Life(place, 0, step).day()))
-        again = ended(in_child(lambda place=place: Life(place, 1).day()))
+        first = ended(in_child(lambda place=place, step=step: Life(place, 0, step, content).day()))
+        again = ended(in_child(lambda place=place: Life(place, 1, content=content).day()))
         after = left(place) | {"first": first, "again": again}
+        if content is not None:
+            arrived = [p.read_bytes() for peer in ("dmp", "mss") for p in (place / peer / "accepted").iterdir()]
+            after["whole"] = all(a.partition(b"\n")[2] == content for a in arrived)
+            shutil.rmtree(place / "dmp")
+            shutil.rmtree(place / "mss")
         if "failed" in (first, again):
             raise RuntimeError(f"a life failed at step {target}")
         if first != "done":
@@ -221,6 +239,8 @@ def main() -> None:
     Life(given / "warm", 0).day()
     if what == "every_step":
         result = every_step(given, int(more[0]), more[1], [Fault(f) for f in more[2:]])
+    elif what == "every_step_large":
+        result = every_step(given, int(more[0]), "dmp", [], LARGE)
     elif what == "at_random":
         result = at_random(given, int(more[0]), int(more[1]))
     else:

@@ -119,6 +119,15 @@ def test_killed_at_every_step(folder: Path) -> None:
     assert parked >= 4, "patients' mail killed between acceptance and reply is parked, not sent twice"
 
 
+def test_killed_while_it_stores_large_documents(folder: Path) -> None:
+    """Written in pieces inside one transaction: it is there whole, or not at all."""
+    days = drill(folder, "every_step_large", "4")
+    for day in days:
+        check_day(day)
+        assert day["whole"], f"killed at {day.get('at')}: what arrived is not what was put"
+    assert Counter(day.get("at") for day in days)["write"] >= 6
+
+
 @pytest.mark.parametrize(
     ("peer", "faults"),
     [
