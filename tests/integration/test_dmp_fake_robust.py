@@ -25,6 +25,7 @@ RIM = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"
 CALLER = Caller(
     user=samples.physician().national_id,
     structure=STRUCTURE,
+    signer=STRUCTURE,
     sector="SA01",
     ins=samples.ins().value,
     ins_oid=TEST_INS_OID,

@@ -306,6 +306,12 @@ def role(code: str, system: str) -> Any:
             "DMPAccessDeniedByRightsService",
             "Aucune spécialité dans le vihf",
         ),
+        (
+            {"roles": (role("10", "1.2.250.1.71.1.2.7"), role("SM999", "1.2.250.1.71.4.2.5"))},
+            "DMPAccessDeniedByRightsService",
+            "Aucune spécialité dans le vihf",
+        ),
+        ({"roles": (role("777", "1.2.250.1.71.1.2.7"),)}, "InvalidSecurity", "no profession of JDV_J65"),
         ({"structure_id": "1750000001"}, "DMPAccessDeniedByRightsService", "Structure introuvable"),
         ({"subject_id": ""}, "InvalidSecurity", "subject-id"),
         ({"ins_cx": None}, "InvalidSecurity", "resource-id"),
@@ -332,6 +338,29 @@ def test_a_signed_vihf_that_says_otherwise(
     scene.refused(scene.prepare(), code, text)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "new", "text"),
+    [
+        ('IssueInstant="[^"]*"', 'IssueInstant="hier"', "IssueInstant is not"),
+        ("<saml2:AuthnStatement ", "<saml2:Conditions><saml2:AudienceRestriction><saml2:Audience>x</saml2:Audience>"
+         "</saml2:AudienceRestriction></saml2:Conditions><saml2:AuthnStatement ", "AudienceRestriction is not"),
+    ],
+)  # fmt: skip
+def test_a_vihf_that_was_signed_so(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, pattern: str, new: str, text: str
+) -> None:
+    """Texts that `vihf.build` never writes, under a signature that holds."""
+    digest_value = vihf.dsig.digest_value
+
+    def changed(data: bytes) -> bytes:
+        found, times = re.subn(pattern.encode(), new.encode(), data, count=1)
+        return found if times else data
+
+    monkeypatch.setattr(vihf.dsig, "digest_value", lambda data, name: digest_value(changed(data), name))
+    scene.wire.body = changed
+    scene.refused(scene.prepare(), "InvalidSecurity", text)
+
+
 class Otherwise:
     """`vihf.build` of a request with fields changed past its own checks, signed as usual."""
 
@@ -342,6 +371,23 @@ class Otherwise:
         for name, value in self.change.items():
             object.__setattr__(request, name, value)
         return vihf.build(request, *args, **options)
+
+
+END = "</rim:RegistryObjectList>"
+NIL = "00000000-0000-0000-0000-000000000000"
+HAS_MEMBER = (
+    '<rim:Association id="{}" associationType="urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember"'
+    ' sourceObject="SubmissionSet01" targetObject="{}"><rim:Slot name="SubmissionSetStatus"><rim:ValueList><rim:Value>'
+    "Original</rim:Value></rim:ValueList></rim:Slot></rim:Association>"
+)
+SIGNS = (
+    '<rim:Association id="{}" associationType="urn:ihe:iti:2007:AssociationType:signs" sourceObject="{}"'
+    ' targetObject="SubmissionSet01"/>'
+)
+RPLC = (
+    '<rim:Association id="{}" associationType="urn:ihe:iti:2007:AssociationType:RPLC" sourceObject="Document01"'
+    ' targetObject="urn:uuid:{}"/>'
+)
 
 
 # --- metadata ---------------------------------------------------------------------------------------------------------
@@ -528,6 +574,31 @@ def code_of(kind: str, new: str) -> Mutation:
             "one RegistryPackage",
         ),
         (regex("<rim:ExtrinsicObject.*</rim:ExtrinsicObject>", ""), "XDSMissingDocumentMetadata", "no ExtrinsicObject"),
+        *(
+            (mutation, "XDSRepositoryMetadataError", text)
+            for mutation, text in (
+                (sub("</lcm:SubmitObjectsRequest>", "<rim:Other/></lcm:SubmitObjectsRequest>"), "unexpected Other"),
+                (sub(END, f'<rim:Service id="s"/>{END}'), "unexpected Service"),
+                (regex('(<rim:ExtrinsicObject id="Document01")', rf'\1 lid="urn:uuid:{NIL}"'), "lid is set by the DMP"),
+                (regex('(name="size">.*?</rim:Value>)', r"\1<rim:Value>1</rim:Value>"), "size has one value"),
+                (regex('(name="hash">.*?</rim:Value>)', r"\1<rim:Value>1</rim:Value>"), "hash has one value"),
+                (regex("(submissionTime.*?<rim:Value>[0-9]{8})[0-9]{6}", r"\g<1>250000"), "submissionTime is not"),
+                (regex("(submissionTime.*?<rim:Value>[0-9]{4})[0-9]{4}", r"\g<1>0230"), "submissionTime is not"),
+                (
+                    regex("(Signature01.*?creationTime.*?<rim:Value>[0-9]{8})[0-9]{6}", r"\g<1>250000"),
+                    "creationTime is",
+                ),
+                (
+                    regex('(2e82c1f6[^>]*registryObject="Signature01"[^>]*value=")[^"]*', r"\1sig"),
+                    "uniqueId is not an OID",
+                ),
+                (regex("(sourcePatientId.*?<rim:Value>)[^<]*", r"\1IPP 12"), "sourcePatientId is not a CX"),
+                (sub("urn:asip:ci-sis:ldl-ses:2017", "urn:asip:ci-sis:ldl-ees:2017"), "formatCode of the metadata and"),
+                (sub(END, f"{HAS_MEMBER.format('x1', 'Document01')}{END}"), "Association is given twice"),
+                (sub(END, f"{SIGNS.format('x1', 'Document01')}{END}"), "one association signs"),
+                (sub(END, f"{RPLC.format('x1', 'a')}{RPLC.format('x2', 'b')}{END}"), "replaces one document"),
+            )
+        ),
     ],
 )
 def test_metadata(scene: Scene, mutation: Mutation, code: str, text: str) -> None:
@@ -637,6 +708,7 @@ def test_a_document_changed_after_signing(scene: Scene) -> None:
         (regex("(<SignatureValue>)....", r"\g<1>AAAA"), "XAdES"),
         (sub("urn:oid:1.2", "urn:oid:1.3"), "XAdES"),
         (regex("<SigningTime>[^<]*", "<SigningTime>2020-01-01T00:00:00.000Z"), "XAdES"),
+        (regex("(<SignatureProperty [^>]*>)[^<]*", r"\g<1>1.2.840.10065.1.12.1.1"), "the purpose of the signature"),
         (lambda _: b"<Signature/>", "XADES_SHAPE"),
     ],
 )
@@ -688,6 +760,19 @@ def test_a_signature_that_lists_another_document(scene: Scene) -> None:
     scene.refused(
         resigned(scene, prepared, documents=documents), "InvalidDocumentContent", "does not list the documents"
     )
+
+
+def test_a_signature_by_the_tls_certificate(scene: Scene) -> None:
+    prepared = scene.prepare()
+    changed = resigned(scene, prepared, signer=Unchecked(scene.pki.client.pkcs12))
+    scene.refused(changed, "InvalidDocumentContent", "Not a valid signature certificate")
+
+
+def test_a_signature_by_another_holder_than_that_of_the_vihf(scene: Scene) -> None:
+    prepared = scene.prepare()
+    card = scene.pki.card("899900063480").signature
+    changed = resigned(scene, prepared, signer=Pkcs12Signer(card.pkcs12, PASSWORD))
+    scene.refused(changed, "InvalidDocumentContent", "not signed by the holder")
 
 
 def test_a_signature_by_an_untrusted_key(scene: Scene) -> None:
@@ -847,6 +932,9 @@ def test_a_search_finds_documents_of_its_patient_only(scene: Scene) -> None:
         (regex("<patientIdentifier>.*</patientIdentifier>", ""), "patientIdentifier"),
         (regex(r"(<patientIdentifier><value [^>]*extension=.)[0-9]*", r"\g<1>207058575627097"), "not that of the VIHF"),
         (sub('ITSVersion="XML_1.0"', ""), "unknown body"),
+        (sub('moodCode="EVN"', 'moodCode="RQO"'), "controlActProcess is CACT, EVN"),
+        (regex('(creationTime value="[0-9]{8})[0-9]{6}', r"\g<1>250000"), "creationTime is not"),
+        (regex("(<patientIdentifier>.*</patientIdentifier>)", r"\1\1"), "one patient"),
     ],
 )
 def test_existence(scene: Scene, mutation: Mutation, text: str) -> None:

@@ -12,7 +12,7 @@ from lxml import etree
 from .._core.xml import escape_attribute, escape_text
 from . import dmp_rights as rights
 from .dmp_answers import Reply
-from .dmp_rules import HL7, TEST_INS_OID, Caller, need
+from .dmp_rules import HL7, TEST_INS_OID, Caller, is_dtm, need
 from .dmp_store import Authorization, DmpStore, StoredPatient
 
 DMP_DEVICE: Final = "1.2.250.1.213.4.1.1.1"
@@ -42,8 +42,12 @@ def _check_message(body: etree._Element, interaction: str, label: str) -> etree.
     need(receiver is not None and receiver.get("root") == DMP_DEVICE, "Sender", f"{label}: the receiver is the DMP")
     sender, message = body.find(f"{HL7}sender/{HL7}device/{HL7}id"), body.find(f"{HL7}id")
     need(sender is not None and message is not None and message.get("extension"), "Sender", f"{label}: id and sender")
+    created = body.find(f"{HL7}creationTime")
+    dated = created is not None and is_dtm(created.get("value", ""))
+    need(dated, "Sender", f"{label}: creationTime is not an HL7 time in UTC")
     act = body.find(f"{HL7}controlActProcess")
-    need(act is not None, "Sender", f"{label}: controlActProcess is missing")
+    kind = (act.get("classCode"), act.get("moodCode")) if act is not None else None
+    need(kind == ("CACT", "EVN"), "Sender", f"{label}: controlActProcess is CACT, EVN")
     assert act is not None
     return act
 
@@ -91,6 +95,9 @@ def demographics(store: DmpStore, body: etree._Element, caller: Caller, now: str
     query_id = query.find(f"{HL7}queryId") if query is not None else None
     need(value is not None and query_id is not None, "Sender", "TD0.2: queryId and patientIdentifier are needed")
     assert value is not None
+    assert query is not None
+    one = len(query.findall(f"{HL7}parameterList/{HL7}patientIdentifier/{HL7}value")) == 1
+    need(one, "Sender", "TD0.2: one patient is asked about")
     same = (value.get("extension"), value.get("root")) == (caller.ins, caller.ins_oid)
     need(same, "XDSPatientIdDoesNotMatch", "TD0.2: the patient is not that of the VIHF")
     patient = store.patients.get(caller.ins)

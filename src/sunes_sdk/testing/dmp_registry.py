@@ -29,7 +29,6 @@ _PACKAGE_TYPE = "urn:oasis:names:tc:ebxml-regrep:ObjectType:RegistryObject:Regis
 _LIST = re.compile(r"\s*\(\s*(.*?)\s*\)\s*", re.DOTALL)
 _QUOTED = re.compile(r"'((?:[^']|'')*)'")
 _ITEMS = re.compile(r"'(?:[^']|'')*'(?:\s*,\s*'(?:[^']|'')*')*")
-_TIME = re.compile(r"[0-9]{4}(?:[0-9]{2}){0,5}", re.ASCII)
 _START_OF_TIME = "00000101000000"
 
 
@@ -266,7 +265,7 @@ def _slot_values(name: str, parameter: _Parameter, slot: etree._Element) -> list
     need(len(texts) == 1, "XDSStoredQueryParamNumber", f"{name} has one value, found {len(texts)}")
     (text,) = texts
     if parameter.kind == "time":
-        need(_TIME.fullmatch(text), "XDSRegistryError", f"{name} is a DTM in UTC, without quotes")
+        need(rules.is_dtm(text), "XDSRegistryError", f"{name} is a DTM in UTC, without quotes")
         return [text]
     quoted = _QUOTED.fullmatch(text)
     if quoted is None:

@@ -46,7 +46,7 @@ def read_provide(
             raise rules.bad(f"{entry.id}: in a connexion secrète documents are {HIDDEN_FROM_GUARDIANS}")
     roots = {e.id: rules.parse_document(e, received.contents[e.id]) for e in received.documents}
     replaced = {e.id: rules.check_cda(e, roots[e.id], caller) for e in received.documents}
-    rules.check_signature(received, roots, trusted, at)
+    rules.check_signature(received, roots, caller, trusted, at)
     return received, replaced
 
 

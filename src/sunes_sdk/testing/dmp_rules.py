@@ -18,12 +18,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from lxml import etree
 
 from .. import terminology
+from .._core.clock import FixedClock
 from .._core.errors import SunesError
 from .._core.ids import is_oid
 from .._core.xml import parse
 from ..model import Code
 from ..security import vihf, xades
-from ..security.keys import Trust
+from ..security.keys import CertificateUsage, Trust, check_certificate
 from ..transport.soap import SOAP12, WSA, WSSE
 
 RIM = "{urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0}"
@@ -83,9 +84,13 @@ _SLOT, _VALUE_LIST, _VALUE = f"{RIM}Slot", f"{RIM}ValueList", f"{RIM}Value"
 _NAME, _LOCALIZED = f"{RIM}Name", f"{RIM}LocalizedString"
 _CLASSIFICATION, _IDENTIFIER = f"{RIM}Classification", f"{RIM}ExternalIdentifier"
 _ORDER = (_SLOT, _NAME, f"{RIM}Description", f"{RIM}VersionInfo", _CLASSIFICATION, _IDENTIFIER)
+_SUBMITTED = frozenset(
+    f"{RIM}{name}" for name in ("RegistryPackage", "ExtrinsicObject", "Association", "Classification", "ObjectRef")
+)
 _IDS = etree.XPath("descendant-or-self::*/@id", smart_strings=False)
 _DTM = re.compile(r"[0-9]{4}(?:[0-9]{2}){0,5}", re.ASCII)
 _CX_INS = re.compile(r"([0-9A-Z]{15})\^\^\^&([0-9.]+)&ISO\^NH(?:\^\^[0-9]{8}(?:[0-9]{6})?)?", re.ASCII)
+_CX = re.compile(r"[^^]+\^\^\^&[0-9.]+&ISO\^[A-Z]+(?:\^\^[0-9]{8}(?:[0-9]{6})?)?")
 _XCN = re.compile(r"[^^]+\^[^^]+\^[^^]*\^\^\^\^\^\^&[0-9.]+&ISO\^[DU]\^\^\^(IDNPS|EI|RI|NH)")
 _XON = re.compile(r"[^^]*\^\^\^\^\^&[0-9.]+&ISO\^[A-Z]+\^\^\^[^^]+")
 _URN_UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -113,6 +118,8 @@ class Caller:
     user: str
     structure: str
     sector: str
+    signer: str
+    """Holder of the certificate that signed the VIHF: an organisation's OU, a card's PS_IdNat."""
     ins: str
     ins_oid: str
     """Empty, as `ins`, when the VIHF names no patient."""
@@ -163,6 +170,7 @@ def check_addressing(header: etree._Element | None, actions: Sequence[str]) -> t
 _ADDRESSING = ("MessageID", "To", "ReplyTo", "Action")
 
 
+@lru_cache(maxsize=256)
 def check_client(client: x509.Certificate | None) -> str:
     """The TLS certificate is for authentication (ORG_AUTH_CLI, or that of a card); gives the structure (OU) it was
     issued to."""
@@ -174,16 +182,23 @@ def check_client(client: x509.Certificate | None) -> str:
     return structure_of(client)
 
 
+@lru_cache(maxsize=256)
 def structure_of(certificate: x509.Certificate) -> str:
     units = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
     return str(units[0].value) if units else ""
 
 
+@lru_cache(maxsize=256)
 def _card_of(certificate: x509.Certificate) -> str:
     """PS_IdNat in the certificate of a card: its CN, beside a family name."""
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     is_person = certificate.subject.get_attributes_for_oid(NameOID.SURNAME)
     return str(names[0].value) if names and is_person else ""
+
+
+def holder_of(certificate: x509.Certificate) -> str:
+    """The professional of a card's certificate, the structure of an organisation's."""
+    return _card_of(certificate) or structure_of(certificate)
 
 
 def check_vihf(
@@ -216,6 +231,10 @@ def check_vihf(
         need(given.get(name), "InvalidSecurity", f"VIHF: attribute {name} is missing", as_fault=True)
     need(given["VIHF_Version"] == "3.0", "InvalidSecurity", "VIHF: VIHF_Version must be 3.0", as_fault=True)
     _check_signer(mode, claims, client, client_structure)
+    instant = _INSTANT.fullmatch(claims.issue_instant)
+    need(instant, "InvalidSecurity", "VIHF: IssueInstant is not an instant in UTC", as_fault=True)
+    audience = tokens[0].find(f"{{{vihf.SAML}}}Conditions/{{{vihf.SAML}}}AudienceRestriction")
+    need(audience is None, "InvalidSecurity", "VIHF: AudienceRestriction is not filled in", as_fault=True)
     if mode == "INDIRECTE_RENFORCEE":
         declared = tokens[0].find(f".//{{{vihf.SAML}}}AuthnContextDecl")
         need(declared is not None, "InvalidSecurity", f"VIHF: {mode} needs AuthnContextDecl", as_fault=True)
@@ -242,6 +261,7 @@ def check_vihf(
     return Caller(
         user=claims.subject,
         structure=claims.structure_id,
+        signer=holder_of(claims.certificate),
         sector=sector.group(1) if sector else "",
         ins=ins,
         ins_oid=oid,
@@ -256,6 +276,7 @@ def check_vihf(
 
 
 HIDDEN_FROM_GUARDIANS = "INVISIBLE_REPRESENTANTS_LEGAUX"
+_INSTANT = re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9](?::[0-5][0-9]){2}(?:\.[0-9]+)?Z", re.ASCII)
 _PURPOSES = ("normal", "bris_de_glace", "centre_15")
 _SMARTCARD = "urn:oasis:names:tc:SAML:2.0:ac:classes:SmartcardPKI"
 _ORGANISATION_MODES = ("INDIRECTE", "INDIRECTE_RENFORCEE")
@@ -302,16 +323,24 @@ def _vihf_refusal(error: SunesError) -> tuple[str, str]:
 
 def _check_roles(roles: Sequence[Code]) -> None:
     profession = roles[0] if roles else None
-    known = profession is not None and profession.system in _ROLE_SYSTEMS
-    need(known, "InvalidSecurity", "VIHF: the first role is no profession", as_fault=True)
+    known = profession is not None and (profession.system == _IN_TRAINING or _in_j65(profession))
+    need(known, "InvalidSecurity", "VIHF: the first role is no profession of JDV_J65", as_fault=True)
     assert profession is not None
     if profession.code in ("10", "21") and profession.system == "1.2.250.1.71.1.2.7":
         wanted = "1.2.250.1.71.4.2.5" if profession.code == "10" else "1.2.250.1.71.4.2.6"
         has = len(roles) == 2 and roles[1].system == wanted
-        need(has, "DMPAccessDeniedByRightsService", "Aucune spécialité dans le vihf", as_fault=True)
+        # JDV_J65 lacks the newest specialties, which JDV_J01 has.
+        combined = has and terminology.value_set("JDV_J01").contains(f"G15_{profession.code}/{roles[1].code}")
+        known = has and (_in_j65(roles[1]) or combined)
+        need(known, "DMPAccessDeniedByRightsService", "Aucune spécialité dans le vihf", as_fault=True)
 
 
-_ROLE_SYSTEMS = frozenset({"1.2.250.1.71.1.2.7", "1.2.250.1.71.1.2.8", "1.2.250.1.213.1.1.4.6"})
+def _in_j65(role: Code) -> bool:
+    return terminology.value_set("JDV_J65").contains(role.code, role.system)
+
+
+_IN_TRAINING = "1.2.250.1.71.1.2.8"
+"""TRE_G16: codes are those of the professions; no list of the DMP has them."""
 
 
 def parse_ins(cx: str, where: str, *, as_fault: bool = False) -> tuple[str, str]:
@@ -384,9 +413,10 @@ def read_submission(request: etree._Element, contents: Mapping[str, bytes]) -> R
     lists = request.findall(f"{LCM}SubmitObjectsRequest/{RIM}RegistryObjectList")
     if len(lists) != 1:
         raise bad("one lcm:SubmitObjectsRequest/rim:RegistryObjectList is needed")
-    ids = _IDS(lists[0])
-    if len(set(ids)) < len(ids):
-        raise bad(f"the id {next(i for i in ids if ids.count(i) > 1)} is used twice")
+    for element in (*lists[0].itersiblings(), *lists[0].itersiblings(preceding=True), *lists[0]):
+        if isinstance(element.tag, str) and element.tag not in _SUBMITTED:
+            raise bad(f"unexpected {etree.QName(element).localname} in the submission")
+    check_ids(lists[0])
     submission_set = read_set(lists[0])
     entries = [read_entry(e) for e in lists[0].iter(f"{RIM}ExtrinsicObject")]
     if not entries:
@@ -394,11 +424,19 @@ def read_submission(request: etree._Element, contents: Mapping[str, bytes]) -> R
     for o in (submission_set, *entries):
         if o.id.startswith("urn:uuid:"):
             raise bad(f"{o.id}: objects that are created have symbolic ids")
-        if o.element.get("status"):
-            raise bad(f"{o.id}: the status is set by the DMP")
+        for name in ("status", "lid"):
+            if o.element.get(name):
+                raise bad(f"{o.id}: the {name} is set by the DMP")
     associations = [_association(e) for e in lists[0].iter(f"{RIM}Association")]
     _check_parts(entries, contents)
     return Received(submission_set=submission_set, entries=entries, contents=dict(contents), associations=associations)
+
+
+def check_ids(objects: etree._Element) -> None:
+    """Each id of a message is of one object."""
+    ids = _IDS(objects)
+    if len(set(ids)) < len(ids):
+        raise bad(f"the id {next(i for i in ids if ids.count(i) > 1)} is used twice")
 
 
 def read_set(objects: etree._Element, *, tolerant: bool = False) -> Object:
@@ -639,6 +677,14 @@ def _check_entry(entry: Object, content: bytes) -> None:
     for name in _ENTRY_SLOTS:
         if not entry.slot(name):
             raise bad(f"{entry.id}: the Slot {name} is missing")
+    for name in (*_ENTRY_SLOTS, "serviceStopTime"):
+        if len(entry.slots.get(name, ())) > 1:
+            raise bad(f"{entry.id}: the Slot {name} has one value")
+    root, caret, extension = entry.identifiers["uniqueId"].partition("^")
+    if not is_oid(root) or (caret and not 1 <= len(extension) <= 16):
+        raise bad(f"{entry.id}: uniqueId is not an OID")
+    if not _CX.fullmatch(entry.slot("sourcePatientId")):
+        raise bad(f"{entry.id}: sourcePatientId is not a CX (components 1, 4, 5)")
     for name in _NOT_ON_SUBMIT:
         if name in entry.slots:
             raise bad(f"{entry.id}: the Slot {name} is not given on submission")
@@ -674,12 +720,30 @@ def check_confidentiality(entry: Object) -> None:
 
 def _check_time(o: Object, name: str, *, exact: bool = False) -> None:
     value = o.slot(name)
-    if not _DTM.fullmatch(value) or (exact and len(value) != 14):
+    if not is_dtm(value) or (exact and len(value) != 14):
         raise bad(f"{o.id}: {name} is not an HL7 DTM in UTC without zone")
+
+
+def is_dtm(text: str) -> bool:
+    """An HL7 time without zone that a calendar has, of any precision."""
+    if not _DTM.fullmatch(text):
+        return False
+    whole = text + _START_OF_TIME[len(text) :]
+    try:
+        datetime.fromisoformat(f"{whole[:8]}T{whole[8:]}")
+    except ValueError:
+        return False
+    return True
+
+
+_START_OF_TIME = "00000101000000"
 
 
 def _check_links(received: Received) -> None:
     set_id, members = received.submission_set.id, {t for k, s, t in received.associations if k == HAS_MEMBER}
+    replacing = [source for kind, source, _ in received.associations if kind == RPLC]
+    if len(set(replacing)) < len(replacing):
+        raise bad("a document replaces one document")
     for kind, source, _ in received.associations:
         if kind == HAS_MEMBER and source != set_id:
             raise bad("the source of HasMember is not the submission set")
@@ -688,17 +752,22 @@ def _check_links(received: Received) -> None:
         raise bad("the source of RPLC is no document of the set")
     if members != {e.id for e in received.entries}:
         raise bad("HasMember must link the set to every entry, the signature included")
+    if len(set(received.associations)) < len(received.associations):
+        raise bad("an Association is given twice")
     signatures = [e.id for e in received.entries if e.is_signature]
     if len(signatures) != 1:
         raise bad("one signature entry (classCode Digital Signature) is needed")
-    if (SIGNS, signatures[0], set_id) not in received.associations:
-        raise bad("the association signs from the signature to the set is missing")
+    if [link for link in received.associations if link[0] == SIGNS] != [(SIGNS, signatures[0], set_id)]:
+        raise bad("one association signs, from the signature to the set, is needed")
     if not received.documents:
         raise bad("the set holds no document")
 
 
-def check_signature(received: Received, roots: Mapping[str, etree._Element], trusted: Trust, at: datetime) -> None:
-    """The XAdES document: its entry, its values, and a manifest that lists the set and each canonical document.
+def check_signature(
+    received: Received, roots: Mapping[str, etree._Element], caller: Caller, trusted: Trust, at: datetime
+) -> None:
+    """The XAdES document: its entry, its signer, its values, and a manifest that lists the set and each canonical
+    document.
 
     roots: parsed documents by entry id.
     """
@@ -719,6 +788,15 @@ def check_signature(received: Received, roots: Mapping[str, etree._Element], tru
     if not verified.ok:
         first = verified.report.errors[0]
         raise Refused("InvalidDocumentContent", f"XAdES: {first.message} ({first.code} {first.path})")
+    assert verified.certificate is not None
+    try:
+        check_certificate(verified.certificate, clock=FixedClock(at), usage=CertificateUsage.SIGNATURE, path="KeyInfo")
+    except SunesError:
+        raise Refused("InvalidDocumentContent", "XAdES: Not a valid signature certificate") from None
+    if holder_of(verified.certificate) != caller.signer:
+        raise Refused("InvalidDocumentContent", "XAdES: it is not signed by the holder who signed the VIHF")
+    if verified.purpose != "1.2.840.10065.1.12.1.14":
+        raise Refused("InvalidDocumentContent", "XAdES: the purpose of the signature is not source")
     if verified.submission_unique_id != received.submission_set.identifiers["uniqueId"]:
         raise Refused("InvalidDocumentContent", "XAdES: the manifest does not name this submission set")
     by_id = {e.identifiers["uniqueId"]: roots[e.id] for e in received.documents}
@@ -752,6 +830,7 @@ def check_cda(entry: Object, cda: etree._Element, caller: Caller) -> str:
     texts = {
         "title": (entry.title, (cda.findtext(f"{HL7}title") or "").strip()),
         "typeCode": (entry.code("typeCode").code, _value(cda, "code", "code")),
+        "formatCode": (entry.code("formatCode").code, _format(cda)),
         "languageCode": (entry.slot("languageCode"), _value(cda, "languageCode", "code")),
         "creationTime": (entry.slot("creationTime"), _utc(_value(cda, "effectiveTime"))),
         "confidentialityCode": (
@@ -782,6 +861,15 @@ def _path(path: str) -> str:
 def _value(cda: etree._Element, path: str, attribute: str = "value") -> str:
     found = cda.find(_path(path))
     return found.get(attribute, "") if found is not None else ""
+
+
+def _format(cda: etree._Element) -> str:
+    """By the media type of a body that is a file (ASS_A12), else by the models (ASS_A11)."""
+    models = [e.get("root", "") for e in cda.findall(f"{HL7}templateId")]
+    try:
+        return terminology.format_code(models, _value(cda, "component/nonXMLBody/text", "mediaType")).code
+    except SunesError:
+        return ""
 
 
 def _practice_setting(cda: etree._Element) -> str:

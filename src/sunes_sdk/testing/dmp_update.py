@@ -57,6 +57,7 @@ def _update(
     objects = body.find(f"{_RIM}RegistryObjectList")
     if objects is None:
         raise _bad("rim:RegistryObjectList is missing")
+    rules.check_ids(objects)
     submission_set = rules.read_set(objects, tolerant=True)
     rules.check_set(submission_set, caller)
     check_new(store, (submission_set,))
