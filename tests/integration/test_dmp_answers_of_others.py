@@ -168,6 +168,18 @@ def test_an_answer_about_something_else_is_neither_presence_nor_absence(
     assert dmp.documents == []
 
 
+def test_documents_under_another_ins_are_given_and_told(reading: Scene) -> None:
+    reading.client.submit(letter())
+    assert reading.client.find(WHO).warnings == ()
+    reading.answer(
+        b"AdhocQueryRequest", sub(rb"279035121518989(\^{3}[^\"]*NH)", OTHER.value.encode() + rb"\1^^20100907")
+    )
+    found = reading.client.find(WHO)
+    assert (len(found), found.warnings) == (1, ("DMP_OTHER_INS",))
+    reading.answer(b"AdhocQueryRequest", sub(rb"(279035121518989\^{3}[^\"]*NH)", rb"\1^^20100907"))
+    assert reading.client.find(WHO).warnings == ()
+
+
 @pytest.mark.parametrize("by", ["unique_ids", "entry_uuids"])
 def test_a_document_that_was_not_asked_for(reading: Scene, dmp: FakeDmp, by: str) -> None:
     document = letter()

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from sunes_sdk._core.errors import CertificateError, ModelError, SoapFault
+from sunes_sdk._core.errors import CertificateError, ConfigurationError, ModelError, SoapFault
 from sunes_sdk.dmp import DmpClient
-from sunes_sdk.model import Actor
+from sunes_sdk.model import Actor, Dmp
 from sunes_sdk.security import Pkcs12Signer, vihf
 from sunes_sdk.security.keys import load_certificates
 from sunes_sdk.settings import Settings, TrustSettings
@@ -125,3 +125,21 @@ def test_certificates_of_two_holders_call_nobody(dmp: FakeDmp, pki: TestPki) -> 
         DmpClient(settings(dmp, signing=signing), actor=ACTOR)
     assert e.value.code == "CERTIFICATES_OF_TWO_HOLDERS"
     assert "structure" in e.value.hint_fr
+
+
+def test_a_delivery_is_sent_by_the_holder_who_signed_it(dmp: FakeDmp, pki: TestPki) -> None:
+    """Processes of two establishments on one outbox: the certificates of one never carry what the other signed."""
+    of_card = settings(dmp, mode="DIRECTE", card=pki.card(samples.physician().national_id))
+    document = samples.discharge_letter().render(samples.issuer())
+    with (
+        DmpClient(settings(dmp), actor=ACTOR) as establishment,
+        DmpClient(of_card, actor=ACTOR) as holder,
+    ):
+        prepared = establishment.prepare(document, Dmp())
+        before = len(dmp.requests)
+        for call in (holder.send, holder.reconcile):
+            with pytest.raises(ConfigurationError) as caught:
+                call(prepared)
+            assert caught.value.code == "DMP_PREPARED_HOLDER"
+        assert len(dmp.requests) == before
+        assert establishment.send(prepared).outcome.is_success

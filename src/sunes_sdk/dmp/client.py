@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from cryptography import x509
 
@@ -16,6 +16,7 @@ from .. import xds
 from .._core.clock import Clock, SystemClock
 from .._core.errors import (
     CdaError,
+    ConfigurationError,
     MetadataError,
     OutcomeUnknown,
     SoapFault,
@@ -41,7 +42,7 @@ from ..model import (
 )
 from ..security import vihf
 from ..security.configured import certificates_report, require_certificates, signer_of, trust_of
-from ..security.keys import CertificateUsage, check_certificate, check_dates
+from ..security.keys import CertificateUsage, check_certificate, check_dates, holder_of
 from ..security.signer import Renewable, Signer
 from ..security.vihf import AssertionCache
 from ..settings import DmpSettings, Environment, Settings
@@ -123,6 +124,7 @@ class DmpClient:
         self._signer = signer or signer_of(self._dmp.signing, clock=self._clock, trust=self._trust)
         self._certificate = x509.load_der_x509_certificate(self._signer.certificate_der)
         check_certificate(self._certificate, clock=self._clock, usage=CertificateUsage.SIGNATURE, path="signer")
+        self._holder = holder_of(self._certificate)[1]
         self._tls = self._dmp.tls if transport is None else None
         if self._tls is not None:
             require_certificates(self._signer, self._tls, mode=self._dmp.mode, clock=self._clock, trust=self._trust)
@@ -286,6 +288,7 @@ class DmpClient:
             "mime_type": entry.mime_type,
             "replaces": document.replaces or "",
             "user": self._user_json,
+            "holder": self._holder,
         }
         return Prepared(
             channel=self.name,
@@ -310,12 +313,12 @@ class DmpClient:
         replaces a version the DMP does not hold goes as a new one, with the warning `DMP_REPLACED_ABSENT`.
 
         Raises TransportError(sent="no") when nothing of the submission left, OutcomeUnknown when the DMP may have
-        acted on it, CertificateError, ConfigurationError `ENVIRONMENT_PREPARED`.
+        acted on it, CertificateError, ConfigurationError `ENVIRONMENT_PREPARED`, `DMP_PREPARED_HOLDER` (it was signed
+        by another holder's certificate).
         """
         if is_update(prepared):
             return self._life_cycle.send(prepared)
-        prepared.check_environment(self._settings.environment)
-        metadata = json.loads(prepared.metadata)
+        metadata = self._own(prepared)
         user, ins_cx = VihfUser.from_json(metadata["user"]), metadata["ins"]
         ebrim = prepared.blobs["ebrim"]
         warnings: tuple[str, ...] = ()
@@ -350,6 +353,19 @@ class DmpClient:
                 raise _unknown(prepared, message_id, refusal.code) from e
             return self._refused(prepared, refusal, message_id, user, ins_cx)
         return self._answered(prepared, response, message_id, user, ins_cx, warnings + answer.warnings)
+
+    def _own(self, prepared: Prepared) -> dict[str, Any]:
+        """The metadata of a delivery that this client may send: processes of two establishments may share a store."""
+        prepared.check_environment(self._settings.environment)
+        metadata: dict[str, Any] = json.loads(prepared.metadata)
+        if metadata.get("holder", self._holder) != self._holder:
+            raise ConfigurationError(
+                "this delivery was signed by the certificate of another holder", code="DMP_PREPARED_HOLDER",
+                path="prepared", rule="the set, the VIHF and the connection are of one structure",
+                hint="send it with the settings of the establishment that prepared it; one outbox for each",
+                hint_fr="Cet envoi a été préparé par un autre établissement.",
+            )  # fmt: skip
+        return metadata
 
     def _answered(
         self,
@@ -396,11 +412,10 @@ class DmpClient:
     def reconcile(self, prepared: Prepared) -> Receipt:
         """Ask the DMP (DMP_3.1b) what became of a delivery: ACCEPTED with its entryUUID, ABSENT, or UNKNOWN when it
         cannot be asked now. Of an update (delete, archive, mask …), ABSENT means that it was not applied, UNKNOWN that
-        this cannot be told. Raises CertificateError, ConfigurationError `ENVIRONMENT_PREPARED`."""
+        this cannot be told. Raises CertificateError, ConfigurationError as `send`."""
         if is_update(prepared):
             return self._life_cycle.reconcile(prepared)
-        prepared.check_environment(self._settings.environment)
-        metadata = json.loads(prepared.metadata)
+        metadata = self._own(prepared)
         try:
             found = self._entry_uuid(prepared.unique_id, VihfUser.from_json(metadata["user"]), metadata["ins"])
         except TransportError as e:
@@ -428,6 +443,8 @@ class DmpClient:
 
     def find(self, of: Identity, where: DocumentFilter | None = None) -> Results[FoundDocument]:
         """TD3.1: the documents of a patient's DMP, without the signatures; those in use (Approved) by default.
+
+        Those kept under another INS are given too, with the warning `DMP_OTHER_INS` of the results.
 
         It follows an act of the user, never a feed (EX_3.1-2030). Raises InsError (`INS_NOT_QUALIFIED`,
         `ENVIRONMENT_IDENTITY`), ModelError `QUERY_*`, DmpError (`DMP_REFUSED`, `DMP_TOO_MANY`), SoapFault,
@@ -651,7 +668,8 @@ class DmpClient:
             encode = partial(td31.encode, query.encode(asked, "LeafClass"))
             answer = self._consult(self._registry, encode, patient)
             listing = td31.decode(answer.body)
-            return replace(listing, warnings=(*warned, *answer.warnings, *listing.warnings))
+            others = td31.under_other_ins(listing.objects, patient)
+            return replace(listing, warnings=(*warned, *answer.warnings, *listing.warnings, *others))
 
         return patient, ask
 

@@ -192,6 +192,19 @@ def too_many(message: str) -> DmpError:
     )  # fmt: skip
 
 
+OTHER_INS: Final = "DMP_OTHER_INS"
+"""Warning of `Results`: documents that the DMP keeps under another INS than the one asked about. The patient's may have
+changed, so they are given (EX_3.1-1055); whether they are the patient's is for a human to see."""
+
+
+def under_other_ins(objects: Submission, patient: str) -> tuple[str, ...]:
+    """The warning `OTHER_INS`, or nothing. patient: CX; the DMP's own may go on with a date (CX.7)."""
+    others = (
+        e.patient_id for e in objects.entries if e.patient_id and e.patient_id.partition("^NH")[0] + "^NH" != patient
+    )
+    return (OTHER_INS,) if any(others) else ()
+
+
 Ask = Callable[[StoredQuery], Listing]
 """Asks the registry of one patient for whole objects."""
 
