@@ -30,6 +30,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
@@ -50,7 +52,7 @@ from sunes_sdk.cda import (
 from sunes_sdk.dmp import DmpClient
 from sunes_sdk.model import Dmp, Identifier, Stay
 from sunes_sdk.outbox import Outbox, State
-from sunes_sdk.settings import DmpPaths, DmpSettings, TlsSettings
+from sunes_sdk.settings import DmpPaths, DmpSettings, Settings, TlsSettings
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.fake_dmp import FakeDmp
 from sunes_sdk.testing.pki import TestPki
@@ -160,9 +162,9 @@ def floor(documents: int) -> float:
     return float(json.loads(run.stdout)["floor_ms"])
 
 
-def rounds(documents: int, *, profile: bool = False) -> tuple[list[tuple[float, float]], int]:
-    """(pipeline ms, floor ms) of each round: the machine's speed moves, so the two are measured turn by turn."""
-    folder = Path(tempfile.mkdtemp())
+@contextmanager
+def reading_server(folder: Path) -> Iterator[Settings]:
+    """A process that only reads what is sent to it, and the settings to send there."""
     pki = TestPki(folder / "pki")
     ports: mp.Queue[int] = mp.Queue()
     server = mp.Process(target=serve, args=(pki.tls, pki.server.certificate, pki.server.key, ports), daemon=True)
@@ -173,9 +175,19 @@ def rounds(documents: int, *, profile: bool = False) -> tuple[list[tuple[float, 
         tls=pki.tls, signing=pki.signing.signing(), source_id=samples.SOURCE_ID, device_oid="1.2.250.1.213.9.4",
         authn_context="urn:oasis:names:tc:SAML:2.0:ac:classes:Password",
     )  # fmt: skip
+    try:
+        yield samples.settings(dmp=dmp)
+    finally:
+        server.terminate()
+
+
+def rounds(documents: int, *, profile: bool = False) -> tuple[list[tuple[float, float]], int]:
+    """(pipeline ms, floor ms) of each round: the machine's speed moves, so the two are measured turn by turn."""
+    folder = Path(tempfile.mkdtemp())
     size = 0
     with (
-        DmpClient(samples.settings(dmp=dmp), actor=samples.physician().at(samples.hospital())) as client,
+        reading_server(folder) as settings,
+        DmpClient(settings, actor=DOCTOR) as client,
         Outbox.open(f"sqlite:///{folder / 'outbox.db'}", {"dmp": client}) as outbox,
         Ledger.open(folder / "ledger.db", secrets.token_bytes(32)) as ledger,
     ):
@@ -212,7 +224,6 @@ def rounds(documents: int, *, profile: bool = False) -> tuple[list[tuple[float, 
         done = outbox.counts()[State.DONE]
         assert done >= documents, f"{done} done"
         assert ledger.head().count >= 3 * documents
-    server.terminate()
     return measured, size
 
 

@@ -169,7 +169,7 @@ def test_a_store_that_fails_while_it_is_sent_is_an_unknown_outcome(
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [*range(LARGE_BYTES - 310, LARGE_BYTES - 290), 1_000_000])
+@pytest.mark.parametrize("size", [*range(LARGE_BYTES - 265, LARGE_BYTES - 250), 1_000_000])
 def test_what_is_stored_is_the_prepared_delivery(tmp_path: Path, size: int) -> None:
     """Small or large, the file holds the same form."""
     channel = FileChannel(tmp_path / "dmp")
