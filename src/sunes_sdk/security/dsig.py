@@ -6,6 +6,8 @@ import base64
 import binascii
 import copy
 import hashlib
+from functools import lru_cache
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -90,10 +92,20 @@ def _alone(element: etree._Element) -> etree._Element:
 def signer_certificate(signature: etree._Element) -> x509.Certificate:
     """KeyInfo's X509Certificate (the first). Raises SignatureVerificationError `SIGNATURE_CERTIFICATE`."""
     found = signature.find(f"{{{DS}}}KeyInfo/{{{DS}}}X509Data/{{{DS}}}X509Certificate")
+    der = decode_base64(found, "KeyInfo")
     try:
-        return x509.load_der_x509_certificate(decode_base64(found, "KeyInfo"))
+        return _certificate(der) if len(der) <= _KEPT_BYTES else x509.load_der_x509_certificate(der)
     except ValueError:
         raise refused("SIGNATURE_CERTIFICATE", "KeyInfo has no readable X509Certificate", "KeyInfo") from None
+
+
+_KEPT_BYTES: Final = 16_384
+
+
+@lru_cache(maxsize=32)
+def _certificate(der: bytes) -> x509.Certificate:
+    """One object for the same bytes: what it parses on demand is parsed once."""
+    return x509.load_der_x509_certificate(der)
 
 
 def check_signed_info(signature: etree._Element, certificate: x509.Certificate) -> DigestName:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, Literal
 
 from cryptography import x509
@@ -423,11 +424,12 @@ _DN_FORMS: Final[tuple[DnForm, ...]] = ("rfc2253", "rfc2253_oids")
 def _is_subject(issuer: str, certificate: x509.Certificate) -> bool:
     """The parts of the subject, in one order or the other, with keywords or OIDs: all are in the field."""
     parts = _rdns(issuer)
-    for form in _DN_FORMS:
-        wanted = _rdns(distinguished_name(certificate.subject, form))
-        if parts in (wanted, wanted[::-1]):
-            return True
-    return False
+    return any(parts in (wanted, wanted[::-1]) for wanted in _subjects(certificate))
+
+
+@lru_cache(maxsize=32)
+def _subjects(certificate: x509.Certificate) -> tuple[list[str], ...]:
+    return tuple(_rdns(distinguished_name(certificate.subject, form)) for form in _DN_FORMS)
 
 
 def _claims(assertion: etree._Element, issuer: str, certificate: x509.Certificate) -> VihfClaims:
@@ -467,6 +469,9 @@ def _code(element: etree._Element) -> Code:
     code, system = element.get("code", ""), element.get("codeSystem", "")
     if not code or not system:
         raise dsig.refused("VIHF_SHAPE", "a Role or PurposeOfUse lacks code or codeSystem", "AttributeValue")
-    return Code(
-        code=code, system=system, display=element.get("displayName", ""), system_name=element.get("codeSystemName", "")
-    )
+    return _code_of(code, system, element.get("displayName", ""), element.get("codeSystemName", ""))
+
+
+@lru_cache(maxsize=256)
+def _code_of(code: str, system: str, display: str, system_name: str) -> Code:
+    return Code(code=code, system=system, display=display, system_name=system_name)

@@ -217,6 +217,9 @@ def _note(findings: list[Finding], code: str, message: str, path: str) -> None:
     findings.append(Finding(code=code, message=message, path=path, source="IHE DSG, XAdES 1.1.1"))
 
 
+_BY_ID = etree.XPath("descendant-or-self::*[@Id=$id]")
+
+
 def _covered(
     signature: etree._Element, kind: str, tag: str, code: str, findings: list[Finding]
 ) -> etree._Element | None:
@@ -226,7 +229,7 @@ def _covered(
         _note(findings, code, f"SignedInfo must reference one {kind.rsplit('#', 1)[-1]}", "SignedInfo")
         return None
     uri = references[0].get("URI", "")
-    targets = [e for e in signature.iter() if isinstance(e.tag, str) and f"#{e.get('Id')}" == uri]
+    targets: list[etree._Element] = _BY_ID(signature, id=uri[1:]) if uri.startswith("#") else []
     if len(targets) != 1 or targets[0].tag != tag:
         _note(findings, code, "the reference does not name one such element", "SignedInfo/Reference")
         return None

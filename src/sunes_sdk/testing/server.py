@@ -166,15 +166,18 @@ def _handler_class(owner: FakeHttpServer) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
         wbufsize = -1
 
+        def setup(self) -> None:
+            super().setup()
+            der = self.connection.getpeercert(binary_form=True)
+            self.client = x509.load_der_x509_certificate(der) if der else None
+
         def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length", "0"))
             if length > MAX_REQUEST_BYTES:
                 self.send_error(413)
                 return
             body = self.rfile.read(length)
-            der = self.connection.getpeercert(binary_form=True)
-            client = x509.load_der_x509_certificate(der) if der else None
-            request = Request(self.path, {k.lower(): v for k, v in self.headers.items()}, body, client)
+            request = Request(self.path, {k.lower(): v for k, v in self.headers.items()}, body, self.client)
             planned = owner.next_fault(self.path)
             fault = planned.fault if planned else None
             if fault == "cut_before":
