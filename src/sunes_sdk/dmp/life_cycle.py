@@ -22,7 +22,7 @@ from ..settings import DmpSettings, Settings
 from ..transport.soap import SoapAnswer
 from ..xds import Author, AvailabilityStatus, SubmissionSet, query
 from ..xds.rules import check_confidentiality
-from . import rights, td31, td33
+from . import rights, td31, td31b, td33
 from .answers import ACKNOWLEDGEMENT, LISTING, Refusal, error_of, read_response, refusal_of, refusal_of_fault
 from .journal import SentDocument, SubmissionJournal
 from .rights import Right, Transaction
@@ -37,8 +37,8 @@ VERSION_CHANGED: Final = "DMP_VERSION_CHANGED"
 _DUPLICATE = "XDSDuplicateUniqueIdInRegistry"
 
 Encode = Callable[..., tuple[str, bytes]]
-Deliver = Callable[[Prepared], Receipt]
 """A codec's `encode`, which lacks message_id and assertion only."""
+Deliver = Callable[[Prepared], Receipt]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +216,10 @@ class LifeCycle:
         response = read_response(answer, LISTING)
         if not response.ok:
             raise error_of(refusal_of(response), "the DMP refused to show the document")
-        return td33.present_version(answer, unique_id)
+        held = td33.present_version(answer, unique_id)
+        if held is None and td31b.decode(answer, unique_id):
+            raise td31b.not_about_it()  # ids where whole entries were asked for
+        return held
 
     def _held(self, unique_id: str, ins_cx: str) -> Held:
         held = self._find(unique_id, ins_cx)

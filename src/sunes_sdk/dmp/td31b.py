@@ -37,13 +37,18 @@ def decode(answer: etree._Element, unique_id: str) -> tuple[str, ...]:
     ids = found.object_refs or tuple(entry.id for entry in found.entries)
     ours = all(entry.unique_id == unique_id for entry in found.entries)
     if not ours or not all(map(_ENTRY_UUID.match, ids)) or (not ids and query.total_of(answer)):
-        raise TransportError(
-            "the DMP did not answer about this document", sent="maybe", code="ANSWER_UNEXPECTED", path="Body",
-            rule="GetDocuments, ObjectRef: entryUUIDs of the document asked for", retry=RetryAdvice.reconcile_first(),
-            hint="ask again; record the frames (transport.recorder)",
-            hint_fr="La réponse du DMP n'est pas celle attendue.",
-        )  # fmt: skip
+        raise not_about_it()
     return ids
+
+
+def not_about_it() -> TransportError:
+    """The answer is about something else than the document asked for: neither that nor an absence."""
+    return TransportError(
+        "the DMP did not answer about this document", sent="maybe", code="ANSWER_UNEXPECTED", path="Body",
+        rule="GetDocuments: the document asked for, or nothing", retry=RetryAdvice.reconcile_first(),
+        hint="ask again; record the frames (transport.recorder)",
+        hint_fr="La réponse du DMP n'est pas celle attendue.",
+    )  # fmt: skip
 
 
 _ENTRY_UUID: Final = re.compile(r"urn:uuid:[0-9a-f-]{36}", re.IGNORECASE)
