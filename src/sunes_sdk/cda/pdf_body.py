@@ -14,11 +14,13 @@ FILE_MAX_BYTES = 37_000_000
 """Largest file that a document takes: in base64 it stays under the 50 MB that the official DMP kit accepts."""
 
 # Blanks are bounded: a match is then never longer than _OVERLAP, in which each # may stand for three bytes.
-_ENCRYPTED = re.compile(rb"/Encrypt\s{0,64}(?:\d{1,10}\s{1,64}\d{1,10}\s{1,64}R|<<)")
-_SCRIPTED = re.compile(rb"/(?:JavaScript|JS|Launch)(?![A-Za-z0-9])")
 _PDF_A = re.compile(rb"pdfaid:part(?:>|\s{0,64}=\s{0,64}[\"'])\s{0,64}([0-9])")
-# ISO 19005-1 is PDF 1.4 without these: compressed objects hide what they hold from every check made here.
-_NOT_IN_PDF_A_1 = re.compile(rb"/(ObjStm|XRef|LZWDecode|JPXDecode|EmbeddedFiles|OCProperties)(?![A-Za-z0-9])")
+_NAMES = re.compile(
+    rb"/(?:(?P<encrypted>Encrypt\s{0,64}(?:\d{1,10}\s{1,64}\d{1,10}\s{1,64}R|<<))"
+    rb"|(?:(?P<scripted>JavaScript|JS|Launch)"
+    # ISO 19005-1 is PDF 1.4 without these: compressed objects hide what they hold from every check made here.
+    rb"|(?P<breach>ObjStm|XRef|LZWDecode|JPXDecode|EmbeddedFiles|OCProperties))(?![A-Za-z0-9]))"
+)
 _STREAM = re.compile(rb">>\s{0,16}stream(?=[\r\n])")
 _END = b"endstream"
 _ESCAPED = re.compile(rb"#([0-9A-Fa-f]{2})")
@@ -92,8 +94,7 @@ class _PdfScan:
         self._at = 0  # of the window in the file
         self._next = 0  # in the window: where to go on
         self._stream: int | None = None  # in the file: where the content of a stream began
-        self._encrypted = self._scripted = False
-        self._breach = ""
+        self._seen: dict[str | None, str] = {}  # the first of each kind of name
         self._claim: int | None = None
 
     def feed(self, piece: bytes) -> None:
@@ -124,16 +125,9 @@ class _PdfScan:
         if window.find(b"#", start, end) >= 0:
             window = _ESCAPED.sub(lambda m: bytes((int(m[1], 16),)), window[start:end])
             start, end = 0, len(window)
-        bound = end if last else end - 1
-
-        def seen(name: re.Pattern[bytes]) -> re.Match[bytes] | None:
-            found = name.search(window, start, end)
-            return found if found and found.end() <= bound else None
-
-        self._encrypted = self._encrypted or seen(_ENCRYPTED) is not None
-        self._scripted = self._scripted or seen(_SCRIPTED) is not None
-        if not self._breach and (breach := seen(_NOT_IN_PDF_A_1)):
-            self._breach = breach[1].decode()
+        for found in _NAMES.finditer(window, start, end):
+            if last or found.end() < end:
+                self._seen.setdefault(found.lastgroup, found[0][1:].decode())
 
     def facts(self, pieces: Pieces, start: bytes, tail: bytes) -> PdfFacts:
         """What was seen, at the end of the file."""
@@ -146,9 +140,9 @@ class _PdfScan:
             problem = "it does not start with %PDF-"
         elif b"%%EOF" not in tail or b"startxref" not in tail:
             problem = "its end is missing (startxref, %%EOF)"
-        elif self._encrypted:
+        elif "encrypted" in self._seen:
             problem = "it is encrypted"
-        return PdfFacts(problem, self._claim, self._scripted, self._breach)
+        return PdfFacts(problem, self._claim, "scripted" in self._seen, self._seen.get("breach", ""))
 
     def _look_into(self, pieces: Pieces, begin: int) -> None:
         """A stream without an end hides nothing: look for names in all that follows its beginning."""
