@@ -81,8 +81,8 @@ def format_ts(value: datetime, zone: tzinfo | None = PARIS) -> str:
     """
     if value.tzinfo is None:
         raise ValueError("a time stamp needs an aware datetime")
-    iso = (value.astimezone(zone) if zone else value).isoformat(timespec="seconds")  # five times faster than strftime
-    return f"{iso[:4]}{iso[5:7]}{iso[8:10]}{iso[11:13]}{iso[14:16]}{iso[17:22]}{iso[23:25]}"
+    iso = (value.astimezone(zone) if zone else value).isoformat("-", "seconds")  # five times faster than strftime
+    return iso.replace("-", "", 3).replace(":", "")[:19]  # an offset of before 1911 has seconds, an HL7 one has none
 
 
 def format_date(value: date) -> str:

@@ -8,6 +8,7 @@ import re
 import secrets
 import uuid
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Protocol
 
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+", re.ASCII)
@@ -20,7 +21,12 @@ _VARIANT = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
 
 def is_oid(text: str) -> bool:
     """True for a dotted OID of at most 64 characters without leading zeros (XDS, DICOM and SMDS limit)."""
-    return len(text) <= OID_MAX_LENGTH and _OID.fullmatch(text) is not None
+    return len(text) <= OID_MAX_LENGTH and _is_dotted(text)
+
+
+@lru_cache(maxsize=1024)  # the same few roots in every document
+def _is_dotted(text: str) -> bool:
+    return _OID.fullmatch(text) is not None
 
 
 class IdFactory(Protocol):
@@ -37,7 +43,7 @@ class IdFactory(Protocol):
 
 def _under(root: str, number: int) -> str:
     oid = f"{root}.{number}"
-    if not is_oid(oid):
+    if len(oid) > OID_MAX_LENGTH or not is_oid(f"{root}.0"):
         raise ValueError(f"{root!r} is not an OID root of at most {OID_MAX_LENGTH - 30} characters")
     return oid
 

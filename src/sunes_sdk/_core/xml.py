@@ -73,6 +73,7 @@ def _parsed(data: bytes, parser: etree.XMLParser, max_depth: int | None) -> etre
 APART_BYTES = 262_144
 """A document below it is parsed whole."""
 _RUN = re.compile(rb">([A-Za-z0-9+/= \t\r\n]{65536,}+)<")
+_RETURN = re.compile(rb"\r")
 _STAND_IN = "left-out-"  # holds what base64 does not
 
 
@@ -126,7 +127,8 @@ def with_left_out(xml: bytes, root: etree._Element) -> bytes:
     """XML of (a part of) a tree of `parse_apart`, the texts that were left out written in."""
     parser = root.getroottree().parser
     for stand_in, run in parser.left_out.items() if isinstance(parser, _ApartParser) else ():
-        xml = xml.replace(stand_in.encode(), bytes(run).replace(b"\r\n", b"\n"))
+        text: bytes | memoryview = bytes(run).replace(b"\r\n", b"\n") if _RETURN.search(run) else run
+        xml = xml.replace(stand_in.encode(), text)
     return xml
 
 
@@ -199,6 +201,11 @@ def _checked(text: str) -> str:
             hint="remove control characters from the text before building the document",
         )
     return text
+
+
+def is_plain(text: str) -> bool:
+    """True when a text is certain to need no escaping, in an element or in an attribute; nearly every text is so."""
+    return text.isprintable() and not ("&" in text or "<" in text or ">" in text or '"' in text)
 
 
 def escape_text(text: str) -> str:

@@ -50,23 +50,29 @@ class NullFlavor(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A place in the narrative that an entry points at. Only a `Draft` hands them out, so none can dangle."""
+    """A place in the narrative that an entry points at. Only a `Draft` hands them out, so none can dangle.
+
+    reference: the element; text: `<text>` of an entry; original_text: `<originalText>` of a coded value.
+    """
 
     id: str
+    reference: str
+    text: str
+    original_text: str
 
-    @property
-    def reference(self) -> str:
-        return f'<reference value="#{self.id}"></reference>'
 
-    @property
-    def text(self) -> str:
-        """`<text>` of an entry."""
-        return f'<text><reference value="#{self.id}"></reference></text>'
+def place(number: int) -> Ref:
+    """The place of this number. Every document counts from 1: the first ones are made once."""
+    return _early_place(number) if number <= _EARLY_PLACES else _place(number)
 
-    @property
-    def original_text(self) -> str:
-        """`<originalText>` of a coded value."""
-        return f'<originalText><reference value="#{self.id}"></reference></originalText>'
+
+def _place(number: int) -> Ref:
+    reference = f'<reference value="#t{number}"></reference>'
+    return Ref(f"t{number}", reference, f"<text>{reference}</text>", f"<originalText>{reference}</originalText>")
+
+
+_EARLY_PLACES = 512
+_early_place = lru_cache(maxsize=_EARLY_PLACES)(_place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +199,7 @@ def ts(tag: str, value: str) -> str:
     return f'<{tag} value="{escape_attribute(value)}"></{tag}>'
 
 
+@lru_cache(maxsize=1024)  # a letter says the same few days again and again
 def day(value: date) -> str:
     """A date as `AAAAMMJJ`. A datetime needs `Draft.ts`, which knows the local zone."""
     if isinstance(value, datetime):
@@ -217,8 +224,13 @@ def number(value: Decimal | int | str) -> str:
 def pq(tag: str, value: Decimal | int | str, unit: str = "", *, xsi_type: str = "", content: str = "") -> str:
     """PQ: `unit` is UCUM. The official list is finite: `m[IU]/L`, not `mUI/L`."""
     kind = f' xsi:type="{xsi_type}"' if xsi_type else ""
-    measured = f' unit="{escape_attribute(unit)}"' if unit else ""
-    return f'<{tag}{measured} value="{escape_attribute(number(value))}"{kind}>{content}</{tag}>'
+    return f"<{tag}{measured(value, unit)}{kind}>{content}</{tag}>"
+
+
+def measured(value: Decimal | int | str, unit: str) -> str:
+    """The attributes of a PQ."""
+    of = f' unit="{escape_attribute(unit)}"' if unit else ""
+    return f'{of} value="{escape_attribute(number(value))}"'
 
 
 def ivl_pq(

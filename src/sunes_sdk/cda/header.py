@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .._core.findings import Report
-from .._core.xml import canonical_document, parse
+from .._core.xml import canonical_document, with_left_out
 from ..model import Address, Code, Document, Telecom
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -21,7 +21,7 @@ class II:
     extension: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, weakref_slot=True)
 class HeaderName:
     family: str
     given: str = ""
@@ -29,7 +29,7 @@ class HeaderName:
     suffix: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class HeaderOrganization:
     """setting: standardIndustryClassCode (JDV_J04); other_ids: identifiers after the first."""
 
@@ -41,7 +41,7 @@ class HeaderOrganization:
     other_ids: tuple[II, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, weakref_slot=True)
 class HeaderParty:
     """Someone of the header (the patient too, with the INS): a person (`name`), a device (`device_model`,
     `device_software`) or a structure alone.
@@ -242,7 +242,10 @@ class CdaDocument(Document):
         """
         if self.is_ours:
             return memoryview(self.content)[len(DECLARATION) : -1]
-        return canonical_document(parse(self.content))
+        from .envelope import parsed
+
+        root = parsed(self.content)
+        return with_left_out(canonical_document(root), root)
 
     def to_html(self) -> str:
         """The document as a page for a browser or a printer (`cda.html`)."""

@@ -7,13 +7,14 @@ Element order is the XSD's. Rule numbers in comments (H01…) are those of `cda.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Literal
 
 from pydantic import AwareDatetime, model_validator
 
 from .._core.errors import CdaError, ModelError
+from .._core.once import once_per_object
 from .._core.xml import escape_attribute, escape_text
 from ..model import (
     Actor,
@@ -25,6 +26,7 @@ from ..model import (
     Model,
     Organization,
     Patient,
+    Professional,
     RelatedPerson,
     Stay,
     StayClass,
@@ -297,27 +299,26 @@ def party(
     as_author: bool = False,
     with_function: bool = False,
     template_id: str = "",
-    setting: Code | None = None,
+    with_setting: bool = False,
     ins: Ins | None = None,
 ) -> HeaderParty:
     """Someone of the header. as_author: in an assignedAuthor, which alone holds a device and a second identifier;
-    setting: of the structure, when it is said; ins: of a patient, from the gate."""
+    with_setting: the structure says its own; ins: of a patient, from the gate."""
     if isinstance(who, Actor):
-        person = who.professional
-        ids: tuple[II, ...] = (II(PS_ROOT, person.national_id),)
-        if as_author and person.am_number:
-            ids = (*ids, II(AM_ROOT, person.am_number))
+        known = _performing(who) if with_setting else _acting(who)
+        function = who.function if with_function else None
+        second = who.professional.am_number if as_author else None
+        if not (time or function or second or template_id):
+            return known
         return HeaderParty(
             time=time,
-            ids=ids,
-            code=role_code(who),
-            function=who.function if with_function else None,
-            name=HeaderName(
-                family=person.family, given=person.given, prefix=person.civility or "", suffix=person.title or ""
-            ),
-            organization=organization_data(who.organization, setting),
-            addresses=person.addresses,
-            telecoms=person.telecoms,
+            ids=(*known.ids, II(AM_ROOT, second)) if second else known.ids,
+            code=known.code,
+            function=function,
+            name=known.name,
+            organization=known.organization,
+            addresses=known.addresses,
+            telecoms=known.telecoms,
             template_id=template_id,
         )
     if isinstance(who, Device):
@@ -341,6 +342,28 @@ def party(
     )
 
 
+@once_per_object
+def _acting(actor: Actor) -> HeaderParty:
+    """A professional in a structure, without a time."""
+    person = actor.professional
+    return HeaderParty(
+        time="",
+        ids=(II(PS_ROOT, person.national_id),),
+        code=role_code(actor),
+        name=_name(person),
+        organization=organization_data(actor.organization),
+        addresses=person.addresses,
+        telecoms=person.telecoms,
+    )
+
+
+def _name(person: Professional) -> HeaderName:
+    return HeaderName(
+        family=person.family, given=person.given, prefix=person.civility or "", suffix=person.title or ""
+    )  # fmt: skip
+
+
+@once_per_object
 def recipient_data(actor: Actor) -> HeaderParty:
     """intendedRecipient: the professional, their MSSanté mailbox first, the structure by number and name."""
     person = actor.professional
@@ -348,9 +371,7 @@ def recipient_data(actor: Actor) -> HeaderParty:
     return HeaderParty(
         time="",
         ids=(II(PS_ROOT, person.national_id),),
-        name=HeaderName(
-            family=person.family, given=person.given, prefix=person.civility or "", suffix=person.title or ""
-        ),
+        name=_name(person),
         organization=HeaderOrganization(
             id=II(STRUCTURE_ROOT, actor.organization.national_id), name=actor.organization.name
         ),
@@ -359,22 +380,31 @@ def recipient_data(actor: Actor) -> HeaderParty:
     )
 
 
-def organization_data(organization: Organization, setting: Code | None = None) -> HeaderOrganization:
+@once_per_object
+def organization_data(organization: Organization) -> HeaderOrganization:
     return HeaderOrganization(
         id=II(STRUCTURE_ROOT, organization.national_id),
         name=organization.name,
         addresses=(organization.address,) if organization.address else (),
         telecoms=organization.telecoms,
-        setting=setting,
     )
 
 
+@once_per_object
+def _with_setting(organization: Organization) -> HeaderOrganization:
+    return replace(organization_data(organization), setting=practice_setting_code(organization))
+
+
+@once_per_object
+def _performing(actor: Actor) -> HeaderParty:
+    """The same, of a structure that says its setting."""
+    return replace(_acting(actor), organization=_with_setting(actor.organization))
+
+
+@once_per_object
 def custodian_data(organization: Organization) -> HeaderOrganization:
     """At most one telecom here (H26)."""
-    data = organization_data(organization)
-    return HeaderOrganization(
-        id=data.id, name=data.name, addresses=data.addresses, telecoms=organization.telecoms[:1]
-    )  # fmt: skip
+    return replace(organization_data(organization), telecoms=organization.telecoms[:1])
 
 
 def _guardian(guardian: Guardian) -> HeaderRelative:
@@ -431,7 +461,6 @@ def consent_data(consent: Consent) -> HeaderConsent:
 
 def service_event_data(event: ServiceEvent, draft: Draft) -> HeaderServiceEvent:
     performer = event.performer
-    setting = practice_setting_code(performer.actor.organization) if performer else None
     qualifiers = tuple([t.qualifier for t in event.translations])
     return HeaderServiceEvent(
         ids=event.ids,
@@ -440,13 +469,13 @@ def service_event_data(event: ServiceEvent, draft: Draft) -> HeaderServiceEvent:
         qualifiers=qualifiers if any(qualifiers) else (),
         start=draft.ts(event.start) if event.start else "",
         stop=draft.ts(event.stop) if event.stop else "",
-        practice_setting=setting,
+        practice_setting=practice_setting_code(performer.actor.organization) if performer else None,
         performer=(
             party(
                 performer.actor,
                 draft.ts(performer.time) if performer.time else "",
                 template_id=performer.template_id,
-                setting=setting,
+                with_setting=True,
             )
             if performer
             else None
@@ -589,7 +618,12 @@ def _relation(relative: HeaderRelative) -> str:
 
 
 def _person(name: HeaderName | None, tag: str = "assignedPerson") -> str:
-    return f"<{tag}>{dt.person_name(name.family, name.given, name.prefix, name.suffix)}</{tag}>" if name else ""
+    return f"<{tag}>{_name_xml(name)}</{tag}>" if name else ""
+
+
+@once_per_object
+def _name_xml(name: HeaderName) -> str:
+    return dt.person_name(name.family, name.given, name.prefix, name.suffix)
 
 
 def _contacts(party: HeaderParty) -> str:
@@ -602,17 +636,31 @@ def _organization(
     organization: HeaderOrganization | None,
     tag: str = "representedOrganization",
     *,
-    missing: NullFlavor | None = None,
+    complete: bool = False,
 ) -> str:
-    """missing: what an absent telecom or address is said to be."""
+    """complete: an absent telecom or address is said (NAV)."""
     if organization is None:
         return ""
+    return f"<{tag}>{_complete(organization) if complete else _said(organization)}</{tag}>"
+
+
+@once_per_object
+def _said(organization: HeaderOrganization) -> str:
+    return _in_organization(organization, None)
+
+
+@once_per_object
+def _complete(organization: HeaderOrganization) -> str:
+    return _in_organization(organization, NullFlavor.UNAVAILABLE)
+
+
+def _in_organization(organization: HeaderOrganization, missing: NullFlavor | None) -> str:
     identifier = dt.identifier(organization.id) if organization.id else ""
     identifier += "".join([dt.identifier(i) for i in organization.other_ids])
     setting = dt.cd("standardIndustryClassCode", organization.setting) if organization.setting else ""
     return (
-        f"<{tag}>{identifier}{dt.element('name', organization.name)}"
-        f"{dt.telecoms(organization.telecoms, missing)}{dt.addresses(organization.addresses, missing)}{setting}</{tag}>"
+        f"{identifier}{dt.element('name', organization.name)}"
+        f"{dt.telecoms(organization.telecoms, missing)}{dt.addresses(organization.addresses, missing)}{setting}"
     )
 
 
@@ -643,7 +691,7 @@ def _inside(
     organization: str = "representedOrganization",
 ) -> str:
     code = dt.cd("code", party.code) if party.code else ""
-    structure = _organization(party.organization, organization, missing=NullFlavor.UNAVAILABLE if complete else None)
+    structure = _organization(party.organization, organization, complete=complete)
     device = (
         f"<assignedAuthoringDevice>{dt.element('manufacturerModelName', party.device_model)}"
         f"{dt.element('softwareName', party.device_software)}</assignedAuthoringDevice>"
@@ -679,6 +727,7 @@ def _informant(informant: HeaderParty | HeaderRelative) -> str:
     )
 
 
+@once_per_object
 def _recipient(recipient: HeaderParty) -> str:
     entity = _entity(recipient, "intendedRecipient", person="informationRecipient", organization="receivedOrganization")
     return f"<informationRecipient>{entity}</informationRecipient>"
@@ -714,13 +763,6 @@ def _order(order: HeaderOrder) -> str:
 
 
 def _service_event(event: HeaderServiceEvent) -> str:
-    performer = event.performer
-    performer_xml = ""
-    if performer:
-        time = dt.ivl_ts("time", high=performer.time) if performer.time else ""
-        performer_xml = (
-            f'<performer typeCode="PRF">{_template(performer)}{time}{_entity(performer, complete=True)}</performer>'
-        )
     kind = f' classCode="{event.class_code}"' if event.class_code else ""
     qualifiers = event.qualifiers or (None,) * len(event.translations)
     translations = [Translation(code=c, qualifier=q) for c, q in zip(event.translations, qualifiers, strict=True)]
@@ -731,10 +773,16 @@ def _service_event(event: HeaderServiceEvent) -> str:
             dt.cd("code", event.code, translations=translations) if event.code else "",
             f'<lab:statusCode code="{event.lab_status}"></lab:statusCode>' if event.lab_status else "",
             dt.ivl_ts("effectiveTime", event.start, event.stop) if event.start or event.stop else "",
-            performer_xml,
+            _performer(event.performer) if event.performer else "",
             "</serviceEvent></documentationOf>",
         )
     )
+
+
+@once_per_object
+def _performer(performer: HeaderParty) -> str:
+    time = dt.ivl_ts("time", high=performer.time) if performer.time else ""
+    return f'<performer typeCode="PRF">{_template(performer)}{time}{_entity(performer, complete=True)}</performer>'
 
 
 def _related(type_code: str, parent: II) -> str:

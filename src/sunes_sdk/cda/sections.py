@@ -13,7 +13,7 @@ from datetime import datetime
 
 from .._core.hl7time import format_ts
 from .._core.ids import uuid_texts
-from .._core.xml import escape_text
+from .._core.xml import escape_text, is_plain
 from ..model import Code
 from . import datatypes as dt
 from .datatypes import LOINC, TA_ASIP, NullFlavor, Ref
@@ -52,12 +52,10 @@ class Draft:
         """An `id` element with a fresh UUID, for a section or an entry."""
         return f'<id root="{next(self._uuids)}"></id>'
 
-    def extended(self, prefix: str, fragment: str) -> str:
-        """The same fragment, which may hold elements of an extension of CDA (`pharm`): its namespace is then declared.
-
-        Only the namespaces that are used are declared: each one costs its readers.
-        """
-        if f"<{prefix}:" in fragment:
+    def extension(self, prefix: str, fragment: str) -> str:
+        """The same fragment, of elements of an extension of CDA (`pharm`): its namespace will be declared, unless
+        there is nothing of it in the whole document."""
+        if fragment:
             self.prefixes.add(prefix)
         return fragment
 
@@ -67,7 +65,7 @@ class Draft:
     def anchor(self) -> Ref:
         """A fresh narrative identifier, unique in the document."""
         self._anchors += 1
-        return Ref(f"t{self._anchors}")
+        return dt.place(self._anchors)
 
     def base64(self, data: bytes) -> str:
         """Stands for the base64 of `data` in a fragment; `assemble` writes it once, straight into the bytes."""
@@ -97,8 +95,9 @@ class Draft:
 
 def _lines(text: str) -> str:
     """Text of a clinician: its line ends become `<br/>`."""
-    escaped = escape_text(text.replace("\r\n", "\n"))
-    return escaped.replace("\n", "<br></br>") if "\n" in escaped else escaped
+    if "\n" not in text:
+        return escape_text(text)
+    return escape_text(text.replace("\r\n", "\n")).replace("\n", "<br></br>")
 
 
 class Narrative:
@@ -146,7 +145,8 @@ class Narrative:
         for row in rows:
             ref = self._draft.anchor()
             refs.append(ref)
-            body.append(f'<tr ID="{ref.id}">{"".join([f"<td>{_lines(cell)}</td>" for cell in row])}</tr>')
+            cells = row if is_plain("".join(row)) else [_lines(cell) for cell in row]
+            body.append(f'<tr ID="{ref.id}">{"".join([f"<td>{cell}</td>" for cell in cells])}</tr>')
         if body:
             self._flush()
             head = "".join([f"<th>{escape_text(h)}</th>" for h in headers])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
@@ -411,9 +412,7 @@ def allergies_section(draft: Draft, allergies: Sequence[Allergy], absent: NoAlle
     else:
         none = terminology_code("JDV_ALLERGIE_ABSENTE", absent.value)
         ref = narrative.content(none.display)
-        kind = dt.cd(
-            "code", terminology_code("JDV_TYPE_ALLERGIE", _KIND_THAT_IS_ABSENT.get(absent, AllergyKind.ALLERGY).value)
-        )
+        _, kind = _kind(_KIND_THAT_IS_ABSENT.get(absent, AllergyKind.ALLERGY))
         observations = [
             f"{_ALLERGY}{draft.id()}{kind}{ref.text}{dt.COMPLETED}"
             f'<effectiveTime xsi:type="IVL_TS">{_UNKNOWN_LOW}</effectiveTime>{_value(none, ref)}</observation>'
@@ -427,10 +426,17 @@ def allergies_section(draft: Draft, allergies: Sequence[Allergy], absent: NoAlle
 _NO_HIGH = dt.null("high", NullFlavor.NOT_APPLICABLE)
 
 
+@cache
+def _kind(kind: AllergyKind) -> tuple[str, str]:
+    """Its label, and its code as the entry writes it."""
+    found = terminology_code("JDV_TYPE_ALLERGIE", kind.value)
+    return found.display, dt.cd("code", found)
+
+
 def _allergy(draft: Draft, narrative: Narrative, allergy: Allergy) -> str:
-    kind = terminology_code("JDV_TYPE_ALLERGIE", allergy.kind.value)
+    shown_kind, kind_xml = _kind(allergy.kind)
     ref = narrative.paragraph(allergy.substance)
-    narrative.item(kind.display, "Type")
+    narrative.item(shown_kind, "Type")
     described = narrative.item(allergy.description, "Description") if allergy.description else ref
     low, high = _UNKNOWN_LOW, ""
     if allergy.since:
@@ -460,7 +466,7 @@ def _allergy(draft: Draft, narrative: Narrative, allergy: Allergy) -> str:
     for reaction in allergy.reactions:
         inner += _reaction(draft, narrative, reaction)
     return (
-        f"{_ALLERGY}{draft.id()}{dt.cd('code', kind)}{ref.text}{dt.COMPLETED}"
+        f"{_ALLERGY}{draft.id()}{kind_xml}{ref.text}{dt.COMPLETED}"
         f'<effectiveTime xsi:type="IVL_TS">{low}{high}</effectiveTime>'
         f'<value xsi:type="CD">{described.original_text}</value>'
         f"{_AGENT}{agent}<name>{escape_text(allergy.substance)}</name>{_AGENT_END}{inner}</observation>"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 from pydantic import field_validator, model_validator
 
@@ -204,12 +205,14 @@ class Dosage(Model):
     @property
     def dosage_texts(self) -> dict[str, str]:
         """Each part that is written as data, as people read it: the narrative says what entries say."""
-        texts = {
-            "Dose": self.dose.text if self.dose else "",
-            "Fréquence": self.frequency_text,
-            "Rythme": self.rate.text if self.rate else "",
-        }
-        return {label: text for label, text in texts.items() if text}
+        texts = {}
+        if self.dose:
+            texts["Dose"] = self.dose.text
+        if self.has_frequency:
+            texts["Fréquence"] = self.frequency_text
+        if self.rate:
+            texts["Rythme"] = self.rate.text
+        return texts
 
 
 Refs = dict[str, Ref]
@@ -218,6 +221,8 @@ Refs = dict[str, Ref]
 
 def frequency_xml(dosage: Dosage, refs: Refs, start: date | None = None, lasting: Quantity | None = None) -> str:
     """effectiveTime[@operator='A']: PIVL_TS, EIVL_TS or what they and a period make together (SXPR_TS)."""
+    if not (dosage.has_frequency or start or lasting):
+        return ""
     parts: list[tuple[str, str, str]] = []  # attributes, type, content
     if start or lasting:
         low = dt.ts("low", dt.day(start)) if start else ""
@@ -231,8 +236,6 @@ def frequency_xml(dosage: Dosage, refs: Refs, start: date | None = None, lasting
         parts.append(("", "EIVL_TS", events[0]))
     elif events:  # any of them: their union, inside what they are intersected with
         parts.append(("", "SXPR_TS", "".join([f'<comp xsi:type="EIVL_TS">{e}</comp>' for e in events])))
-    if not parts:
-        return ""
     if len(parts) == 1:
         attributes, kind, content = parts[0]
         return f'<effectiveTime{attributes} operator="A" xsi:type="{kind}">{content}</effectiveTime>'
@@ -248,8 +251,10 @@ def _bounds(tag: str, value: Quantity | QuantityRange | None, ref: Ref | None) -
     """low and high, both mandatory, the same when there is one value."""
     if value is None:
         return ""
-    low = dt.pq("low", value.low, value.unit, content=_said(ref))
-    return f"<{tag}>{low}{dt.pq('high', value.high, value.unit, content=_said(ref))}</{tag}>"
+    said = _said(ref)
+    low = dt.measured(value.low, value.unit)
+    high = low if isinstance(value, Quantity) else dt.measured(value.high, value.unit)
+    return f"<{tag}><low{low}>{said}</low><high{high}>{said}</high></{tag}>"
 
 
 def dose_xml(dosage: Dosage, refs: Refs) -> str:
@@ -262,8 +267,18 @@ def dose_xml(dosage: Dosage, refs: Refs) -> str:
 def period_xml(start: date | None, end: date | None, lasting: Quantity | None = None) -> str:
     """effectiveTime[1]: low and high are both expected, so a bound that is not known says so; with `lasting`, the
     period has a length and no known start (*début différé*)."""
-    low = dt.ts("low", dt.day(start)) if start else dt.null("low", NullFlavor.UNKNOWN)
-    if lasting:
-        return f'<effectiveTime xsi:type="IVL_TS">{low}{dt.pq("width", lasting.value, lasting.unit)}</effectiveTime>'
-    high = dt.ts("high", dt.day(end)) if end else dt.null("high", NullFlavor.UNKNOWN)
+    if not lasting:
+        return _dates_xml(start, end)
+    low = dt.ts("low", dt.day(start)) if start else _UNKNOWN_LOW
+    return f'<effectiveTime xsi:type="IVL_TS">{low}{dt.pq("width", lasting.value, lasting.unit)}</effectiveTime>'
+
+
+@lru_cache(maxsize=1024)  # the lines of a letter have the same few dates
+def _dates_xml(start: date | None, end: date | None) -> str:
+    low = dt.ts("low", dt.day(start)) if start else _UNKNOWN_LOW
+    high = dt.ts("high", dt.day(end)) if end else _UNKNOWN_HIGH
     return f'<effectiveTime xsi:type="IVL_TS">{low}{high}</effectiveTime>'
+
+
+_UNKNOWN_LOW = dt.null("low", NullFlavor.UNKNOWN)
+_UNKNOWN_HIGH = dt.null("high", NullFlavor.UNKNOWN)

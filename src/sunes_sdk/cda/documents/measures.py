@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
 from pydantic import field_validator, model_validator
 
@@ -59,6 +60,7 @@ def shown_number(value: Decimal) -> str:
     return dt.number(value).replace(".", ",")
 
 
+@lru_cache(maxsize=1024)  # a letter says the same few days again and again
 def shown_date(value: date | str | None) -> str:
     """A day, or what is known of it, as a French reader writes it: `14/01/2026`, `03/1998`, `1998`; nothing for None.
 

@@ -132,19 +132,25 @@ class Medicine(Model):
     @property
     def product_texts(self) -> dict[str, str]:
         """What the entry says of the product beside its name."""
-        texts = {
-            "Forme": _label(self.form),
-            "Équivalent générique": _label(self.generic),
-            "Composition": ", ".join(i.text for i in self.ingredients),
-        }
-        return {label: text for label, text in texts.items() if text}
+        texts = {}
+        if self.form:
+            texts["Forme"] = _label(self.form)
+        if self.generic:
+            texts["Équivalent générique"] = _label(self.generic)
+        if self.ingredients:
+            texts["Composition"] = ", ".join([i.text for i in self.ingredients])
+        return texts
 
     def material(self, draft: Draft, ref: Ref) -> str:
         """code, name and the pharmaceutical extensions of manufacturedMaterial."""
         label = self.label or self.name
-        content = "".join([dt.translation(c) for c in (self.medicabase, self.atc) if c])
-        for code, system, name in ((self.cip, CIP, "CIP"), (self.ucd, UCD, "UCD")):
-            content += dt.coded("translation", code, label, system, name) if code else ""
+        content = dt.translation(self.medicabase) if self.medicabase else ""
+        if self.atc:
+            content += dt.translation(self.atc)
+        if self.cip:
+            content += dt.coded("translation", self.cip, label, CIP, "CIP")
+        if self.ucd:
+            content += dt.coded("translation", self.ucd, label, UCD, "UCD")
         if self.compounded:
             xml = dt.null_code("code", NullFlavor.NOT_APPLICABLE, original=ref, content=content)
             xml += dt.null("name", NullFlavor.NOT_APPLICABLE)
@@ -154,16 +160,15 @@ class Medicine(Model):
             else:
                 xml = dt.null_code("code", NullFlavor.UNKNOWN, original=ref, content=content)
             xml += f"<name>{escape_text(self.name)}</name>"
-        if self.form:
-            xml += dt.cd("pharm:formCode", self.form)
+        extension = dt.cd("pharm:formCode", self.form) if self.form else ""
         if self.generic:
-            xml += (
+            extension += (
                 '<pharm:asSpecializedKind classCode="GRIC"><pharm:generalizedMedicineClass classCode="MMAT">'
                 f"{dt.cd('pharm:code', self.generic)}{dt.element('pharm:name', _label(self.generic))}"
                 "</pharm:generalizedMedicineClass></pharm:asSpecializedKind>"
             )
-        xml += "".join([i.xml() for i in self.ingredients])
-        return draft.extended("pharm", xml)
+        extension += "".join([i.xml() for i in self.ingredients])
+        return xml + draft.extension("pharm", extension)
 
 
 def _label(code: Code | None) -> str:
@@ -306,7 +311,7 @@ _NO_PERIOD = '<effectiveTime xsi:type="IVL_TS"><low nullFlavor="NA"></low><high 
 
 
 def _treatment_entry(draft: Draft, ref: Ref, treatment: Treatment) -> str:
-    refs = dict.fromkeys(("Voie d'administration", "Région anatomique"), ref)
+    refs = {"Voie d'administration": ref, "Région anatomique": ref}
     return (
         f"<entry>{_TREATMENT}{draft.id()}{_DRUG}{ref.text}{dt.COMPLETED}{period_xml(treatment.start, treatment.end)}"
         f"{frequency_xml(treatment, refs)}{treatment._how(refs)}"
