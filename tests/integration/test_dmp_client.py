@@ -342,6 +342,7 @@ def test_a_blind_retry_of_the_same_bytes_is_a_duplicate(client: DmpClient, dmp: 
     assert receipt.outcome is Outcome.DUPLICATE
     assert receipt.outcome.is_success
     assert receipt.entry_uuid == stored.entry_uuid
+    assert receipt.warnings == ("DMP_BYTES_UNVERIFIED",)  # no journal says that the DMP has these bytes
 
 
 def test_a_stored_delivery_is_sent_by_another_process(client: DmpClient, dmp: FakeDmp, settings: Settings) -> None:

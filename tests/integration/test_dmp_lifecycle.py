@@ -622,3 +622,4 @@ def test_a_duplicate_of_other_bytes_is_an_alarm(
     with DmpClient(settings_of(dmp), actor=ACTOR, journal=journal) as client:
         receipt = client.submit(document)
     assert (receipt.outcome, receipt.code) == expected
+    assert receipt.warnings == (("DMP_BYTES_UNVERIFIED",) if sha1 == "" else ())

@@ -84,6 +84,9 @@ from .user import VihfUser, author_of_actor, check_author, user_of
 DUPLICATE_CODE = "XDSDuplicateUniqueIdInRegistry"
 OTHER_BYTES = "DMP_OTHER_BYTES"
 """Code of a Receipt: the DMP holds this uniqueId, and our journal says that other bytes were sent under it."""
+BYTES_UNVERIFIED = "DMP_BYTES_UNVERIFIED"
+"""Warning of a Receipt: the DMP holds this uniqueId, and no journal says that these are its bytes. A document that was
+changed under a uniqueId already sent is not in the DMP: a new version has its own."""
 REPLACED_ABSENT = "DMP_REPLACED_ABSENT"
 """Warning of a Receipt: the version to replace is not in the DMP, the document went as a new one."""
 
@@ -308,9 +311,10 @@ class DmpClient:
     def send(self, prepared: Prepared) -> Receipt:
         """One attempt, in a fresh envelope: ACCEPTED, ACCEPTED_WITH_WARNINGS, DUPLICATE or REJECTED.
 
-        DUPLICATE: the DMP already holds this uniqueId, which only an earlier attempt with the same bytes can have
-        brought; when the journal knows other bytes under it that is REJECTED, `DMP_OTHER_BYTES`. A document that
-        replaces a version the DMP does not hold goes as a new one, with the warning `DMP_REPLACED_ABSENT`.
+        DUPLICATE: the DMP already holds this uniqueId, by an earlier attempt. When the journal knows other bytes under
+        it that is REJECTED, `DMP_OTHER_BYTES`; when none knows its bytes it has the warning `DMP_BYTES_UNVERIFIED`. A
+        document that replaces a version the DMP does not hold goes as a new one, with the warning
+        `DMP_REPLACED_ABSENT`.
 
         Raises TransportError(sent="no") when nothing of the submission left, OutcomeUnknown when the DMP may have
         acted on it, CertificateError, ConfigurationError `ENVIRONMENT_PREPARED`, `DMP_PREPARED_HOLDER` (it was signed
@@ -399,7 +403,12 @@ class DmpClient:
             if isinstance(found, str) and found:
                 self._replaced(prepared)
                 return self._receipt(
-                    prepared, Outcome.DUPLICATE, refusal=refusal, request_id=message_id, entry_uuid=found
+                    prepared,
+                    Outcome.DUPLICATE,
+                    refusal=refusal,
+                    request_id=message_id,
+                    warnings=() if sent is not None and sent.sha1 else (BYTES_UNVERIFIED,),
+                    entry_uuid=found,
                 )
         return self._receipt(prepared, Outcome.REJECTED, refusal=refusal, request_id=message_id)
 
