@@ -223,6 +223,7 @@ def test_a_document_is_checked_and_read_alike(name: str) -> None:
         assert read_header(data) == document.header
         apart = read(data)
         assert any(xml.left_out(f._element) for f in apart.files)
+        assert apart.canonical() == xml.canonical_document(xml.parse(data))
     assert apart == document
     assert [f.data for f in apart.files] == [f.data for f in document.files]
     assert apart.root.xml() == document.root.xml()

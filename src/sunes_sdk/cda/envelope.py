@@ -47,7 +47,12 @@ class Opened:
 def clinical_document(data: bytes, *, whole: bool = False) -> etree._Element:
     """The ClinicalDocument of the bytes, to be read by `datatypes_reader`: the large files inside are left out of the
     tree unless `whole`. Raises what `opened` raises."""
-    return _inside(parse(data) if whole else parse_apart(data, _file_holders))[0]
+    return _inside(parse(data) if whole else parsed(data))[0]
+
+
+def parsed(data: bytes) -> etree._Element:
+    """The root of the bytes, the large files inside left out of the tree. Raises XmlSecurityError."""
+    return parse_apart(data, _file_holders)
 
 
 _HOLDERS = {f"{V3}text": f"{V3}nonXMLBody", f"{V3}value": f"{V3}observationMedia"}
@@ -67,7 +72,7 @@ def opened(data: bytes) -> Opened:
     Raises XmlSecurityError (not well-formed, too big …), CdaError (`CDA_NOT_CDA`; `CDA_AMBIGUOUS`: two documents in
     one envelope, of which one could be signed and the other shown).
     """
-    root = parse_apart(data, _file_holders)
+    root = parsed(data)
     document, envelope = _inside(root)
     return Opened(document, envelope, tuple(_findings(data, root, envelope)))
 
