@@ -26,7 +26,7 @@ lint: $(STAMP) ## mypy --strict and ruff
 conformance: $(STAMP) ## official XSD and Schematron over the demo's documents, generated ones and mutations; fails without the kit
 	$(PY) scripts/conformance.py
 
-interop: $(STAMP) ## our ITI-41, 18, 43 and 57 before IPF, built from Maven Central; fails without Java 17 and Maven
+interop: $(STAMP) ## our ITI-41, 18, 43 and 57, and FakeDmp's answers to them, before IPF, built from Maven Central; fails without Java 17 and Maven
 	@javac -version 2>&1 | grep -qE '^javac (1[7-9]|[2-9][0-9])' || { echo 'make interop needs a JDK, 17 or later'; exit 1; }
 	@command -v mvn > /dev/null || { echo 'make interop needs Maven (mvn)'; exit 1; }
 	mvn -B -q -f interop/ipf/pom.xml package

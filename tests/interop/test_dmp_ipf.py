@@ -1,4 +1,5 @@
-"""An XDS.b implementation that we did not write, IPF, takes our ITI-41, 18, 43 and 57, and we read its answers.
+"""An XDS.b implementation that we did not write, IPF, takes our ITI-41, 18, 43 and 57, and we read its answers; and as
+a client it reads those of FakeDmp.
 
 `make interop` builds the Java side (interop/ipf, from Maven Central); without it these tests are skipped.
 """
@@ -9,15 +10,18 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from sunes_sdk._core.clock import SystemClock
 from sunes_sdk.cda import CdaDocument
-from sunes_sdk.dmp import DmpClient, DocumentFilter, FoundDocument
+from sunes_sdk.dmp import AvailabilityStatus, DmpClient, DocumentFilter, FoundDocument
 from sunes_sdk.errors import DmpError
 from sunes_sdk.model import Code, Identity, Outcome, Receipt
 from sunes_sdk.settings import DmpSettings
@@ -25,6 +29,7 @@ from sunes_sdk.testing import samples
 from sunes_sdk.testing.fake_dmp import FakeDmp
 from sunes_sdk.testing.pki import TestPki
 from sunes_sdk.transport import HttpResponse, HttpsTransport
+from sunes_sdk.transport.seam import Body, joined
 
 PROJECT = Path(__file__).resolve().parents[2] / "interop" / "ipf" / "target"
 REPOSITORY = "1.2.250.1.213.4.1.1.1.2"
@@ -64,16 +69,29 @@ FRENCH_FORMS = (
     ),
     FrenchForm(
         said="UpdateAvailabilityStatus Association must specify an new document status",
-        written=rb"(?<=>)urn:asip:ci-sis:2010:StatusType:(?:Archived|Deleted)(?=<)",
+        written=b"urn:asip:ci-sis:2010:StatusType:(?:Archived|Deleted)",
         for_ihe=b"urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated",
-        why="newStatus: the CI-SIS adds Archived and Deleted (JDV_J52); IHE has Approved and Deprecated",
+        why="status: the CI-SIS adds Archived and Deleted (JDV_J52); IHE has Approved and Deprecated",
     ),
 )
 """Each difference, what IPF says of it, and its form in IHE. All else that we send reaches IPF as the DMP gets it."""
 
 
+def in_ihe(body: bytes, forms: tuple[FrenchForm, ...] = FRENCH_FORMS) -> bytes:
+    for form in forms:
+        body = re.sub(form.written, form.for_ihe, body)
+    return body
+
+
+def action_of(headers: Mapping[str, str]) -> str:
+    """The last word of its wsa:Action, by which IPF has an endpoint for each transaction."""
+    found = re.search(r'; action="[^"]+:([^":]+)"', headers["Content-Type"])
+    assert found is not None
+    return found[1]
+
+
 class Rewriting:
-    """A transport that writes what we send in forms of IHE, then makes `change`; keeps what IPF says of errors."""
+    """A transport to IPF: writes what we send in forms of IHE, then makes `change`; keeps what IPF says of errors."""
 
     def __init__(self, dmp: DmpSettings, forms: tuple[FrenchForm, ...] = FRENCH_FORMS) -> None:
         self._https = HttpsTransport(dmp.tls, timeout_seconds=30, clock=SystemClock())
@@ -82,17 +100,11 @@ class Rewriting:
         self.change: tuple[bytes, bytes] | None = None
         self.said: list[str] = []
 
-    def post(self, url: str, body: bytes | tuple[bytes, ...], headers: Mapping[str, str]) -> HttpResponse:
-        """IPF has one endpoint for each transaction, where the DMP has one for two."""
-        action = re.search(r'; action="([^"]+)"', headers["Content-Type"])
-        assert action is not None
-        url = self._base + action[1].rpartition(":")[2]
-        body = body if isinstance(body, bytes) else b"".join(body)
-        for form in self._forms:
-            body = re.sub(form.written, form.for_ihe, body)
+    def post(self, url: str, body: Body, headers: Mapping[str, str]) -> HttpResponse:
+        body = in_ihe(joined(body), self._forms)
         if self.change:
             body = body.replace(*self.change)
-        answer = self._https.post(url, body, headers)
+        answer = self._https.post(self._base + action_of(headers), body, headers)
         self.said += [said.decode() for said in re.findall(rb'codeContext="([^"]*)"', answer.body)]
         return answer
 
@@ -100,37 +112,82 @@ class Rewriting:
         self._https.close()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """The process of IPF."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    def reads(self, answer: HttpResponse, action: str) -> str:
+        """What IPF reads in an answer, as a client that had asked for it: READ, the status, the errors and what was
+        found; or REFUSED, and why."""
+        with replayed(answer) as port:
+            assert self.process.stdin is not None
+            assert self.process.stdout is not None
+            self.process.stdin.write(f"{action} {port}\n")
+            self.process.stdin.flush()
+            return self.process.stdout.readline().strip()
+
+
+@contextmanager
+def replayed(answer: HttpResponse) -> Iterator[int]:
+    """A server on loopback that gives this answer to whatever it is asked. Its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = self.rfile.read(int(self.headers["Content-Length"]))
+            (message_id,) = re.findall(rb"<MessageID[^>]*>([^<]+)<", asked)
+            body = re.sub(rb"(?<=<wsa:RelatesTo>)[^<]+", message_id, answer.body)
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @pytest.fixture(scope="module")
-def base(pki: TestPki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DmpSettings]:
+def judge(pki: TestPki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
     java = shutil.which("java")
     if java is None:
         pytest.skip("no java on the PATH")
     if not (PROJECT / "lib").is_dir():
         pytest.skip("interop/ipf is not built: make interop (Java 17, Maven, Maven Central)")
-    with FakeDmp(pki) as fake:
-        settings = fake.settings()
     classes = f"{PROJECT / 'classes'}:{PROJECT / 'lib'}/*"
     folder = tmp_path_factory.mktemp("ipf")
     log = (folder / "judge.log").open("wb")
-    judge = subprocess.Popen(
+    process = subprocess.Popen(
         [java, "-cp", classes, "Judge", pki.server.certificate, pki.server.key, pki.ca_file, REPOSITORY, folder],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
     )
-    with log, judge:
-        assert judge.stdout is not None
-        name, _, port = judge.stdout.readline().partition(" ")
+    with log, process:
+        assert process.stdout is not None
+        name, _, port = process.stdout.readline().partition(" ")
         assert name == "PORT", (folder / "judge.log").read_text()
-        yield settings.model_copy(
-            update={
-                "base_url": f"https://localhost:{int(port)}/",
-                "mode": "INDIRECTE_RENFORCEE",
-                "authn_declaration": "APP_BROWSER_AUTH",
-            }
-        )
-        judge.communicate()
+        yield Judge(process=process, port=int(port))
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def base(judge: Judge, pki: TestPki) -> DmpSettings:
+    with FakeDmp(pki) as fake:
+        settings = fake.settings(mode="INDIRECTE_RENFORCEE")
+    return settings.model_copy(update={"base_url": f"https://localhost:{judge.port}/"})
 
 
 class Scene:
@@ -206,6 +263,8 @@ def test_a_document_is_archived_or_deleted(scene: Scene, update: Callable[[DmpCl
     assert in_use(scene, document)
     assert update(scene.client, document.unique_id, WHO).outcome is Outcome.ACCEPTED
     assert document.unique_id not in [one.unique_id for one in scene.client.find(WHO)]
+    archived = DocumentFilter(statuses=(AvailabilityStatus.ARCHIVED,))
+    assert document.unique_id in [one.unique_id for one in scene.client.find(WHO, archived)]
     assert scene.sent.said == []
 
 
@@ -282,3 +341,116 @@ def test_a_spoiled_update_is_refused(
     with pytest.raises(DmpError):
         update(scene.client, document.unique_id, WHO)
     assert scene.sent.said
+
+
+# --- what FakeDmp answers, read by IPF ------------------------------------------------------------------------------
+
+
+class Judged:
+    """A transport to FakeDmp. Keeps each answer, and what IPF says of it in forms of IHE."""
+
+    def __init__(self, dmp: DmpSettings, judge: Judge) -> None:
+        self._https = HttpsTransport(dmp.tls, timeout_seconds=30, clock=SystemClock())
+        self._judge = judge
+        self.answers: list[HttpResponse] = []
+        self.said: list[str] = []
+
+    def post(self, url: str, body: Body, headers: Mapping[str, str]) -> HttpResponse:
+        answer = self._https.post(url, body, headers)
+        self.answers.append(answer)
+        self.said.append(self._judge.reads(with_body(answer, in_ihe(answer.body)), action_of(headers)))
+        return answer
+
+    def close(self) -> None:
+        self._https.close()
+
+
+def with_body(answer: HttpResponse, body: bytes) -> HttpResponse:
+    return HttpResponse(answer.status, answer.headers, body)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fake:
+    dmp: FakeDmp
+    client: DmpClient
+    heard: Judged
+
+
+@pytest.fixture
+def fake(pki: TestPki, judge: Judge) -> Iterator[Fake]:
+    with FakeDmp(pki) as dmp:
+        dmp.open_dmp(samples.ins(), traits=samples.traits())
+        dmp.authorize(samples.ins())
+        settings = dmp.settings(mode="INDIRECTE_RENFORCEE")
+        heard = Judged(settings, judge)
+        with DmpClient(samples.settings(dmp=settings), actor=ACTOR, transport=heard) as client:
+            yield Fake(dmp=dmp, client=client, heard=heard)
+
+
+def test_ipf_reads_each_answer(fake: Fake) -> None:
+    document = letter()
+    name = document.unique_id
+    known = f"READ SUCCESS {name}:{len(document.content)}"
+    fake.client.submit(document)
+    (found,) = fake.client.get_documents(WHO, unique_ids=[name])
+    fake.client.find_entry_uuid(name, WHO)
+    (sent,) = fake.client.find_submission_sets(WHO)
+    fake.client.retrieve(found, of=WHO)
+    fake.client.mask(name, WHO)
+    fake.client.archive(name, WHO)
+    fake.client.get_documents(WHO, unique_ids=[name])
+    fake.client.delete(name, WHO)
+    done = "READ SUCCESS"
+    assert fake.heard.said == [
+        done, known, f"{done} {found.entry_uuid}", f"{done} {sent.unique_id}", known, known, done, known, done, known,
+        known, done,
+    ]  # fmt: skip
+
+
+def test_ipf_reads_each_kind_of_refusal(fake: Fake) -> None:
+    fake.dmp.fail_next("XDSRepositoryBusy")
+    fake.client.submit(letter())
+    fake.dmp.warn_next("XDSExtraMetadataNotSaved")
+    fake.client.submit(letter())
+    fake.dmp.partial_next("XDSRegistryOutOfResources", call="ITI-18")
+    fake.client.find(WHO)
+    assert [said.split()[1:3] for said in fake.heard.said] == [
+        ["FAILURE", "ERROR:XDSRepositoryBusy"],
+        ["SUCCESS", "WARNING:XDSExtraMetadataNotSaved"],
+        ["PARTIAL_SUCCESS", "ERROR:XDSRegistryOutOfResources"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "ours", "spoiled"),
+    [
+        ("ProvideAndRegisterDocumentSet-b", b"ResponseStatusType:Success", b"ResponseStatusType:Done"),
+        ("RegistryStoredQuery", b'name="hash"', b'name="digest"'),
+        ("RegistryStoredQuery", b'name="repositoryUniqueId"', b'name="repository"'),
+        ("RegistryStoredQuery", b'status="urn:oasis', b'state="urn:oasis'),
+        ("RetrieveDocumentSet", f">{REPOSITORY}<".encode(), b"><"),
+        ("RetrieveDocumentSet", b">text/xml<", b"><"),
+        ("RetrieveDocumentSet", b'href="cid:', b'href="cid:not'),
+    ],
+)
+def test_ipf_refuses_a_spoiled_answer(fake: Fake, judge: Judge, action: str, ours: bytes, spoiled: bytes) -> None:
+    document = letter()
+    fake.client.submit(document)
+    (found,) = fake.client.get_documents(WHO, unique_ids=[document.unique_id])
+    fake.client.retrieve(found, of=WHO)
+    at = ("ProvideAndRegisterDocumentSet-b", "RegistryStoredQuery", "RetrieveDocumentSet").index(action)
+    answer = fake.heard.answers[at]
+    body = in_ihe(answer.body)
+    assert body.replace(ours, spoiled) != body
+    assert judge.reads(with_body(answer, body.replace(ours, spoiled)), action).startswith("REFUSED")
+
+
+def test_the_answers_have_the_french_forms_of_the_dmp(fake: Fake, judge: Judge) -> None:
+    document = letter()
+    fake.client.submit(document)
+    fake.client.get_documents(WHO, unique_ids=[document.unique_id])
+    for number, form in enumerate(FRENCH_FORMS[:3]):
+        others = FRENCH_FORMS[:number] + FRENCH_FORMS[number + 1 :]
+        answer = fake.heard.answers[1]
+        said = judge.reads(with_body(answer, in_ihe(answer.body, others)), "RegistryStoredQuery")
+        assert said == f"REFUSED {form.said}"

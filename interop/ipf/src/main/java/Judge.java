@@ -1,5 +1,7 @@
 import jakarta.activation.DataHandler;
 import jakarta.mail.util.ByteArrayDataSource;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
@@ -11,6 +13,8 @@ import java.util.UUID;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.apache.camel.Exchange;
+import org.apache.camel.Processor;
+import org.apache.camel.ProducerTemplate;
 import org.apache.camel.builder.RouteBuilder;
 import org.apache.camel.impl.DefaultCamelContext;
 import org.apache.catalina.connector.Connector;
@@ -24,6 +28,7 @@ import org.openehealth.ipf.commons.ihe.xds.core.metadata.AssociationType;
 import org.openehealth.ipf.commons.ihe.xds.core.metadata.AvailabilityStatus;
 import org.openehealth.ipf.commons.ihe.xds.core.metadata.DocumentEntry;
 import org.openehealth.ipf.commons.ihe.xds.core.metadata.ObjectReference;
+import org.openehealth.ipf.commons.ihe.xds.core.metadata.SubmissionSet;
 import org.openehealth.ipf.commons.ihe.xds.core.metadata.Version;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.DocumentReference;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.ProvideAndRegisterDocumentSet;
@@ -76,6 +81,52 @@ public final class Judge extends RouteBuilder {
             .process(XdsCamelValidators.iti57RequestValidator())
             .process(this::update)
             .process(XdsCamelValidators.iti57ResponseValidator());
+        judged("xds-iti41", "ProvideAndRegisterDocumentSet-b", XdsCamelValidators.iti41ResponseValidator());
+        judged("xds-iti18", "RegistryStoredQuery", XdsCamelValidators.iti18ResponseValidator());
+        judged("xds-iti43", "RetrieveDocumentSet", XdsCamelValidators.iti43ResponseValidator());
+        judged("xds-iti57", "UpdateDocumentSet", XdsCamelValidators.iti57ResponseValidator());
+    }
+
+    /** IPF as the client of a server that answers what another one said. */
+    private void judged(String component, String action, Processor validator) {
+        from("direct:" + action).toD(component + "://localhost:${header.port}?audit=false").process(validator);
+    }
+
+    /** What IPF reads in an answer; throws what it has against it. */
+    private static String read(ProducerTemplate client, String action, String port) throws Exception {
+        var exchange = client.request("direct:" + action, asked -> {
+            asked.getIn().setHeader("port", port);
+            asked.getIn().setBody(switch (action) {
+                case "RegistryStoredQuery" -> new QueryRegistry(new GetDocumentsQuery());
+                case "RetrieveDocumentSet" -> new RetrieveDocumentSet();
+                case "UpdateDocumentSet" -> RegisterDocumentSet.builderWith(new SubmissionSet()).build();
+                default -> ProvideAndRegisterDocumentSet.builderWith(new SubmissionSet()).build();
+            });
+        });
+        if (exchange.getException() != null) {
+            throw exchange.getException();
+        }
+        Class<? extends Response> kind = switch (action) {
+            case "RegistryStoredQuery" -> QueryResponse.class;
+            case "RetrieveDocumentSet" -> RetrievedDocumentSet.class;
+            default -> Response.class;
+        };
+        var answer = exchange.getMessage().getMandatoryBody(kind);
+        var what = new ArrayList<String>();
+        what.add(answer.getStatus().name());
+        answer.getErrors().forEach(error -> what.add(error.getSeverity() + ":" + error.getErrorCode().getOpcode()));
+        if (answer instanceof QueryResponse found) {
+            found.getDocumentEntries().forEach(entry -> what.add(entry.getUniqueId() + ":" + entry.getSize()));
+            found.getSubmissionSets().forEach(set -> what.add(set.getUniqueId()));
+            found.getReferences().forEach(reference -> what.add(reference.getId()));
+        }
+        if (answer instanceof RetrievedDocumentSet found) {
+            for (var document : found.getDocuments()) {
+                var length = document.getDataHandler().getInputStream().readAllBytes().length;
+                what.add(document.getRequestData().getDocumentUniqueId() + ":" + length);
+            }
+        }
+        return String.join(" ", what);
     }
 
     private synchronized void provide(Exchange exchange) throws Exception {
@@ -207,8 +258,15 @@ public final class Judge extends RouteBuilder {
         camel.start();
         System.out.println("PORT " + tomcat.getConnector().getLocalPort());
         System.out.flush();
-        while (System.in.read() >= 0) {
-            // Standard input is the life line: its end is ours.
+        var client = camel.createProducerTemplate();
+        var orders = new BufferedReader(new InputStreamReader(System.in));
+        for (var order = orders.readLine(); order != null; order = orders.readLine()) {
+            var words = order.split(" ");
+            try {
+                System.out.println("READ " + read(client, words[0], words[1]));
+            } catch (Exception refusal) {
+                System.out.println("REFUSED " + String.valueOf(refusal.getMessage()).replaceAll("\\s+", " "));
+            }
         }
         System.exit(0);
     }
