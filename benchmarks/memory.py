@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """MB of memory that each step of one large document takes beyond the document's own bytes.
 
-    memory.py [--megabytes N] [--json]
+    memory.py [--megabytes N] [--step NAME …] [--json]
 
 The document is an operative report around a PDF of so many megabytes (random bytes: nothing compresses), a third more
 in base64. Each step runs alone in a process of its own, twice: under tracemalloc, which sees what Python allocates; and
@@ -184,21 +184,22 @@ def ready(settings: Settings) -> Iterator[Steps]:
         yield Steps(client, outbox)
 
 
-def measure(size: int) -> dict[str, dict[str, float]]:
+def measure(size: int, steps: list[str]) -> dict[str, dict[str, float]]:
     ways = {"traced_mb": traced} | ({"resident_mb": resident} if Path("/proc/self/clear_refs").exists() else {})
     with tempfile.TemporaryDirectory() as folder, reading_server(Path(folder)) as settings:
         return {
             step: {name: round(in_a_child(settings, step, size, way), 2) for name, way in ways.items()}
-            for step in STEPS
+            for step in steps
         }  # fmt: skip
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--megabytes", type=float, default=20.0)
+    arguments.add_argument("--step", nargs="+", choices=STEPS, default=STEPS)
     arguments.add_argument("--json", action="store_true")
     a = arguments.parse_args()
-    rows = measure(int(a.megabytes * 1e6))
+    rows = measure(int(a.megabytes * 1e6), a.step)
     if a.json:
         print(json.dumps(rows))
         return
