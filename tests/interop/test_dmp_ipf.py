@@ -25,7 +25,7 @@ from sunes_sdk.dmp import AvailabilityStatus, DmpClient, DocumentFilter, FoundDo
 from sunes_sdk.errors import DmpError
 from sunes_sdk.model import Code, Identity, Outcome, Receipt
 from sunes_sdk.settings import DmpSettings
-from sunes_sdk.testing import samples
+from sunes_sdk.testing import demo, samples
 from sunes_sdk.testing.fake_dmp import FakeDmp
 from sunes_sdk.testing.pki import TestPki
 from sunes_sdk.transport import HttpResponse, HttpsTransport
@@ -225,6 +225,18 @@ def test_a_document_is_registered_found_and_retrieved(scene: Scene) -> None:
     assert [one.unique_id for one in scene.client.get_documents(WHO, entry_uuids=[entry_uuid])] == [document.unique_id]
     (retrieved,) = scene.client.retrieve(found, of=WHO)
     assert retrieved.content == document.content
+    assert scene.sent.said == []
+
+
+def test_each_kind_of_document_is_registered(scene: Scene) -> None:
+    made = demo.discharge_documents(
+        samples.patient(), samples.stay(), author=ACTOR, recipient=samples.general_practitioner()
+    )
+    documents = [one.render(samples.issuer()) for one in made]
+    assert len({one.type_code.code for one in documents}) == len(documents) == 5
+    for document in documents:
+        assert scene.client.submit(document).outcome is Outcome.ACCEPTED
+    assert {one.unique_id for one in documents} <= {one.unique_id for one in scene.client.find(WHO)}
     assert scene.sent.said == []
 
 
