@@ -141,6 +141,8 @@ class DmpSettings(Model):
     authn_declaration: AuthnContextDecl of `INDIRECTE_RENFORCEE` (seen: `APP_BROWSER_AUTH`); web_domain: host name of
     the professionals' web site (TD0.9), without scheme; rights: what to do with a call that the public table of rights
     says the DMP will refuse (`dmp.rights`): `warn` and let it decide, or `refuse` to send it;
+    repository_unique_id: OID of the DMP's repository, only needed to mask a document in a mode that may not read it
+    (`1.2.250.1.213.4.1.1.1.2` in the official test messages);
     trust: checks our own certificates, None does not; expiry_warning_days: from when `certificates()` warns.
     vihf_validity_seconds: writes Conditions with that lifetime, starting `vihf_skew_seconds` before the present (the
     official messages have none, and the lifetime that the DMP grants is not public); vihf_reuse_seconds: a VIHF may
@@ -159,6 +161,7 @@ class DmpSettings(Model):
     device_oid: Oid
     authn_context: Text
     structure_id: str | None = None
+    repository_unique_id: Oid | None = None
     mode: Literal["INDIRECTE", "INDIRECTE_RENFORCEE", "DIRECTE"] = "INDIRECTE"
     authn_declaration: str | None = None
     vihf_version: str = "3.0"

@@ -49,6 +49,9 @@ class Journal:
     def sent(self, unique_id: str) -> SentDocument | None:
         return self.documents.get(unique_id)
 
+    def accepted(self, document: SentDocument) -> None:
+        self.documents[document.unique_id] = document
+
     def changed(self, unique_id: str, status: AvailabilityStatus) -> None:
         self.changes.append((unique_id, status))
 

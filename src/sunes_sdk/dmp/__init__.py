@@ -4,7 +4,7 @@ from ..xds import AvailabilityStatus
 from ..xds.query import DocumentFilter, SubmissionSetFilter
 from .answers import RegistryError, RegistryResponse, Results, Ruling, ruling
 from .client import DmpClient
-from .journal import SentDocument, SubmissionJournal
+from .journal import SentDocument, SubmissionJournal, document_of
 from .td02 import Existence
 from .td03 import AuthorizationAction, AuthorizationAnswer
 from .td04 import AuthorizedPatient, Since
@@ -45,5 +45,6 @@ __all__ = [
     "SubmissionJournal",
     "SubmissionSetFilter",
     "WebPage",
+    "document_of",
     "ruling",
 ]

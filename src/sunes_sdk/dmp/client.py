@@ -67,7 +67,7 @@ from .answers import (
     refusal_of,
     refusal_of_fault,
 )
-from .journal import SubmissionJournal
+from .journal import SubmissionJournal, document_of
 from .life_cycle import Encode, LifeCycle, delivered, is_update
 from .rights import Mode, Transaction
 from .td02 import Existence
@@ -210,16 +210,19 @@ class DmpClient:
 
     # --- TD2.1 ----------------------------------------------------------------------------------------------------
 
-    def submit(self, document: Document, *, visibility: tuple[Code, ...] = ()) -> Receipt:
+    def submit(self, document: Document, *, visibility: tuple[Code, ...] | None = None) -> Receipt:
         """Feed the DMP with a document: prepare, send, and when the outcome is unknown ask (DMP_3.1b), then send once
         more if the DMP does not hold it.
 
-        visibility: codes of JDV_J58 beside the document's own (`td21.MASKED`, `td21.INVISIBLE`).
+        visibility: codes of JDV_J58 beside the document's own (`MASKED`, `INVISIBLE`); None, those that the journal
+        knows of the version that it replaces: what was masked stays so.
         Raises what `prepare` raises; TransportError(sent="no"); OutcomeUnknown when even the question had no answer.
         """
         return delivered(self.send, self.reconcile, self._prepare(document, Dmp(), visibility))
 
-    def replace(self, document: Document, *, of: Receipt | Document) -> Receipt:
+    def replace(
+        self, document: Document, *, of: Receipt | Document, visibility: tuple[Code, ...] | None = None
+    ) -> Receipt:
         """As `submit`, for a version that replaces the one of receipt `of`, or the document `of`.
 
         The entryUUID to replace is asked for at each attempt: the DMP changes it with each change of metadata.
@@ -236,7 +239,7 @@ class DmpClient:
                 "person's former INS, submit() this version as it is",
                 hint_fr="Le document à remplacer est dans le DMP d'une autre identité : l'y supprimer d'abord.",
             )  # fmt: skip
-        return self.submit(document)
+        return self.submit(document, visibility=visibility)
 
     def prepare(self, document: Document, destination: Destination) -> Prepared:
         """Freeze a delivery: the document's bytes, the signed set, its metadata, every identifier and time. No I/O.
@@ -245,15 +248,15 @@ class DmpClient:
         MetadataError (`DMP_PATIENT_MISMATCH`, `DMP_AUTHOR_VIHF`, `DMP_NOT_CDA`, `XDS_*`); CdaError when the document's
         own check finds an error.
         """
-        return self._prepare(document, destination, ())
+        return self._prepare(document, destination, None)
 
-    def _prepare(self, document: Document, destination: Destination, visibility: tuple[Code, ...]) -> Prepared:
+    def _prepare(self, document: Document, destination: Destination, visibility: tuple[Code, ...] | None) -> Prepared:
         now = self._now()
         cda = _cda(document)
         ins = self._ins(cda)
         check_author(self._author, self._user)
         _check_document(cda)
-        entry = xds.project(cda, visibility=visibility)
+        entry = xds.project(cda, visibility=self._visibility(cda) if visibility is None else visibility)
         if entry.patient_id != ins.cx:
             raise MetadataError(
                 "the CDA header is about another patient than the document", code="DMP_PATIENT_MISMATCH",
@@ -307,6 +310,11 @@ class DmpClient:
             },
             environment=self._settings.environment,
         )
+
+    def _visibility(self, document: Document) -> tuple[Code, ...]:
+        """Of the version that a document replaces, as far as the journal knows."""
+        replaced = self._journal.sent(document.replaces) if self._journal and document.replaces else None
+        return tuple(code for code in td33.VISIBILITY if replaced and code.code in replaced.visibility)
 
     def send(self, prepared: Prepared) -> Receipt:
         """One attempt, in a fresh envelope: ACCEPTED, ACCEPTED_WITH_WARNINGS, DUPLICATE or REJECTED.
@@ -385,7 +393,7 @@ class DmpClient:
             raise _unknown(prepared, message_id, refusal_of(response).code)
         if not response.ok:
             return self._refused(prepared, refusal_of(response), message_id, user, ins_cx)
-        self._replaced(prepared)
+        self._note(prepared)
         warnings += response.warnings
         outcome = Outcome.ACCEPTED_WITH_WARNINGS if warnings else Outcome.ACCEPTED
         return self._receipt(prepared, outcome, request_id=message_id, warnings=warnings)
@@ -401,7 +409,7 @@ class DmpClient:
             except (TransportError, SoapFault) as e:
                 raise _unknown(prepared, message_id, refusal.code) from e
             if isinstance(found, str) and found:
-                self._replaced(prepared)
+                self._note(prepared, verified=False)
                 return self._receipt(
                     prepared,
                     Outcome.DUPLICATE,
@@ -412,10 +420,16 @@ class DmpClient:
                 )
         return self._receipt(prepared, Outcome.REJECTED, refusal=refusal, request_id=message_id)
 
-    def _replaced(self, prepared: Prepared) -> None:
-        """Tell the journal that the DMP has the version that follows another."""
-        replaced = json.loads(prepared.metadata)["replaces"] if self._journal else ""
-        if self._journal and replaced:
+    def _note(self, prepared: Prepared, *, verified: bool = True) -> None:
+        """Tell the journal that the DMP has a document, and not the version that it replaces as the one in use; not
+        verified: its bytes may be others."""
+        if self._journal is None:
+            return
+        if self._journal.sent(prepared.unique_id) is None:  # else it may know of changes since
+            document = document_of(prepared)
+            self._journal.accepted(document if verified else replace(document, sha1=""))
+        replaced = json.loads(prepared.metadata)["replaces"]
+        if replaced:
             self._journal.changed(replaced, AvailabilityStatus.DEPRECATED)
 
     def reconcile(self, prepared: Prepared) -> Receipt:
@@ -434,7 +448,7 @@ class DmpClient:
         if isinstance(found, Refusal):
             return self._receipt(prepared, Outcome.UNKNOWN, code=found.code, retry=found.ruling.retry)
         if found:
-            self._replaced(prepared)
+            self._note(prepared)
             return self._receipt(prepared, Outcome.ACCEPTED, entry_uuid=found)
         return self._receipt(prepared, Outcome.ABSENT, retry=RetryAdvice.safe())
 

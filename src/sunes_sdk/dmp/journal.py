@@ -2,37 +2,84 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Protocol, Self
 
-from ..model import Code
+from lxml import etree
+
+from .._core.xml import parse
+from ..model import Code, Prepared
 from ..xds import AvailabilityStatus
+from ..xds.datatypes import components
+from ..xds.ebrim import decode_element, entries_of
+from .td33 import visibility_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentDocument:
     """A document that the DMP accepted from us.
 
-    status: as our last accepted call left it; somebody else may have changed it since. The rest is empty when it is
-    not kept: sha1 of its bytes, 40 lower-case hex digits; structure_id, Struct_IdNat of the author of its submission
-    set; title and content_type of that set.
+    status, visibility (codes of JDV_J58 beside `N`), version (versionName): as our last accepted call left them;
+    somebody else may have changed them since. The rest is empty when it is not kept: sha1 of its bytes, 40 lower-case
+    hex digits; structure_id, Struct_IdNat of the author of its submission set; title and content_type of that set;
+    entry, its rim:ExtrinsicObject as it was sent (it names the patient); logical_id, once a change told it.
     """
 
     unique_id: str
     status: AvailabilityStatus
     sha1: str = ""
     structure_id: str = ""
-    title: str = ""
+    title: str = field(default="", repr=False)
     content_type: Code | None = None
+    entry: str = field(default="", repr=False)
+    visibility: tuple[str, ...] = ()
+    version: str = "1"
+    logical_id: str = ""
+
+    def to_json(self) -> str:
+        values = asdict(self) | {"content_type": self.content_type and self.content_type.model_dump()}
+        return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        stored = json.loads(text)
+        stored["status"] = AvailabilityStatus(stored["status"])
+        stored["visibility"] = tuple(stored["visibility"])
+        stored["content_type"] = Code(**stored["content_type"]) if stored["content_type"] else None
+        return cls(**stored)
 
 
 class SubmissionJournal(Protocol):
-    """A record of submissions that outlives the process. Called from any thread."""
+    """A record of submissions that outlives the process. Called from any thread; it may be told a thing twice."""
 
     def sent(self, unique_id: str) -> SentDocument | None:
         """A document by its uniqueId; None when the DMP never accepted it from us."""
         ...
 
-    def changed(self, unique_id: str, status: AvailabilityStatus) -> None:
-        """The DMP accepted a change of status, or a replacement (DEPRECATED). It may be told twice."""
+    def accepted(self, document: SentDocument) -> None:
+        """The DMP accepted a document, or new metadata of one: what it is now."""
         ...
+
+    def changed(self, unique_id: str, status: AvailabilityStatus) -> None:
+        """The DMP accepted a change of status, or a replacement (DEPRECATED)."""
+        ...
+
+
+def document_of(prepared: Prepared) -> SentDocument:
+    """What is to be kept of a feed, as the DMP holds it once it accepted it."""
+    root = parse(prepared.blobs["ebrim"])
+    element, entry = next(found for found in entries_of(root) if found[1].unique_id == prepared.unique_id)
+    submission_set = decode_element(root).submission_set
+    assert submission_set is not None  # a feed has one
+    institution = components(submission_set.author.institution) if submission_set.author else []
+    return SentDocument(
+        unique_id=prepared.unique_id,
+        status=AvailabilityStatus.APPROVED,
+        sha1=entry.hash,
+        structure_id=institution[9] if len(institution) > 9 else "",
+        title=submission_set.title,
+        content_type=submission_set.content_type,
+        entry=etree.tostring(element, encoding="unicode", with_tail=False),
+        visibility=visibility_of(entry.confidentiality),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -90,13 +90,18 @@ class LifeCycle:
     def change_visibility(
         self, transaction: Transaction, unique_id: str, ins_cx: str, *, add: Collection[Code], remove: Collection[Code]
     ) -> Receipt:
-        """Mask, unmask, hide or show: the entry is read, and goes back whole with other codes.
+        """Mask, unmask, hide or show: the entry is read, and goes back whole with other codes. A mode that may not read
+        it takes it from the journal when that has it: as it was sent, with what our own calls changed since.
 
         Raises MetadataError `DMP_UNCHANGED` when it has them already, `XDS_VISIBILITY_TOGETHER` and the other findings
         of `xds.rules.check_confidentiality`.
         """
         warnings = self._rights(transaction)
-        held = self._held(unique_id, ins_cx)
+        sent = self.journal.sent(unique_id) if self.journal else None
+        if sent is not None and sent.entry and not self._may_read(otherwise=True):
+            held = self._kept(sent, ins_cx)
+        else:
+            held = self._held(unique_id, ins_cx)
         codes = td33.with_visibility(held.entry.confidentiality, add=add, remove=remove)
         if td33.visibility_of(codes) == held.visibility:
             raise MetadataError(
@@ -114,6 +119,7 @@ class LifeCycle:
             unique_id=unique_id,
             version=held.entry.version,
             visibility=td33.visibility_of(codes),
+            logical_id=held.entry.logical_id,
         )
         return delivered(self.send, self.reconcile, self._prepared(update, submission_set, ebrim, ins_cx, warnings))
 
@@ -227,6 +233,18 @@ class LifeCycle:
             raise _absent()
         return held
 
+    def _kept(self, sent: SentDocument, ins_cx: str) -> Held:
+        entry_uuid = self._entry_uuid(sent.unique_id, ins_cx)
+        return td33.kept_version(
+            sent.entry,
+            entry_uuid=entry_uuid,
+            # IHE XDS Metadata Update: the logicalId is the entryUUID of the first version.
+            logical_id=sent.logical_id or entry_uuid,
+            version=sent.version,
+            visibility=sent.visibility,
+            repository=self._dmp.repository_unique_id or "",
+        )
+
     def _entry_uuid(self, unique_id: str, ins_cx: str) -> str:
         found = self.entry_uuid(unique_id, self.user, ins_cx)
         if isinstance(found, Refusal):
@@ -267,6 +285,9 @@ class LifeCycle:
     ) -> Receipt:
         if self.journal is not None and update.new:
             self.journal.changed(update.unique_id, AvailabilityStatus(update.new))
+        elif self.journal is not None and (sent := self.journal.sent(update.unique_id)):
+            version, lid = td33.next_version(update.version), update.logical_id
+            self.journal.accepted(replace(sent, visibility=update.visibility, version=version, logical_id=lid))
         return self._receipt(update, outcome, warnings=warnings, request_id=message_id, code=code)
 
     def _receipt(
@@ -356,7 +377,10 @@ def _refused(refusal: Refusal, update: Update, message_id: str) -> DmpError:
             "status=, and for a document whose metadata were changed call again to name its new version"
         )
     elif refusal.code == "XDSMetadataVersionError":
-        error.hint = f"the document changed since it was read (it was version {update.version}): call again"
+        error.hint = (
+            f"the document is not in version {update.version} any more: call again; where only the journal knows it, "
+            "let a professional do it"
+        )
         error.hint_fr = "Le document a été modifié entre-temps : recommencer."
     return error
 

@@ -8,13 +8,14 @@ made for something else, so that the same message twice does no harm.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from lxml import etree
 
 from .. import xds
 from .._core.errors import DmpError, MetadataError
+from .._core.xml import parse
 from ..model import Code
 from ..transport import soap
 from ..xds import Association, AvailabilityStatus, NewVersion, Submission, SubmissionSet
@@ -29,6 +30,8 @@ INVISIBLE_TO_REPRESENTATIVES: Final = Code(
     system=INVISIBLE.system,
     display="Non visible par les représentants légaux du patient",
 )
+VISIBILITY: Final = (MASKED, INVISIBLE, INVISIBLE_TO_REPRESENTATIVES)
+"""The codes of JDV_J58 that hide a document from someone."""
 MOVES: Final[Mapping[tuple[AvailabilityStatus, AvailabilityStatus], Transaction]] = {
     (AvailabilityStatus.APPROVED, AvailabilityStatus.ARCHIVED): Transaction.ARCHIVE,
     (AvailabilityStatus.ARCHIVED, AvailabilityStatus.APPROVED): Transaction.ARCHIVE,
@@ -48,7 +51,7 @@ _STATUS_FR: Final = {
 class Update:
     """What one message asks, to compare with what the DMP says later. unique_id: of the document; original, new:
     statuses, empty for a change of confidentiality; version: the present one (versionName), visibility: the codes it
-    shall have beside `N`, both empty for a change of status."""
+    shall have beside `N`, logical_id: of the document, all empty for a change of status."""
 
     transaction: Transaction
     unique_id: str
@@ -56,6 +59,7 @@ class Update:
     new: str = ""
     version: str = ""
     visibility: tuple[str, ...] = ()
+    logical_id: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -69,7 +73,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Held:
-    """A version of a document as the DMP answered it (returnType LeafClass)."""
+    """A version of a document as the DMP answered it (returnType LeafClass), or as a journal knows it."""
 
     element: etree._Element
     entry: xds.DocumentEntry
@@ -77,6 +81,29 @@ class Held:
     @property
     def visibility(self) -> tuple[str, ...]:
         return visibility_of(self.entry.confidentiality)
+
+
+def kept_version(
+    entry: str, *, entry_uuid: str, logical_id: str, version: str, visibility: Iterable[str], repository: str
+) -> Held:
+    """The version in use of a document that we sent, for a mode that may not read it: its entry as it was sent, with
+    what the registry added since. repository: repositoryUniqueId, empty when it is not known."""
+    element = parse(entry.encode())
+    element.set("lid", logical_id)
+    if repository:
+        slot = etree.SubElement(element, f"{{{xds.ebrim.RIM}}}Slot", name="repositoryUniqueId")
+        etree.SubElement(
+            etree.SubElement(slot, f"{{{xds.ebrim.RIM}}}ValueList"), f"{{{xds.ebrim.RIM}}}Value"
+        ).text = repository
+        element.insert(0, slot)
+    ((_, read),) = xds.ebrim.entries_of(element)
+    codes = with_visibility(
+        read.confidentiality, add=[c for c in VISIBILITY if c.code in visibility], remove=VISIBILITY
+    )
+    return Held(
+        element=element,
+        entry=replace(read, id=entry_uuid, logical_id=logical_id, version=version, confidentiality=codes),
+    )
 
 
 def visibility_of(confidentiality: Iterable[Code]) -> tuple[str, ...]:
@@ -97,6 +124,11 @@ def present_version(answer: etree._Element, unique_id: str) -> Held | None:
     ]
     in_use = [held for held in found if held.entry.status != AvailabilityStatus.DEPRECATED]
     return max(in_use or found, key=lambda held: _number(held.entry.version), default=None)
+
+
+def next_version(version: str) -> str:
+    """The versionName after this one: the DMP counts them."""
+    return str(_number(version) + 1)
 
 
 def _number(version: str) -> int:

@@ -1,32 +1,52 @@
-"""What the outbox knows of the documents that the DMP accepted, as the DMP client's journal."""
+"""What was sent to the DMP and what became of it, kept in the outbox's file, as the DMP client's journal."""
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from dataclasses import replace
 
-from ..dmp import AvailabilityStatus, SentDocument
-from ..outbox import Outbox, State
+from ..dmp import AvailabilityStatus, SentDocument, document_of
+from ..outbox import Entry, Outbox, State
 
 
 class OutboxJournal:
-    """A `SubmissionJournal` over an outbox: `DmpClient(settings, actor=…, journal=OutboxJournal(outbox, changes))`.
+    """A `SubmissionJournal` in the file of an outbox: `DmpClient(settings, actor=…, journal=OutboxJournal(outbox))`.
 
-    changes: where changes of status are kept, by uniqueId: a mapping of the caller's that outlives the process (a table
-    of its database). The outbox keeps neither the SHA-1 nor the author structure of a document: both come back empty,
-    and what they serve to check is then left to the DMP.
+    The client writes down what the DMP accepts, by the outbox or not: hash, author structure, metadata, then status and
+    visibility; a purge leaves it. What the outbox delivered before, or by a client without journal, is known from its
+    deliveries. A deletion of what the outbox delivered is told to the ledger (DMP_WITHDRAWN).
+
+    outbox: it need not have channels. That which delivers by this very client cannot be opened before it: give
+    `Outbox.open(url, {})`, of the same file.
     """
 
-    def __init__(self, outbox: Outbox, changes: MutableMapping[str, str]) -> None:
+    def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._changes = changes
 
     def sent(self, unique_id: str) -> SentDocument | None:
-        """A document that the outbox delivered; None while it waits, or when it went another way."""
-        entries = self._outbox.entries(unique_id=unique_id, channel="dmp", state=State.DONE)
-        if not any(entry.receipt is not None and entry.receipt.outcome.is_success for entry in entries):
+        """A document that the DMP took; None while it waits, or when it went another way."""
+        noted = self._outbox.recall(_name(unique_id))
+        if noted is not None:
+            return SentDocument.from_json(noted)
+        entry = self._delivered(unique_id)
+        if entry is None:
             return None
-        status = AvailabilityStatus(self._changes.get(unique_id, AvailabilityStatus.APPROVED))
-        return SentDocument(unique_id=unique_id, status=status)
+        prepared = self._outbox.prepared(entry)
+        if prepared is None:
+            return SentDocument(unique_id=unique_id, status=AvailabilityStatus.APPROVED)
+        return document_of(prepared)
+
+    def accepted(self, document: SentDocument) -> None:
+        self._outbox.remember(_name(document.unique_id), document.to_json())
 
     def changed(self, unique_id: str, status: AvailabilityStatus) -> None:
-        self._changes[unique_id] = status.value
+        known = self.sent(unique_id) or SentDocument(unique_id=unique_id, status=status)
+        deleted = self._delivered(unique_id) if status is AvailabilityStatus.DELETED else None
+        self._outbox.remember(_name(unique_id), replace(known, status=status).to_json(), withdrawn=deleted)
+
+    def _delivered(self, unique_id: str) -> Entry | None:
+        entries = self._outbox.entries(unique_id=unique_id, channel="dmp", state=State.DONE)
+        return next((e for e in entries if e.receipt is not None and e.receipt.outcome.is_success), None)
+
+
+def _name(unique_id: str) -> str:
+    return f"dmp:{unique_id}"

@@ -72,6 +72,12 @@ def superseded(facts: Facts, delivery: str, attempt: int, at: datetime) -> Store
     return _stored(facts, f"{delivery}:SUPERSEDED", values, at)
 
 
+def withdrawal(facts: Facts, delivery: str, attempt: int, at: datetime) -> StoredEvent:
+    """A document that the DMP deleted after it took it."""
+    values = {"type": EventType.DMP_WITHDRAWN.value, "outcome": "DELETED", "attempt": attempt}
+    return _stored(facts, f"{delivery}:WITHDRAWN", values, at)
+
+
 def of_attempt(
     facts: Facts, told: Iterable[Fact], *, delivery: str, attempt: int, began: datetime, ended: datetime
 ) -> list[StoredEvent]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from .._core.clock import Clock, SystemClock, monotonic
 from .._core.errors import ConfigurationError, OutboxError
 from .._core.ids import IdFactory, RandomIds
-from ..model import Channel, ChannelKind, Destination, Document, Event, Receipt
+from ..model import Channel, ChannelKind, Destination, Document, Event, Prepared, Receipt
 from . import events as chronicle
 from .entry import UNCERTAIN, Entry, OutboxPolicy, State
 from .machine import Transition, after_check
@@ -409,6 +409,25 @@ class Outbox:
     def purge(self, older_than: timedelta) -> int:
         """Drop the bytes of deliveries that ended so long ago; rows and events stay. Returns how many."""
         return self._store.purge(self._clock.now() - older_than)
+
+    # -- what it remembers
+
+    def prepared(self, entry: Entry) -> Prepared | None:
+        """What was frozen for an entry, None once it was purged."""
+        return self._store.prepared(entry.id)
+
+    def remember(self, name: str, text: str, *, withdrawn: Entry | None = None) -> None:
+        """Keep a text under a name, in place of the one there: a purge leaves it. withdrawn: an entry whose document
+        the DMP deleted; the event DMP_WITHDRAWN is then written in the same transaction, once."""
+        events = []
+        if withdrawn is not None:
+            facts = self._store.facts(withdrawn.id)
+            events.append(chronicle.withdrawal(facts, withdrawn.delivery, withdrawn.attempts, self._clock.now()))
+        self._store.remember(name, text, events)
+
+    def recall(self, name: str) -> str | None:
+        """The text kept under a name, None when there is none."""
+        return self._store.recall(name)
 
     # -- what it tells
 

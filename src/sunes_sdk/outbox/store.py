@@ -83,6 +83,14 @@ FORWARDED = sa.Table("outbox_forwarded", _METADATA, sa.Column("seq", sa.BigInteg
 """One row: the last event that was forwarded. SQLite has one writer, so events are numbered in the order of their
 commits; a store with several writers needs a mark on each event instead."""
 
+NOTE = sa.Table(
+    "outbox_note",
+    _METADATA,
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("body", sa.Text, nullable=False),
+)
+"""What is remembered beside the deliveries, and outlives their bytes."""
+
 SCHEMA = sa.Table("outbox_schema", _METADATA, sa.Column("version", sa.Integer, primary_key=True))
 
 
@@ -149,6 +157,10 @@ class Store(Protocol):
     def waiting_events(self, limit: int) -> list[tuple[int, str]]: ...
     def mark_forwarded(self, last: int) -> None: ...
     def purge(self, before: datetime) -> int: ...
+    def facts(self, entry_id: int) -> Facts: ...
+    def prepared(self, entry_id: int) -> Prepared | None: ...
+    def remember(self, name: str, body: str, events: Sequence[StoredEvent]) -> None: ...
+    def recall(self, name: str) -> str | None: ...
     def close(self) -> None: ...
 
 
@@ -598,6 +610,32 @@ class SqlStore:
         old = sa.select(ENTRY.c.id).where(ENTRY.c.state.in_(_SPENT), ENTRY.c.updated_at < _to_int(before))
         with self._transaction():
             return self._writer.execute(sa.delete(PAYLOAD).where(PAYLOAD.c.entry_id.in_(old))).rowcount
+
+    def facts(self, entry_id: int) -> Facts:
+        """What the events of an entry have in common. Raises OutboxError `OUTBOX_NO_ENTRY`."""
+        with self._reader() as driver:
+            row = self._one(driver, row=entry_id).fetchone()
+        if row is None:
+            raise _no_entry(entry_id)
+        facts: Facts = row[-1]
+        return facts
+
+    def prepared(self, entry_id: int) -> Prepared | None:
+        """What was frozen, None once it was purged."""
+        with _clear_errors(), self._engine.connect() as connection:
+            stored = connection.execute(sa.select(PAYLOAD.c.prepared).where(PAYLOAD.c.entry_id == entry_id)).scalar()
+        return None if stored is None else Prepared.from_bytes(bytes(stored))
+
+    def remember(self, name: str, body: str, events: Sequence[StoredEvent]) -> None:
+        """Keep a note under a name, in place of the one there, with events of the same transaction."""
+        note = insert_or_not(NOTE).values(name=name, body=body)
+        with self._transaction() as driver:
+            self._writer.execute(note.on_conflict_do_update(index_elements=[NOTE.c.name], set_={"body": body}))
+            self._tell(driver, events)
+
+    def recall(self, name: str) -> str | None:
+        with _clear_errors(), self._engine.connect() as connection:
+            return connection.execute(sa.select(NOTE.c.body).where(NOTE.c.name == name)).scalar()
 
     def close(self) -> None:
         with self._lock:
