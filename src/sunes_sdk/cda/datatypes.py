@@ -62,17 +62,14 @@ class Ref:
 
 
 def place(number: int) -> Ref:
-    """The place of this number. Every document counts from 1: the first ones are made once."""
-    return _early_place(number) if number <= _EARLY_PLACES else _place(number)
-
-
-def _place(number: int) -> Ref:
+    """The place of this number in a document."""
     reference = f'<reference value="#t{number}"></reference>'
     return Ref(f"t{number}", reference, f"<text>{reference}</text>", f"<originalText>{reference}</originalText>")
 
 
-_EARLY_PLACES = 512
-_early_place = lru_cache(maxsize=_EARLY_PLACES)(_place)
+EARLY_PLACES = 512
+early_place = lru_cache(maxsize=EARLY_PLACES)(place)
+"""The first ones are made once: every document has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +91,7 @@ def element(tag: str, text: str) -> str:
 
 @lru_cache(maxsize=64)
 def null(tag: str, flavor: NullFlavor) -> str:
-    return f'<{tag} nullFlavor="{flavor.value}"></{tag}>'
+    return f'<{tag} nullFlavor="{flavor}"></{tag}>'
 
 
 def status(code: str) -> str:
@@ -191,7 +188,7 @@ def qualifier(name: Code, value: Code | None = None) -> str:
 def null_code(tag: str, flavor: NullFlavor, *, original: Ref | None = None, content: str = "") -> str:
     """A coded value that is missing, with the text that says why (`originalText`) and ready translations."""
     inner = (original.original_text if original else "") + content
-    return f'<{tag} nullFlavor="{flavor.value}">{inner}</{tag}>'
+    return f'<{tag} nullFlavor="{flavor}">{inner}</{tag}>'
 
 
 def ts(tag: str, value: str) -> str:

@@ -53,10 +53,8 @@ class Draft:
         return f'<id root="{next(self._uuids)}"></id>'
 
     def extension(self, prefix: str, fragment: str) -> str:
-        """The same fragment, of elements of an extension of CDA (`pharm`): its namespace will be declared, unless
-        there is nothing of it in the whole document."""
-        if fragment:
-            self.prefixes.add(prefix)
+        """The same fragment, of elements of an extension of CDA (`pharm`): its namespace will be declared."""
+        self.prefixes.add(prefix)
         return fragment
 
     def oid(self) -> str:
@@ -64,8 +62,8 @@ class Draft:
 
     def anchor(self) -> Ref:
         """A fresh narrative identifier, unique in the document."""
-        self._anchors += 1
-        return dt.place(self._anchors)
+        self._anchors = number = self._anchors + 1
+        return dt.early_place(number) if number <= dt.EARLY_PLACES else dt.place(number)
 
     def base64(self, data: bytes) -> str:
         """Stands for the base64 of `data` in a fragment; `assemble` writes it once, straight into the bytes."""

@@ -208,7 +208,7 @@ class Dosage(Model):
         texts = {}
         if self.dose:
             texts["Dose"] = self.dose.text
-        if self.has_frequency:
+        if self.every or self.events:
             texts["Fréquence"] = self.frequency_text
         if self.rate:
             texts["Rythme"] = self.rate.text
@@ -221,7 +221,7 @@ Refs = dict[str, Ref]
 
 def frequency_xml(dosage: Dosage, refs: Refs, start: date | None = None, lasting: Quantity | None = None) -> str:
     """effectiveTime[@operator='A']: PIVL_TS, EIVL_TS or what they and a period make together (SXPR_TS)."""
-    if not (dosage.has_frequency or start or lasting):
+    if not (dosage.every or dosage.events or start or lasting):
         return ""
     parts: list[tuple[str, str, str]] = []  # attributes, type, content
     if start or lasting:
@@ -229,7 +229,8 @@ def frequency_xml(dosage: Dosage, refs: Refs, start: date | None = None, lasting
         width = dt.pq("width", lasting.value, lasting.unit) if lasting else ""
         parts.append(("", "IVL_TS", low + width))
     if every := dosage.every:
-        period = dt.pq("period", every.value, every.unit, content=_said(refs.get("Fréquence")))
+        said = refs.get("Fréquence")
+        period = dt.pq("period", every.value, every.unit, content=_said(said) if said else "")
         parts.append((' institutionSpecified="true"' if dosage.flexible_hours else "", "PIVL_TS", period))
     events = [f'<event code="{e.value}"></event>' for e in dosage.events]
     if len(events) == 1:
@@ -243,15 +244,13 @@ def frequency_xml(dosage: Dosage, refs: Refs, start: date | None = None, lasting
     return f'<effectiveTime operator="A" xsi:type="SXPR_TS">{comps}</effectiveTime>'
 
 
-def _said(ref: Ref | None) -> str:
-    return f"<translation>{ref.original_text}</translation>" if ref else ""
+def _said(ref: Ref) -> str:
+    return f"<translation>{ref.original_text}</translation>"
 
 
-def _bounds(tag: str, value: Quantity | QuantityRange | None, ref: Ref | None) -> str:
+def _bounds(tag: str, value: Quantity | QuantityRange, ref: Ref | None) -> str:
     """low and high, both mandatory, the same when there is one value."""
-    if value is None:
-        return ""
-    said = _said(ref)
+    said = _said(ref) if ref else ""
     low = dt.measured(value.low, value.unit)
     high = low if isinstance(value, Quantity) else dt.measured(value.high, value.unit)
     return f"<{tag}><low{low}>{said}</low><high{high}>{said}</high></{tag}>"
@@ -259,9 +258,8 @@ def _bounds(tag: str, value: Quantity | QuantityRange | None, ref: Ref | None) -
 
 def dose_xml(dosage: Dosage, refs: Refs) -> str:
     """doseQuantity and rateQuantity."""
-    return _bounds("doseQuantity", dosage.dose, refs.get("Dose")) + _bounds(
-        "rateQuantity", dosage.rate, refs.get("Rythme")
-    )
+    xml = _bounds("doseQuantity", dosage.dose, refs.get("Dose")) if dosage.dose else ""
+    return xml + _bounds("rateQuantity", dosage.rate, refs.get("Rythme")) if dosage.rate else xml
 
 
 def period_xml(start: date | None, end: date | None, lasting: Quantity | None = None) -> str:
