@@ -24,9 +24,10 @@ class Model(BaseModel):
     masked: ClassVar[frozenset[str]] = frozenset()
     """Names of the fields whose value never shows in `repr()`."""
 
-    def __init__(self, **data: Any) -> None:
+    def __init__(self, /, **data: Any) -> None:
         try:
-            super().__init__(**data)
+            # What BaseModel.__init__ does, without taking the fields apart once more: every object passes here.
+            self.__pydantic_validator__.validate_python(data, self_instance=self)
         except pydantic.ValidationError as error:
             raise model_error(error, type(self).__name__) from None
 

@@ -19,7 +19,7 @@ def _oid(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+    if not text.isprintable() and any(ord(c) < 32 or ord(c) == 127 for c in text):
         raise invalid("CONTROL_CHARACTER", "a control character in an identifier", rule="HL7 II, CX",
                       hint="take it out: a line end or a tab is a slip of the program that gave it")  # fmt: skip
     return text

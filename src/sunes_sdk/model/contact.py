@@ -36,12 +36,14 @@ class Address(Model):
 
     @model_validator(mode="after")
     def _parts_or_lines(self) -> Address:
-        parts = [self.house_number, self.street_name, self.additional_locator, self.unit, self.post_box]
-        parts += [self.postal_code, self.city, self.country]
-        if self.lines and any(parts):
+        has_parts = (
+            self.city or self.postal_code or self.street_name or self.house_number or self.additional_locator
+            or self.unit or self.post_box or self.country
+        )  # fmt: skip
+        if self.lines and has_parts:
             raise invalid("ADDRESS_MIXED", "address parts and address lines are mixed", rule="SMDS AD",
                           hint="give the parts or the lines, not both")  # fmt: skip
-        if not self.lines and not any(parts):
+        if not self.lines and not has_parts:
             raise invalid("ADDRESS_EMPTY", "the address is empty", rule="SMDS AD (dtr1-1-AD)",
                           hint="leave the address out instead")  # fmt: skip
         if len(self.lines) > 6:

@@ -22,6 +22,7 @@ _FORMAT = re.compile(r"[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{6}[0-9]{2}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _COG = re.compile(r"[0-9][0-9AB][0-9]{3}", re.ASCII)
 _BLANKS = re.compile(r"[\s.\-/\u00a0\u202f\u2009]")
+_BETWEEN_WORDS = re.compile(r"[\s'’-]+")
 _CORSICA = {"2A": "19", "2B": "18"}
 
 
@@ -188,7 +189,7 @@ class Traits(Model):
     @model_validator(mode="after")
     def _first_given_name_starts_the_list(self) -> Traits:
         def words(text: str) -> list[str]:
-            return re.split(r"[\s'’-]+", text.upper())
+            return _BETWEEN_WORDS.split(text.upper())
 
         def starts(first: list[str], listed: list[str]) -> bool:
             return listed[: len(first)] == first

@@ -138,11 +138,12 @@ class Patient(Model):
             raise invalid("PATIENT_BIRTH_ORDER", "a birth order without multiple_birth",
                           rule="SMDS sdtc:multipleBirthInd", path="multiple_birth",
                           hint="give multiple_birth=True with it")  # fmt: skip
-        if any(i.root in _INS_ROOTS or i.type_code == "INS" for i in self.identifiers):
-            # Written as a local identifier, it would pass by the gate.
-            raise invalid("PATIENT_INS_IDENTIFIER", "an INS among the local identifiers", rule="RNIV, EXI ID 29",
-                          path="identifiers", hint="put it in the identity: Identity(ins=…), or leave it out",
-                          hint_fr="Un INS ne s'enregistre pas comme un identifiant local.")  # fmt: skip
+        for identifier in self.identifiers:
+            if identifier.root in _INS_ROOTS or identifier.type_code == "INS":
+                # Written as a local identifier, it would pass by the gate.
+                raise invalid("PATIENT_INS_IDENTIFIER", "an INS among the local identifiers", rule="RNIV, EXI ID 29",
+                              path="identifiers", hint="put it in the identity: Identity(ins=…), or leave it out",
+                              hint_fr="Un INS ne s'enregistre pas comme un identifiant local.")  # fmt: skip
         return self
 
     @property

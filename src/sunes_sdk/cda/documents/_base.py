@@ -134,12 +134,13 @@ class ClinicalDocument(Model, ABC):
             raise invalid("CDA_RELATED", "a document replaces another or transforms one, not both",
                           rule="SMDS relatedDocument 0..1", path="transforms", hint="give one of them",
                           hint_fr="Un document remplace un autre document ou le transforme, pas les deux.")  # fmt: skip
-        for path, telecom in self._telecoms():
-            if telecom.value.startswith("https:"):
-                raise invalid("CDA_TELECOM", "a CDA document takes no https: telecom", path=path,
-                              rule="CI-SIS Telecom: tel, fax, mailto, http, ftp, mllp (CDA_H38)",
-                              hint="give a telephone or a mailbox, or leave it out",
-                              hint_fr="Une adresse https n'est pas admise dans un document CDA.")  # fmt: skip
+        for path, telecoms in self._telecoms():
+            for telecom in telecoms:
+                if telecom.value.startswith("https:"):
+                    raise invalid("CDA_TELECOM", "a CDA document takes no https: telecom", path=f"{path}.telecoms",
+                                  rule="CI-SIS Telecom: tel, fax, mailto, http, ftp, mllp (CDA_H38)",
+                                  hint="give a telephone or a mailbox, or leave it out",
+                                  hint_fr="Une adresse https n'est pas admise dans un document CDA.")  # fmt: skip
         if self.author.function:
             check_function(self.author, "author.function")
         for author in self.co_authors:
@@ -147,16 +148,12 @@ class ClinicalDocument(Model, ABC):
                 check_function(author, "co_authors.function")
         return self
 
-    def _telecoms(self) -> Iterator[tuple[str, Telecom]]:
-        """What people and structures of the header are reached by, with the place in this model."""
+    def _telecoms(self) -> Iterator[tuple[str, tuple[Telecom, ...]]]:
+        """What each person and structure of the header is reached by, with their place in this model."""
         patient, stay = self.patient, self.stay
-        for path, telecoms in (
-            ("patient", patient.telecoms),
-            ("custodian", self.custodian.telecoms),
-            ("stay.organization", stay.organization.telecoms),
-        ):
-            for telecom in telecoms:
-                yield f"{path}.telecoms", telecom
+        yield "patient", patient.telecoms
+        yield "custodian", self.custodian.telecoms
+        yield "stay.organization", stay.organization.telecoms
         for guardian in patient.guardians:
             yield from _reached("patient.guardians", guardian)
         yield from _reached("author", self.author)
@@ -366,14 +363,13 @@ def _place(organization: Organization) -> HeaderOrganization:
     )
 
 
-def _reached(path: str, who: Actor | Device | Guardian | Patient | RelatedPerson) -> Iterator[tuple[str, Telecom]]:
+def _reached(
+    path: str, who: Actor | Device | Guardian | Patient | RelatedPerson
+) -> Iterator[tuple[str, tuple[Telecom, ...]]]:
     """The telecoms of someone and of the structure beside."""
     if isinstance(who, Actor):
-        for telecom in who.professional.telecoms:
-            yield f"{path}.professional.telecoms", telecom
+        yield f"{path}.professional", who.professional.telecoms
     elif not isinstance(who, Device):
-        for telecom in who.telecoms:
-            yield f"{path}.telecoms", telecom
+        yield path, who.telecoms
     if isinstance(who, Actor | Device | Guardian) and who.organization:
-        for telecom in who.organization.telecoms:
-            yield f"{path}.organization.telecoms", telecom
+        yield f"{path}.organization", who.organization.telecoms

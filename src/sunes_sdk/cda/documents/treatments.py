@@ -52,13 +52,17 @@ __all__ = [
 ]  # fmt: skip
 
 
+_ONE = Quantity(value=Decimal(1))
+_A_DAY = Quantity(value=Decimal(1), unit="d")
+
+
 class Ingredient(Model):
     """An active substance. name 1..1; code 0..1: SMS; strength 0..1, in `per` (one unit of the medicine)."""
 
     name: Text
     code: Code | None = None
     strength: Quantity | None = None
-    per: Quantity = Field(default_factory=lambda: Quantity(value=Decimal(1)))
+    per: Quantity = _ONE
 
     @field_validator("strength", "per")
     @classmethod
@@ -70,7 +74,7 @@ class Ingredient(Model):
     def text(self) -> str:
         if not self.strength:
             return self.name
-        per = "" if self.per == Quantity(value=Decimal(1)) else f" pour {self.per.text}"
+        per = "" if self.per == _ONE else f" pour {self.per.text}"
         return f"{self.name} {self.strength.text}{per}"
 
     def xml(self) -> str:
@@ -167,8 +171,9 @@ class Medicine(Model):
                 f"{dt.cd('pharm:code', self.generic)}{dt.element('pharm:name', _label(self.generic))}"
                 "</pharm:generalizedMedicineClass></pharm:asSpecializedKind>"
             )
-        extension += "".join([i.xml() for i in self.ingredients])
-        return xml + draft.extension("pharm", extension)
+        for ingredient in self.ingredients:
+            extension += ingredient.xml()
+        return xml + draft.extension("pharm", extension) if extension else xml
 
 
 def _label(code: Code | None) -> str:
@@ -195,7 +200,7 @@ class Treatment(Medicine, Dosage):
     start: date | None = None
     end: date | None = None
     max_dose: Quantity | None = None
-    max_dose_period: Quantity = Field(default_factory=lambda: Quantity(value=Decimal(1), unit="d"))
+    max_dose_period: Quantity = _A_DAY
     route: Code | None = None
     site: Text | Code | None = None
     comment: str | None = None
