@@ -9,9 +9,9 @@ what=${1:-test}
 packages=(python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core)
 extra=all
 if [ "$what" = test ]; then
-  # Judges that we did not write: signatures, PDF/A, mail, archives, datamatrix.
+  # Judges that we did not write: signatures, PDF/A, mail, archives, datamatrix, cards, a TLS proxy.
   packages+=(xmlsec1 libpdfbox2-java libactivation-java libjaxb-api-java postfix libxml2-utils ripmime unzip dmtx-utils
-    softhsm2)
+    softhsm2 nginx-light libengine-pkcs11-openssl)
   command -v java >/dev/null || packages+=(default-jre-headless)
   # The browser that sees the pages: 110 MB, half a minute. Debian's name: elsewhere its tests skip and say so.
   browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
