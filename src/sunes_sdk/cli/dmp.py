@@ -25,7 +25,7 @@ from .._core.clock import PARIS
 from .._core.errors import OutcomeUnknown, RemoteError, SunesError
 from ..model import Actor, Code, Identity, Outcome, Receipt
 from ..terminology import code as terminology_code
-from .ins import Config, Json, _content, _object_in, _print_json
+from .files import Config, Json, content, object_in, print_json
 
 if TYPE_CHECKING:
     from ..cda import CdaDocument
@@ -282,7 +282,7 @@ def _run(
     with _client(actor, config, frames, masked, json=json) as client:
         told = _attempt(lambda: act(client))
     if json:
-        _print_json(told.plain)
+        print_json(told.plain)
     else:
         _say(told)
     raise typer.Exit(told.exit_code)
@@ -297,14 +297,14 @@ def _client(actor: Path, config: Path | None, frames: Path | None, masked: bool,
 
     def opened() -> DmpClient:
         settings = Settings.load(config)
-        values = {"organization": settings.organization} | _object_in(actor)
+        values = {"organization": settings.organization} | object_in(actor)
         return DmpClient(settings, actor=Actor(**values), transport=_transport(settings, frames, masked))
 
     try:
         client = opened()
     except SunesError as e:
         told = _failed(e)
-        _print_json(told.plain) if json else _say(told)
+        print_json(told.plain) if json else _say(told)
         raise typer.Exit(told.exit_code) from None
     with client:
         yield client
@@ -336,13 +336,13 @@ def _progress(count: int) -> Iterator[Callable[[], None]]:
 
 
 def _identity(file: Path) -> Identity:
-    return Identity(**_object_in(file))
+    return Identity(**object_in(file))
 
 
 def _document(file: Path) -> CdaDocument:
     from ..cda import read
 
-    return read(_content(file, MAX_DOCUMENT))
+    return read(content(file, MAX_DOCUMENT))
 
 
 def _present(status: Status | None) -> Any:

@@ -5,9 +5,8 @@ What is asked for goes to standard output, which may then hold an identity; the 
 
 from __future__ import annotations
 
-import json as json_format
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -20,6 +19,7 @@ from .._core.errors import ConfigurationError, InsError, SunesError
 from .._core.findings import Report
 from ..ins import ScannedIdentity, Verdict, check_matricule, datamatrix, datamatrix_image
 from ..model import PUBLISHED_TEST_PEOPLE, Environment, Identity, Ins
+from .files import Config, Json, content, object_in, print_json, unreadable
 from .ins_csv import UNREADABLE, Summary, check_csv
 from .ins_traits import FIELDS, disagreements, field_of, traits_of
 
@@ -32,13 +32,6 @@ app.add_typer(symbols, name="datamatrix")
 
 VALID, FOUND, UNUSABLE = 0, 1, 2
 """Exit codes."""
-MAX_FILE = 1_000_000
-"""Bytes of a file of traits or of an identity."""
-
-Json = Annotated[bool, typer.Option("--json", help="Print it for programs.")]
-Config = Annotated[
-    Path | None, typer.Option(metavar="FILE", envvar="SUNES_CONFIG", help="Settings (TOML).", show_envvar=True)
-]
 
 
 class Encoding(StrEnum):
@@ -82,7 +75,7 @@ def check(
         report += disagreements(_or_exit(lambda: _traits_in(traits)), text)
     verdict = Verdict.of(report)
     if json:
-        _print_json({"verdict": verdict, "issues": _codes(report)})
+        print_json({"verdict": verdict, "issues": _codes(report)})
     else:
         typer.echo(verdict.replace("_", " "))
         _print_findings(report)
@@ -152,7 +145,7 @@ def search(
 
     answer = _or_exit(ask)
     if json:
-        _print_json(_plain_answer(answer))
+        print_json(_plain_answer(answer))
     else:
         _print_answer(answer)
     raise typer.Exit(VALID if answer.person else FOUND)
@@ -176,7 +169,7 @@ def encode(
     kind = out.suffix.lower()
     if kind not in (".svg", ".png"):
         raise typer.BadParameter("name a .svg or .png file", param_hint="--out")
-    person = _or_exit(lambda: Identity(**_object_in(identity)))
+    person = _or_exit(lambda: Identity(**object_in(identity)))
     symbol = _or_exit(
         lambda: datamatrix_image.draw(person, environment, test_people=PUBLISHED_TEST_PEOPLE), refused=FOUND
     )
@@ -197,10 +190,10 @@ def decode(
 
     Exit code: 0 read; 1 refused; 2 a file that cannot be read.
     """
-    content = _or_exit(lambda: _content(file, datamatrix_image.MAX_FILE_BYTES))
-    is_text = content[:2] in (b"IS", b"DC")
+    symbol = _or_exit(lambda: content(file, datamatrix_image.MAX_FILE_BYTES))
+    is_text = symbol[:2] in (b"IS", b"DC")
     try:
-        scanned = datamatrix.decode(content) if is_text else datamatrix_image.read(content)
+        scanned = datamatrix.decode(symbol) if is_text else datamatrix_image.read(symbol)
     except InsError as e:
         _print_refusal(e.report, json=json)
         raise typer.Exit(FOUND) from None
@@ -209,7 +202,7 @@ def decode(
         raise typer.Exit(UNUSABLE) from None
     if json:
         found = {"verdict": Verdict.of(scanned.report), "issues": _codes(scanned.report)}
-        _print_json(found | {"must_verify": scanned.must_verify, "scan": _plain_scan(scanned)})
+        print_json(found | {"must_verify": scanned.must_verify, "scan": _plain_scan(scanned)})
     else:
         for name, value in _plain_scan(scanned).items():
             typer.echo(f"{name}: {value}")
@@ -217,48 +210,16 @@ def decode(
         typer.echo("À vérifier auprès d'INSi avant tout usage : un datamatrix n'est pas signé.")
 
 
-def _content(file: Path, limit: int) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(limit + 1)
-    except OSError as e:
-        raise _unreadable(file, e.strerror or type(e).__name__) from None
-    if len(content) > limit:
-        raise _unreadable(file, f"more than {limit} bytes")
-    return content
-
-
-def _object_in(file: Path) -> dict[str, Any]:
-    try:
-        read = json_format.loads(_content(file, MAX_FILE))
-    except (ValueError, RecursionError):
-        raise _unreadable(file, "not JSON in UTF-8") from None
-    if not isinstance(read, dict):
-        raise _unreadable(file, "not a JSON object")
-    return read
-
-
 def _traits_in(file: Path) -> dict[str, Any]:
-    values = {field_of(name): value for name, value in _object_in(file).items()}
+    values = {field_of(name): value for name, value in object_in(file).items()}
     unknown = set(values) - FIELDS
     if unknown or not values:
-        raise _unreadable(file, "a key that names no trait" if unknown else "no traits")
+        raise unreadable(file, "a key that names no trait" if unknown else "no traits")
     return values
-
-
-def _unreadable(file: Path, reason: str) -> SunesError:
-    return SunesError(
-        f"this file cannot be used: {reason}", code="FILE_UNREADABLE", path=str(file), hint="see --help for its form",
-        hint_fr="Le fichier ne peut pas être utilisé.",
-    )  # fmt: skip
 
 
 def _codes(report: Report) -> list[str]:
     return [f.code.removeprefix("INS_") for f in report]
-
-
-def _print_json(value: Mapping[str, Any]) -> None:
-    typer.echo(json_format.dumps(value, ensure_ascii=False))
 
 
 def _print_findings(report: Report, *, err: bool = False) -> None:
@@ -270,7 +231,7 @@ def _print_findings(report: Report, *, err: bool = False) -> None:
 
 def _print_refusal(report: Report, *, json: bool) -> None:
     if json:
-        _print_json({"verdict": Verdict.INVALID, "issues": _codes(report), "must_verify": True, "scan": None})
+        print_json({"verdict": Verdict.INVALID, "issues": _codes(report), "must_verify": True, "scan": None})
     else:
         _print_findings(report, err=True)
 
