@@ -70,6 +70,11 @@ _ENTRY_SLOTS = (
     "creationTime", "languageCode", "legalAuthenticator", "serviceStartTime", "sourcePatientId", "hash", "size",
 )  # fmt: skip
 _NOT_ON_SUBMIT = ("repositoryUniqueId", "URI")
+_KNOWN_SLOTS = frozenset((
+    *_ENTRY_SLOTS, *_NOT_ON_SUBMIT, "serviceStopTime", "sourcePatientInfo", "submissionTime", "intendedRecipient",
+    "authorPerson", "authorInstitution", "authorSpecialty", "authorRole", "authorTelecommunication",
+))  # fmt: skip
+_PATIENT_FIELD = re.compile(r"PID-(?:3|5|7|8|11|13|14|15|16|18|21)\|[^\r\n]+")
 _TIME_SLOTS = ("creationTime", "serviceStartTime", "serviceStopTime")
 _VALUE_SETS = {
     "typeCode": "JDV_J66",
@@ -170,7 +175,6 @@ def check_addressing(header: etree._Element | None, actions: Sequence[str]) -> t
 _ADDRESSING = ("MessageID", "To", "ReplyTo", "Action")
 
 
-@lru_cache(maxsize=256)
 def check_client(client: x509.Certificate | None) -> str:
     """The TLS certificate is for authentication (ORG_AUTH_CLI, or that of a card); gives the structure (OU) it was
     issued to."""
@@ -182,13 +186,11 @@ def check_client(client: x509.Certificate | None) -> str:
     return structure_of(client)
 
 
-@lru_cache(maxsize=256)
 def structure_of(certificate: x509.Certificate) -> str:
     units = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
     return str(units[0].value) if units else ""
 
 
-@lru_cache(maxsize=256)
 def _card_of(certificate: x509.Certificate) -> str:
     """PS_IdNat in the certificate of a card: its CN, beside a family name."""
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -474,20 +476,22 @@ def _object(
     identifier = element.get("id", "")
     if not identifier:
         raise bad(f"a {kind} has no id")
-    _check_order(element, identifier)
-    o = Object(id=identifier, element=element, slots=slots_of(element), title=_label(element) or "")
+    children = _ordered(element, identifier)
+    o = Object(id=identifier, element=element, slots=slots_of(children[_SLOT]), title=_label(children[_NAME]) or "")
     counts: dict[str, int] = {}
-    for child in element.iterchildren(_CLASSIFICATION):
+    for child in children[_CLASSIFICATION]:
         _read_class(o, child, classes, counts, tolerant=tolerant)
     for attribute, low, high, _ in classes.values():
         if not low <= counts.get(attribute, 0) <= high:
             raise bad(f"{identifier}: {attribute} is {low}..{high}, found {counts.get(attribute, 0)}")
-    for child in element.iterchildren(_IDENTIFIER):
+    for child in children[_IDENTIFIER]:
         attribute = ids.get(child.get("identificationScheme", ""), "")
         if not attribute:
             raise bad(f"{identifier}: unknown identificationScheme {child.get('identificationScheme')}")
         if _label(child) != f"XDS{kind}.{attribute}":
             raise bad(f"{identifier}: the Name of the identifier must be XDS{kind}.{attribute}")
+        if not child.get("id"):
+            raise bad(f"{identifier}: the identifier {attribute} has no id")
         if not _belongs(child.get("registryObject"), identifier, tolerant):
             raise bad(f"{identifier}: registryObject of {attribute} is not the object that holds it")
         if attribute in o.identifiers:
@@ -503,7 +507,9 @@ def _belongs(given: str | None, identifier: str, tolerant: bool) -> bool:
     return given == identifier or (tolerant and given is None)
 
 
-def _check_order(element: etree._Element, identifier: str) -> None:
+def _ordered(element: etree._Element, identifier: str) -> dict[str, list[etree._Element]]:
+    """Children by name; they come in the order of rim.xsd."""
+    found: dict[str, list[etree._Element]] = {name: [] for name in _ORDER}
     last = 0
     for child in element:
         rank = _RANKS.get(child.tag)
@@ -514,6 +520,8 @@ def _check_order(element: etree._Element, identifier: str) -> None:
             late, before = (etree.QName(_ORDER[n]).localname for n in (rank, last))
             raise bad(f"{identifier}: {late} comes after {before}, the order of rim.xsd is broken")
         last = rank
+        found[_ORDER[rank]].append(child)
+    return found
 
 
 _RANKS: dict[object, int] = {name: rank for rank, name in enumerate(_ORDER)}
@@ -555,22 +563,29 @@ def _code(code: str, system: str, display: str) -> Code:
     return Code(code=code, system=system, display=display)
 
 
-def _label(element: etree._Element) -> str | None:
-    """Value of the first LocalizedString of the Name of an object."""
-    for name in element.iterchildren(_NAME):
-        for text in name.iterchildren(_LOCALIZED):
-            return text.get("value", "")
+# Plain loops over children: `iterchildren` and `find` read the name they look for each time they are called.
+
+
+def _label(children: Iterable[etree._Element]) -> str | None:
+    """Value of the first LocalizedString of the Name among the children of an object."""
+    for name in children:
+        if name.tag == _NAME:
+            for text in name:
+                if text.tag == _LOCALIZED:
+                    return text.get("value")
     return None
 
 
-def slots_of(element: etree._Element) -> dict[str, list[str]]:
-    """Values of each Slot of an object."""
+def slots_of(children: Iterable[etree._Element]) -> dict[str, list[str]]:
+    """Values of each Slot among the children of an object."""
     found: dict[str, list[str]] = {}
-    for slot in element.iterchildren(_SLOT):
+    for slot in children:
+        if slot.tag != _SLOT:
+            continue
         name = slot.get("name", "")
         if name in found:
             raise bad(f"the Slot {name} is given twice in one object")
-        found[name] = [v.text or "" for values in slot.iterchildren(_VALUE_LIST) for v in values.iterchildren(_VALUE)]
+        found[name] = [v.text or "" for values in slot if values.tag == _VALUE_LIST for v in values if v.tag == _VALUE]
     return found
 
 
@@ -620,6 +635,11 @@ def _check_set_values(s: Object) -> None:
 def _check_values(o: Object, caller: Caller) -> None:
     _check_patient(o, caller)
     check_codes(o)
+    for name, values in ((n, v) for slots in (o.slots, *o.authors) for n, v in slots.items()):
+        if name not in _KNOWN_SLOTS and not name.startswith("urn:"):
+            raise bad(f"{o.id}: unknown Slot {name or 'without name'}")
+        if not values or not all(values):
+            raise bad(f"{o.id}: the Slot {name} has no value")
     for author in o.authors:
         _check_author(o, author)
 
@@ -683,6 +703,8 @@ def _check_entry(entry: Object, content: bytes) -> None:
     root, caret, extension = entry.identifiers["uniqueId"].partition("^")
     if not is_oid(root) or (caret and not 1 <= len(extension) <= 16):
         raise bad(f"{entry.id}: uniqueId is not an OID")
+    if not all(map(_PATIENT_FIELD.fullmatch, entry.slots.get("sourcePatientInfo", ()))):
+        raise bad(f"{entry.id}: a value of sourcePatientInfo is not PID-n|…")
     if not _CX.fullmatch(entry.slot("sourcePatientId")):
         raise bad(f"{entry.id}: sourcePatientId is not a CX (components 1, 4, 5)")
     for name in _NOT_ON_SUBMIT:
