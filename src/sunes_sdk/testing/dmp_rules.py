@@ -638,7 +638,7 @@ def _check_values(o: Object, caller: Caller) -> None:
     for name, values in ((n, v) for slots in (o.slots, *o.authors) for n, v in slots.items()):
         if name not in _KNOWN_SLOTS and not name.startswith("urn:"):
             raise bad(f"{o.id}: unknown Slot {name or 'without name'}")
-        if not values or not all(values):
+        if name not in _NOT_ON_SUBMIT and not (values and all(values)):
             raise bad(f"{o.id}: the Slot {name} has no value")
     for author in o.authors:
         _check_author(o, author)
