@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,22 @@ def kit() -> Path:
 def samples() -> Path:
     """Published sample messages (SUNES_SAMPLES)."""
     return _folder("SUNES_SAMPLES", "samples")
+
+
+@pytest.fixture(scope="session")
+def dmp_message() -> Callable[[str], bytes]:
+    """The official DMP sample message whose file has this name (a glob): in the folder SUNES_DMP_MESSAGES, laid out as
+    GIE SESAM-Vitale publishes it, or among the samples (dmp/gie)."""
+
+    def read(name: str) -> bytes:
+        named = os.environ.get("SUNES_DMP_MESSAGES")
+        folder = Path(named) if named else _folder("SUNES_SAMPLES", "samples") / "dmp" / "gie"
+        found = sorted(folder.rglob(name))
+        if not found:
+            pytest.skip(f"no {name} in SUNES_DMP_MESSAGES, nor in dmp/gie of SUNES_SAMPLES")
+        return found[0].read_bytes()
+
+    return read
 
 
 @pytest.fixture(scope="session")

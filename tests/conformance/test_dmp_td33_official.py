@@ -1,7 +1,8 @@
-"""Our TD3.3 requests beside the official one, fact by fact; each difference has its reason. And the official schema."""
+"""Our TD3.3 requests beside the official ones, fact by fact, each difference with its reason. And the schema."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ DIFFERENCES = {
     "RegistryPackage/ExternalIdentifier[SubmissionSet.patientId]/@value":
         "the sample adds an effective date (CX.7), which the CI-SIS model does not have",
 }  # fmt: skip
-"""Ours to theirs, of the same delete of an archived document. Identifiers inside the message are free."""
+"""Ours to theirs, of the same change. Identifiers inside the message are free."""
 
 
 def facts(objects: etree._Element) -> dict[str, list[str]]:
@@ -62,10 +63,13 @@ def official(samples: Path, name: str) -> bytes:
     return (samples / "dmp" / "gie" / name).read_bytes()
 
 
-def official_delete(samples: Path) -> etree._Element:
-    text = official(samples, "TD3.3c_-_Supprimer_un_document_requete.xml")
+def objects_of(text: bytes) -> etree._Element:
     text = text.decode("utf-8", "replace").encode()  # a name of its VIHF is not UTF-8
     return next(soap.parse(text, "application/soap+xml").body.iter(f"{RIM}RegistryObjectList"))
+
+
+def official_delete(samples: Path) -> etree._Element:
+    return objects_of(official(samples, "TD3.3c_-_Supprimer_un_document_requete.xml"))
 
 
 def our_set(given: SubmissionSet) -> SubmissionSet:
@@ -82,14 +86,22 @@ def our_set(given: SubmissionSet) -> SubmissionSet:
     )
 
 
-def test_each_difference_with_the_official_delete_is_explained(samples: Path) -> None:
-    theirs = official_delete(samples)
+@pytest.mark.parametrize(
+    ("name", "original", "new"),
+    [
+        ("TD3.3c[ _]*_r*te.xml", AvailabilityStatus.ARCHIVED, AvailabilityStatus.DELETED),
+        ("TD3.3d[ _]*_r*te.xml", AvailabilityStatus.APPROVED, AvailabilityStatus.ARCHIVED),
+    ],
+    ids=["delete", "archive"],
+)
+def test_each_difference_with_the_official_request_is_explained(
+    dmp_message: Callable[[str], bytes], name: str, original: AvailabilityStatus, new: AvailabilityStatus
+) -> None:
+    theirs = objects_of(dmp_message(name))
     read = xds.decode_element(theirs)
     assert read.submission_set is not None
     (link,) = read.associations
-    ours = td33.status_update(
-        our_set(read.submission_set), link.target, AvailabilityStatus.ARCHIVED, AvailabilityStatus.DELETED
-    )
+    ours = td33.status_update(our_set(read.submission_set), link.target, original, new)
     mine = facts(next(parse(ours.encode()).iter(f"{RIM}RegistryObjectList")))
     given = facts(theirs)
     assert len(given) > 20
@@ -97,8 +109,9 @@ def test_each_difference_with_the_official_delete_is_explained(samples: Path) ->
     assert differing == DIFFERENCES.keys()
 
 
-def test_the_answer_to_the_official_delete_is_read(samples: Path) -> None:
-    answer = soap.parse(official(samples, "TD3.3c_-_Supprimer_un_document_reponse.xml"), "application/soap+xml")
+@pytest.mark.parametrize("transaction", ["TD3.3c", "TD3.3d"])
+def test_the_official_answer_is_read(dmp_message: Callable[[str], bytes], transaction: str) -> None:
+    answer = soap.parse(dmp_message(f"{transaction}[ _]*_r*se.xml"), "application/soap+xml")
     assert read_response(answer.body).ok
     assert answer.action == f"{td33.ACTION}-Response"
 
