@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from .._core.clock import Clock
-from .._core.errors import ConfigurationError, DmpError, OutcomeUnknown, SoapFault, TransportError
+from .._core.errors import ConfigurationError, OutcomeUnknown
 from .._core.ids import IdFactory
 from .._core.retry import RetryAdvice
 from ..model import Code, Identity, Ins
@@ -17,7 +17,8 @@ from ..settings import DmpSettings, Environment, Settings
 from ..transport.soap import SoapAnswer
 from ..xds import Author
 from . import rights, td03, td04, td05, td09, td13, td14, td16
-from .answers import REFUSED, Results, explain
+from .answers import Results
+from .changes import unknown_unless_told
 from .hl7v3 import MessageIds, PersonName, Sender
 from .life_cycle import Encode
 from .rights import Mode, Transaction
@@ -132,24 +133,10 @@ class Administration:
     def _changed(
         self, url: str, encode: Encode, ins: Ins, decode: Callable[[SoapAnswer], _T], *, ask: str, ask_fr: str
     ) -> _T:
-        """What the DMP says of a change. Raises OutcomeUnknown, with what to `ask`, when it may have been made: no
-        answer, one that is not to this message, a fault of the DMP's side. A refusal is a refusal."""
+        """What the DMP says of a change. Raises OutcomeUnknown, with what to `ask`, when it may have been made."""
         message_id = f"urn:uuid:{self.ids.uuid()}"
-        try:
+        with unknown_unless_told(partial(_unknown, message_id, ask, ask_fr)):
             return decode(self.change(url, encode, message_id, self.user, ins.cx))
-        except TransportError as e:
-            if e.sent == "no":
-                raise
-            raise _unknown(e.code, message_id, ask, ask_fr) from e
-        except SoapFault as e:
-            refusal = explain(e)
-            if refusal.sure:
-                raise
-            raise _unknown(refusal.code, message_id, ask, ask_fr) from e
-        except DmpError as e:
-            if e.code == REFUSED:
-                raise
-            raise _unknown(e.code, message_id, ask, ask_fr) from e
 
     @property
     def _dmp(self) -> DmpSettings:
@@ -179,7 +166,7 @@ class Administration:
         )  # fmt: skip
 
 
-def _unknown(code: str, message_id: str, ask: str, ask_fr: str) -> OutcomeUnknown:
+def _unknown(message_id: str, ask: str, ask_fr: str, code: str) -> OutcomeUnknown:
     return OutcomeUnknown(
         "the DMP may have made the change: it did not say so", remote_code=code, request_id=message_id, hint=ask,
         hint_fr=f"Réponse du DMP non reçue : {ask_fr}",

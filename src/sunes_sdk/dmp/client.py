@@ -54,12 +54,10 @@ from ..xds.query import DocumentFilter, SubmissionSetFilter
 from . import rights, td02, td21, td31, td31b, td32, td33
 from .administration import Administration
 from .answers import (
-    ACKNOWLEDGEMENT,
     LISTING,
     RELATES_TO,
     RULINGS,
     Refusal,
-    RegistryResponse,
     Results,
     error_of,
     explain,
@@ -67,8 +65,9 @@ from .answers import (
     refusal_of,
     refusal_of_fault,
 )
+from .changes import acknowledged, delivered
 from .journal import SubmissionJournal, document_of
-from .life_cycle import Encode, LifeCycle, delivered, is_update
+from .life_cycle import Encode, LifeCycle, is_update
 from .rights import Mode, Transaction
 from .td02 import Existence
 from .td03 import AuthorizationAction, AuthorizationAnswer
@@ -352,19 +351,16 @@ class DmpClient:
             message_id=message_id,
             assertion=self._assertion(user, ins_cx, self._now()),
         )
-        try:
-            answer = self._post(self._repository, content_type, body, message_id)
-            response = read_response(answer.body, ACKNOWLEDGEMENT)
-        except TransportError as e:
-            if e.sent == "no":
-                raise
-            raise _unknown(prepared, message_id, e.code) from e
-        except SoapFault as e:
-            refusal = refusal_of_fault(e)
-            if not refusal.sure:
-                raise _unknown(prepared, message_id, refusal.code) from e
-            return self._refused(prepared, refusal, message_id, user, ins_cx)
-        return self._answered(prepared, response, message_id, user, ins_cx, warnings + answer.warnings)
+        told = acknowledged(
+            partial(self._post, self._repository, content_type, body, message_id),
+            partial(_unknown, prepared, message_id),
+        )
+        if isinstance(told, Refusal):
+            return self._refused(prepared, told, message_id, user, ins_cx)
+        self._note(prepared)
+        warnings += told
+        outcome = Outcome.ACCEPTED_WITH_WARNINGS if warnings else Outcome.ACCEPTED
+        return self._receipt(prepared, outcome, request_id=message_id, warnings=warnings)
 
     def _own(self, prepared: Prepared) -> dict[str, Any]:
         """The metadata of a delivery that this client may send: processes of two establishments may share a store."""
@@ -378,25 +374,6 @@ class DmpClient:
                 hint_fr="Cet envoi a été préparé par un autre établissement.",
             )  # fmt: skip
         return metadata
-
-    def _answered(
-        self,
-        prepared: Prepared,
-        response: RegistryResponse,
-        message_id: str,
-        user: VihfUser,
-        ins_cx: str,
-        warnings: tuple[str, ...],
-    ) -> Receipt:
-        if response.status not in ("Success", "Failure"):
-            # A submission is taken whole or not at all: which of the two is asked, never guessed.
-            raise _unknown(prepared, message_id, refusal_of(response).code)
-        if not response.ok:
-            return self._refused(prepared, refusal_of(response), message_id, user, ins_cx)
-        self._note(prepared)
-        warnings += response.warnings
-        outcome = Outcome.ACCEPTED_WITH_WARNINGS if warnings else Outcome.ACCEPTED
-        return self._receipt(prepared, outcome, request_id=message_id, warnings=warnings)
 
     def _refused(self, prepared: Prepared, refusal: Refusal, message_id: str, user: VihfUser, ins_cx: str) -> Receipt:
         if refusal.code == DUPLICATE_CODE:

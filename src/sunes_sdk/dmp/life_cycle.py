@@ -23,7 +23,8 @@ from ..transport.soap import SoapAnswer
 from ..xds import Author, AvailabilityStatus, SubmissionSet, query
 from ..xds.rules import check_confidentiality
 from . import rights, td31, td31b, td33
-from .answers import ACKNOWLEDGEMENT, LISTING, Refusal, error_of, read_response, refusal_of, refusal_of_fault
+from .answers import LISTING, Refusal, error_of, read_response, refusal_of
+from .changes import acknowledged, delivered
 from .journal import SentDocument, SubmissionJournal
 from .rights import Right, Transaction
 from .td33 import Held, Update
@@ -38,7 +39,6 @@ _DUPLICATE = "XDSDuplicateUniqueIdInRegistry"
 
 Encode = Callable[..., tuple[str, bytes]]
 """A codec's `encode`, which lacks message_id and assertion only."""
-Deliver = Callable[[Prepared], Receipt]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,33 +132,17 @@ class LifeCycle:
         stored = json.loads(prepared.metadata)
         update = Update.from_json(stored["update"])
         message_id = f"urn:uuid:{self.ids.uuid()}"
-        try:
-            answer = self.update(
-                partial(td33.encode, prepared.blobs["ebrim"].decode()),
-                message_id,
-                VihfUser.from_json(stored["user"]),
-                stored["ins"],
-            )
-            response = read_response(answer.body, ACKNOWLEDGEMENT)
-        except TransportError as e:
-            if e.sent == "no":
-                raise
-            raise _unknown(prepared, message_id, e.code) from e
-        except SoapFault as e:
-            refusal = refusal_of_fault(e)
-            if not refusal.sure:
-                raise _unknown(prepared, message_id, refusal.code) from e
-            raise _refused(refusal, update, message_id) from e
-        if response.status not in ("Success", "Failure"):
-            # One change cannot be half made: what was made of it is asked.
-            raise _unknown(prepared, message_id, refusal_of(response).code)
-        if not response.ok:
-            refusal = refusal_of(response)
-            if refusal.code != _DUPLICATE:
-                raise _refused(refusal, update, message_id)
+        encode = partial(td33.encode, prepared.blobs["ebrim"].decode())
+        told = acknowledged(
+            partial(self.update, encode, message_id, VihfUser.from_json(stored["user"]), stored["ins"]),
+            partial(_unknown, prepared, message_id),
+        )
+        if isinstance(told, Refusal):
+            if told.code != _DUPLICATE:
+                raise _refused(told, update, message_id)
             # The uniqueId of the set was drawn for this update: only an earlier attempt of it can have brought it.
-            return self._done(update, Outcome.DUPLICATE, (), message_id, code=refusal.code)
-        warnings = (*stored["warnings"], *answer.warnings, *response.warnings)
+            return self._done(update, Outcome.DUPLICATE, (), message_id, code=told.code)
+        warnings = (*stored["warnings"], *told)
         outcome = Outcome.ACCEPTED_WITH_WARNINGS if warnings else Outcome.ACCEPTED
         return self._done(update, outcome, warnings, message_id)
 
@@ -391,19 +375,3 @@ def _unknown(prepared: Prepared, message_id: str, code: str) -> OutcomeUnknown:
         request_id=message_id, hint="call reconcile(prepared) before any other attempt",
         hint_fr="Réponse du DMP non reçue : vérifier l'état du document avant toute autre action.",
     )  # fmt: skip
-
-
-def delivered(send: Deliver, reconcile: Deliver, prepared: Prepared) -> Receipt:
-    """One attempt; when its outcome is unknown the DMP is asked, and it is sent once more if it was not applied.
-
-    Raises what `send` raises; OutcomeUnknown when even the question had no answer.
-    """
-    try:
-        return send(prepared)
-    except OutcomeUnknown:
-        found = reconcile(prepared)
-        if found.outcome is Outcome.ABSENT:
-            return send(prepared)
-        if found.outcome is Outcome.UNKNOWN:
-            raise
-        return found
