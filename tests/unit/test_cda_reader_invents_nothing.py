@@ -6,17 +6,16 @@ SUNES_REMOVALS=all takes all away (a minute and a half); else every fifth.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import partial
 from itertools import islice
 from typing import Any
 
 import pytest
 from lxml import etree
 
+from cda_removals import STEP, always_default, invented, removals
 from sunes_sdk._core.errors import CdaError
 from sunes_sdk._core.xml import parse
 from sunes_sdk.cda import (
@@ -60,7 +59,6 @@ from sunes_sdk.cda.documents.treatments import (
 )
 from sunes_sdk.cda.documents.vital_signs import VitalSign, VitalSignKind
 from sunes_sdk.cda.reading.entries import lines_of
-from sunes_sdk.cda.reading.people import UNKNOWN_PROFESSION
 from sunes_sdk.cda.reading.typed import read_typed
 from sunes_sdk.model import Code, Model
 from sunes_sdk.testing import sample_letters as letters
@@ -68,7 +66,6 @@ from sunes_sdk.testing import sample_reports as reports
 from sunes_sdk.testing import samples
 
 V3 = "{urn:hl7-org:v3}"
-STEP = 1 if os.environ.get("SUNES_REMOVALS") == "all" else 5
 EXPIRY = samples.WRITTEN + timedelta(days=90)
 
 
@@ -230,29 +227,6 @@ def imaging() -> CdaDocument:
 KINDS: list[Callable[[], CdaDocument]] = [discharge, admission, prescription, laboratory, imaging]
 
 
-def removals(root: etree._Element) -> Iterator[tuple[str, Callable[[], Callable[[], None]]]]:
-    """Each part of an entry: what it is, and how to take it away; what that gives puts it back."""
-    for entry in root.iter(f"{V3}entry"):
-        for element in entry.iterdescendants(etree.Element):
-            place = root.getroottree().getpath(element)
-            yield place, partial(_without_element, element)
-            for name in element.attrib:
-                yield f"{place}/@{name}", partial(_without_attribute, element, name)
-
-
-def _without_element(element: etree._Element) -> Callable[[], None]:
-    parent = element.getparent()
-    assert parent is not None
-    index = parent.index(element)
-    parent.remove(element)
-    return lambda: parent.insert(index, element)
-
-
-def _without_attribute(element: etree._Element, name: str) -> Callable[[], None]:
-    value = element.attrib.pop(name)
-    return lambda: element.set(name, value)
-
-
 DEFAULTS = {
     "flexible_hours": False,  # institutionSpecified
     "low_inclusive": True,  # inclusive
@@ -283,23 +257,8 @@ class Said:
         return isinstance(value, str) and any(value in text for text in self._texts)
 
 
-def invented(before: Any, after: Any, said: Said, path: str = "") -> Iterator[str]:
-    """The places where something is said that neither the document read before nor a text of this one says."""
-    if after == before or after in (None, "", (), frozenset(), UNKNOWN_PROFESSION):
-        return
-    if isinstance(after, Model) and isinstance(before, type(after)):
-        for name in type(after).model_fields:
-            value = getattr(after, name)
-            qualified = QUALIFIES.get(name)
-            if (name, value) in DEFAULTS.items() or (qualified and getattr(after, qualified) is None):
-                continue
-            yield from invented(getattr(before, name), value, said, f"{path}.{name}")
-    elif isinstance(after, tuple) and isinstance(before, tuple):
-        for item in after:
-            by_item = [list(invented(one, item, said, path)) for one in before]
-            yield from min(by_item, key=len, default=[f"{path}: {item!r}"])
-    elif not said.holds(after):
-        yield f"{path}: {after!r}, was {before!r}"
+def made_up(before: Any, after: Any, said: Said) -> list[str]:
+    return list(invented(before, after, said, defaults=DEFAULTS, qualifies=QUALIFIES))
 
 
 @pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
@@ -312,7 +271,8 @@ def test_nothing_is_made_up(make: Callable[[], CdaDocument]) -> None:
     said = Said(root)
     wrong = []
     count = 0
-    for place, take_away in islice(removals(root), 0, None, STEP):
+    parts = (e for entry in root.iter(f"{V3}entry") for e in entry.iterdescendants(etree.Element))
+    for place, take_away in islice(removals(parts), 0, None, STEP):
         put_back = take_away()
         count += 1
         try:
@@ -321,8 +281,8 @@ def test_nothing_is_made_up(make: Callable[[], CdaDocument]) -> None:
             continue  # reported
         finally:
             put_back()
-        if not unread and (made_up := list(invented(before, after, said))):
-            wrong.append(f"without {place}: {made_up}")
+        if not unread and (found := made_up(before, after, said)):
+            wrong.append(f"without {place}: {found}")
     assert count > 800 // STEP
     assert not wrong, f"{len(wrong)} of {count}\n" + "\n".join(wrong)
     assert read_typed(root, header)[0] == before, "everything was put back"
@@ -333,14 +293,14 @@ def test_a_made_up_value_is_found() -> None:
     before = lines()[0]
     said = Said(parse(prescription().content))
     less = before.model_copy(update={"dose": None, "ingredients": (), "comment": None})
-    assert not list(invented((before,), (less,), said))
+    assert not made_up((before,), (less,), said)
     for change in (
         {"chronic_disease": False},
         {"boxes": 1},
         {"name": "ASPIRINE"},
         {"mode": DosingMode.NORMAL, "repeats": 0},
     ):
-        assert list(invented((before,), (before.model_copy(update=change),), said)), change
+        assert made_up((before,), (before.model_copy(update=change),), said), change
 
 
 ALWAYS_DEFAULT = {
@@ -354,22 +314,9 @@ ALWAYS_DEFAULT = {
 
 def test_a_default_would_show() -> None:
     """Somewhere, each field of an entry has another value than its default, which could not be seen to be made up."""
-    other: dict[tuple[str, str], bool] = {}
 
-    def look(value: Any) -> None:
-        if isinstance(value, tuple):
-            for item in value:
-                look(item)
-        if not isinstance(value, Model):
-            return
-        for name, field in type(value).model_fields.items():
-            found, default = getattr(value, name), field.get_default(call_default_factory=True)
-            of_entry = ".documents." in type(value).__module__ and not isinstance(value, ClinicalDocument)
-            if of_entry and not field.is_required() and default not in (None, "", (), frozenset()):
-                place = (type(value).__name__, name)
-                other[place] = other.get(place, False) or found != default
-            look(found)
+    def of_entry(value: Model) -> bool:
+        return ".documents." in type(value).__module__ and not isinstance(value, ClinicalDocument)
 
-    for make in KINDS:
-        look(read_typed(parse(make().content), read_header(make().content))[0])
-    assert {place for place, is_other in other.items() if not is_other} == ALWAYS_DEFAULT
+    models = [read_typed(parse(make().content), read_header(make().content))[0] for make in KINDS]
+    assert always_default(models, of_entry) == ALWAYS_DEFAULT

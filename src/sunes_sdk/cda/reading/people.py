@@ -102,8 +102,9 @@ def practice_settings(header: CdaHeader) -> dict[str, str]:
     return {
         e.performer.organization.id.extension: e.practice_setting.code
         for e in header.service_events
-        if e.practice_setting and e.performer and e.performer.organization and e.performer.organization.id
-    }
+        if e.practice_setting and e.performer and e.performer.organization
+        and e.performer.organization.id and e.performer.organization.id.extension
+    }  # fmt: skip
 
 
 def organization_of(data: HeaderOrganization | None, settings: Mapping[str, str] = _NO_SETTINGS) -> Organization:
@@ -188,6 +189,10 @@ class People:
         self.done_by_author = False
         """Whether the model of this kind makes its author the performer of the principal act."""
         self.patient = patient_of(header.patient, self._settings)
+        if header.patient.first_given and not header.patient.birth_givens:
+            path = "recordTarget/patientRole/patient/name/given"
+            why = "it is not said: the first of them stands for it"
+            notes.leave("the list of given names", path, why, "CDA_UNREAD_HEADER")
         self.authors = tuple(self._all(self.author, header.authors, "author"))
         self.signer = self._one(self.author, header.legal_authenticator, "legalAuthenticator")
 
@@ -198,7 +203,7 @@ class People:
 
     def actor(self, party: HeaderParty) -> Actor:
         """A professional. Raises ModelError when the party is not one, or says too little."""
-        number = party.ids[0].extension if party.ids else ""
+        number = next((i.extension for i in party.ids if i.root != AM_ROOT), "")
         role = party.code.code if party.code else ""
         profession, _, specialty = role.removeprefix("G15_").partition("/") if role.startswith("G15_") else ("", "", "")
         name = party.name or HeaderName(family="")
@@ -334,6 +339,9 @@ class People:
             }
         responsible = data.responsible if with_responsible else None
         code = data.code.code if data.code else ""
+        if code and code not in _STAY_CLASSES:
+            path = "componentOf/encompassingEncounter/code"
+            self.notes.leave("the class of the stay", path, "PV1-2 has no such class", "CDA_UNREAD_HEADER")
         try:
             return Stay(
                 visit=identifier(visit),
@@ -351,7 +359,7 @@ class People:
     def shared(self, *, default_title: str = "", with_responsible: bool = True) -> dict[str, Any]:
         """The fields of `ClinicalDocument`, from what no document kind has taken."""
         header = self.header
-        if header.service_events and header.service_events[0].practice_setting is None:
+        if not self._settings:
             path = "documentationOf/serviceEvent/performer/assignedEntity/representedOrganization"
             why = "it is not said: ETABLISSEMENT stands for it"
             self.notes.leave("the practice setting", path, why, "CDA_UNREAD_HEADER")
