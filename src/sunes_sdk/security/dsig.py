@@ -84,6 +84,8 @@ def canonical(element: etree._Element, method: str, prefixes: str = "") -> bytes
 
 
 def _alone(element: etree._Element) -> etree._Element:
+    if element.getparent() is None and element.tail is None:
+        return element
     alone = copy.deepcopy(element)
     alone.tail = None
     return alone

@@ -439,7 +439,7 @@ def _claims(assertion: etree._Element, issuer: str, certificate: x509.Certificat
         name = attribute.get("Name", "")
         if name in attributes or name in coded:
             raise dsig.refused("VIHF_SHAPE", "an attribute comes twice", f"Attribute[@Name='{name[:80]}']")
-        for value in attribute.iterfind(f"{_TAG}AttributeValue"):
+        for value in attribute.iterchildren(f"{_TAG}AttributeValue"):
             codes = [c for c in value if isinstance(c.tag, str)]
             if codes:
                 coded.setdefault(name, []).extend(map(_code, codes))

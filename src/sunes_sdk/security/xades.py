@@ -240,14 +240,15 @@ def _covered(
             raise dsig.refused("SIGNATURE_ALGORITHM", "at most one transform is accepted", "SignedInfo/Reference")
         name = dsig.digest_name(references[0].find(f"{_D}DigestMethod"))
         value = dsig.decode_base64(references[0].find(f"{_D}DigestValue"), "SignedInfo/Reference")
-        if dsig.digest(dsig.canonical(targets[0], method), name) != value:
+        covered = copy.deepcopy(targets[0])
+        covered.tail = None
+        if dsig.digest(dsig.canonical(covered, method), name) != value:
             _note(findings, code, "changed after it was signed", uri)
             return None
     except SignatureVerificationError as e:
         findings.append(_finding(e))
         return None
     # What was digested is what is read: comments are not part of it.
-    covered = copy.deepcopy(targets[0])
     etree.strip_tags(covered, etree.Comment)
     return covered
 
