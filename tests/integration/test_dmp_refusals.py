@@ -659,6 +659,7 @@ def test_an_empty_document(scene: Scene) -> None:
         (sub("<title>", "<title>Autre "), "XDSRepositoryMetadataError", "title of the metadata and of the CDA differ"),
         (sub('code="11490-0"', 'code="11488-4"'), "XDSRepositoryMetadataError", "typeCode"),
         (sub("20260115103000+0100", "20260115103001+0100"), "XDSRepositoryMetadataError", "creationTime"),
+        (sub("20260115103000+0100", "20260132103000+0100"), "XDSRepositoryMetadataError", "creationTime"),
         (sub('languageCode code="fr-FR"', 'languageCode code="fr-BE"'), "XDSRepositoryMetadataError", "languageCode"),
         (
             sub('confidentialityCode code="N"', 'confidentialityCode code="R"'),

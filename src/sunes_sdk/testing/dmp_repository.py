@@ -81,7 +81,7 @@ def store_submission(
     check_new(store, (received.submission_set, *received.entries))
     links = {source: target for kind, source, target in received.associations if kind == rules.RPLC}
     olds = {e.id: _replaced(store, links.get(e.id, ""), replaced[e.id], caller) for e in received.documents}
-    now, kept = to_dtm_utc(at), metadata if keep_bytes else b""
+    now = to_dtm_utc(at)
     (signature,) = (e for e in received.entries if e.is_signature)
     signed = received.contents[signature.id] if keep_bytes else b""
     uuids = {o.id: f"urn:uuid:{uuid.uuid4()}" for o in (received.submission_set, *received.entries)}
@@ -105,7 +105,7 @@ def store_submission(
                 ins=caller.ins,
                 content=received.contents[entry.id] if keep_bytes else b"",
                 signature=signed,
-                metadata=kept,
+                metadata=metadata,
                 replaces=old.unique_id if old else None,
                 author_ids=_components((*entry.authors, *received.submission_set.authors), "authorPerson", 0),
                 structures=_components((*entry.authors, *received.submission_set.authors), "authorInstitution", 9),
@@ -113,7 +113,7 @@ def store_submission(
                 registered_at=now,
             )
         )
-    register_set(store, received.submission_set, uuids, received.associations, caller, kept, now)
+    register_set(store, received.submission_set, uuids, received.associations, caller, metadata, now)
     store.use_ids({o.identifiers["uniqueId"] for o in (received.submission_set, *received.entries)})
     store.commit()
 

@@ -538,8 +538,9 @@ class FakeDmp:
             need(message.root_type == "application/xop+xml", "Sender", "the root part is not XOP", as_fault=True)
             first = request.body.find(b"Content-ID:")
             start = values["start"].strip("<>").encode()
-            need(request.body[first:].split(b"\r\n", 1)[0].endswith(b"<" + start + b">"), "Sender",
-                 "the root part must start the multipart", as_fault=True)  # fmt: skip
+            named = request.body[first : request.body.find(b"\r\n", first)]
+            text = "the root part must start the multipart"
+            need(named.endswith(b"<" + start + b">"), "Sender", text, as_fault=True)
         need(envelope.tag == f"{{{SOAP12}}}Envelope", "VersionMismatch", "the envelope is not SOAP 1.2", as_fault=True)
         holder = envelope.find(f"{{{SOAP12}}}Body")
         elements = [e for e in holder if isinstance(e.tag, str)] if holder is not None else []
@@ -573,7 +574,7 @@ class FakeDmp:
     def _provide(self, body: etree._Element, parts: Mapping[str, bytes], caller: Caller) -> Reply:
         now = self._clock.now()
         received, replaced = repository.read_provide(body, parts, caller, self._trusted, now)
-        metadata = etree.tostring(body[0])
+        metadata = etree.tostring(body[0]) if self._keep_bytes else b""
         with self._lock:
             self._refuse_if_planned("ITI-41")
             repository.store_submission(
