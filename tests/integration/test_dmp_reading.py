@@ -219,7 +219,9 @@ def test_documents_come_back_byte_for_byte(pki: TestPki, inline: bool) -> None:
             assert all(r.verified and r.mime_type == "text/xml" for r in got)
             assert len([r for r in dmp.requests if r.call == "ITI-43"]) == 1
             unknown = DocumentReference(unique_id=found[0].unique_id, repository_unique_id="1.2.250.1.213.4.1.1.1.2")
-            assert not reader.retrieve(unknown, of=WHO)[0].verified
+            unproven = reader.retrieve(unknown, of=WHO)
+            assert not unproven[0].verified
+            assert unproven.warnings == ("DMP_UNVERIFIED",)
 
 
 def test_many_documents_are_read_in_several_requests(reader: DmpClient, dmp: FakeDmp) -> None:

@@ -20,6 +20,8 @@ BATCH: Final = 20
 """Documents asked for in one request. Our choice: no public text gives a limit."""
 BATCH_BYTES: Final = 40_000_000
 """Announced bytes asked for in one request, under what the transport takes in one answer."""
+UNVERIFIED: Final = "DMP_UNVERIFIED"
+"""Warning of `Results`: no hash was known of a document: nothing proves that it is the one asked for."""
 _X = f"{{{XDS_B}}}"
 _RULE = "the document is the one that the registry describes (hash, size)"
 
@@ -140,7 +142,8 @@ def decode(answer: SoapAnswer, asked: Sequence[DocumentReference]) -> Results[Re
     if complete and len(found) < len(wanted):
         raise _error("DMP_ABSENT", f"{len(wanted) - len(found)} of the documents asked for are not in the answer",
                      "one DocumentResponse for each DocumentRequest")  # fmt: skip
-    said = (*answer.warnings, *warnings)
+    unverified = () if all(document.verified for document in found.values()) else (UNVERIFIED,)
+    said = (*answer.warnings, *warnings, *unverified)
     return Results((found[r] for r in asked if r in found), warnings=said, complete=complete)
 
 
