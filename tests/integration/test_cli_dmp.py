@@ -260,6 +260,62 @@ def test_an_establishment_deletes_its_own_document_once_told_its_status(shell: S
     assert shell.fakes.dmp.documents[0].status == "Deleted"
 
 
+def test_what_submit_wrote_down_is_deleted_by_another_command(shell: Shell) -> None:
+    file, document = shell.letter()
+    journal = shell.folder / "journal.db"
+    assert shell("submit", file, "--journal", journal).exit_code == 0
+    assert stat.S_IMODE(journal.stat().st_mode) == 0o600
+    again = shell("submit", file, "--journal", journal)
+    assert again.stdout == f"{file} : déjà dans le DMP  {document.unique_id}\n"  # its bytes are known to be ours
+    done = shell.about_patient("delete", document.unique_id, "--journal", shell.folder / "other.db")
+    assert (done.exit_code, "--journal FILE" in done.stderr) == (2, True)
+    done = shell.about_patient("delete", document.unique_id, SUNES_JOURNAL=str(journal))
+    assert (done.exit_code, done.stdout) == (0, f"accepté  {document.unique_id}\n")
+    assert shell.fakes.dmp.documents[0].status == "Deleted"
+    done = shell.about_patient("delete", document.unique_id, "--journal", journal)
+    assert (done.exit_code, "Ce document est supprimé" in done.stderr) == (2, True)
+
+
+def test_a_replaced_version_is_known_to_be_one(shell: Shell) -> None:
+    file, first = shell.letter()
+    journal = shell.folder / "journal.db"
+    shell("submit", file, "--mask", "--journal", journal)
+    second = samples.discharge_letter().revise(first).render(samples.issuer())
+    (shell.folder / "2.xml").write_bytes(second.content)
+    done = shell("replace", shell.folder / "2.xml", "--of", file, "--journal", journal)
+    assert done.exit_code == 0, done.stderr
+    assert shell.fakes.dmp.documents[-1].masked, "as the version that it replaces"
+    done = shell.about_patient("delete", first.unique_id, "--journal", journal)
+    assert (done.exit_code, "Ce document est remplacé" in done.stderr) == (2, True)
+    assert shell.about_patient("delete", second.unique_id, "--journal", journal).exit_code == 0
+
+
+def test_a_journal_that_cannot_be_used(shell: Shell) -> None:
+    file, _ = shell.letter()
+    (shell.folder / "text.db").write_text("no database, but long enough to be read as one" * 100)
+    for journal in (shell.folder / "text.db", shell.folder / "nowhere" / "j.db"):
+        done = shell("submit", file, "--journal", journal)
+        assert (done.exit_code, "OUTBOX_" in done.stderr) == (2, True), done.stderr
+    assert shell.fakes.dmp.documents == []
+
+
+def test_a_list_is_not_for_an_establishment_and_what_is_instead(shell: Shell) -> None:
+    unique_id = shell.fed()
+    done = shell.about_patient("find")
+    assert done.exit_code == 1
+    assert "the DMP does not let mode INDIRECTE call TD3.1" in done.stderr
+    assert "Un établissement ne peut pas lister les documents d'un DMP" in done.stderr
+    assert "--unique-id OID" in done.stderr
+    told = json.loads(shell.about_patient("find", "--json").stdout)["error"]
+    assert "find_entry_uuid" in told["hint"]
+    assert told["remote_code"]
+    assert shell.about_patient("find", "--unique-id", unique_id).exit_code == 0
+    # A refusal in a mode that may search is for want of an authorisation, and it says so.
+    shell.fakes.dmp.block(samples.ins())
+    done = shell.about_patient("find", professional=True)
+    assert (done.exit_code, "TD0.3" in done.stderr, "lister" in done.stderr) == (1, True, False)
+
+
 def test_frames_are_recorded_when_asked_only(shell: Shell) -> None:
     file, document = shell.letter()
     assert shell("submit", file, "--masked").exit_code == 2

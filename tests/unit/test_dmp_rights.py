@@ -6,8 +6,9 @@ import logging
 
 import pytest
 
-from sunes_sdk._core.errors import ConfigurationError
+from sunes_sdk._core.errors import ConfigurationError, DmpError, RemoteError, SoapFault
 from sunes_sdk._core.findings import Severity
+from sunes_sdk._core.retry import RetryAdvice
 from sunes_sdk.dmp import rights
 from sunes_sdk.dmp.rights import Mode, Right, Transaction
 
@@ -92,3 +93,21 @@ def test_refuse_raises_only_for_what_the_table_refuses() -> None:
     for transaction in T:  # a mode whose table cannot be read is not refused by us
         if transaction is not T.WEB:
             assert rights.enforce("INDIRECTE_RENFORCEE", transaction, "refuse") == ()
+
+
+def test_a_refusal_that_was_foreseen_says_what_to_use_instead() -> None:
+    def raised(error: RemoteError, mode: Mode, transaction: Transaction) -> RemoteError:
+        with pytest.raises(RemoteError) as caught, rights.foreseen(mode, transaction):
+            raise error
+        return caught.value
+
+    denied = raised(SoapFault("no", remote_code=rights.DENIED, hint="x", hint_fr="y"), "INDIRECTE", Transaction.FIND)
+    assert "mode INDIRECTE call TD3.1: ask with find_entry_uuid" in denied.hint
+    assert "; x" not in denied.hint
+    assert denied.hint_fr.startswith("Un établissement ne peut pas lister")
+    other = raised(DmpError("no", remote_code="XDSRegistryError", hint="x", hint_fr="y"), "INDIRECTE", Transaction.FIND)
+    assert other.hint.endswith("; x")
+    assert other.hint_fr.endswith(" y")
+    busy = raised(DmpError("no", retry=RetryAdvice.after(60), hint="x"), "INDIRECTE", Transaction.FIND)
+    allowed = raised(SoapFault("no", remote_code=rights.DENIED, hint="x"), "DIRECTE", Transaction.FIND)
+    assert (busy.hint, allowed.hint) == ("x", "x")

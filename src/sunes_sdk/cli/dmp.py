@@ -10,7 +10,7 @@ import json as json_format
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -73,6 +73,14 @@ Frames = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Record the frames there: they hold health data (see --masked).")
 ]
 Masked = Annotated[bool, typer.Option("--masked", help="Record them without anybody in them.")]
+Journal = Annotated[
+    Path | None,
+    typer.Option(
+        "--journal", metavar="FILE", envvar="SUNES_JOURNAL",
+        help="What was sent and what became of it: written by `submit`, needed in mode INDIRECTE by what follows. An "
+        "outbox's file will do. It holds health data.",
+    ),
+]  # fmt: skip
 UniqueIds = Annotated[list[str], typer.Argument(metavar="UNIQUE_ID…", help="uniqueId of a document (an OID).")]
 UniqueId = Annotated[str, typer.Argument(metavar="UNIQUE_ID", help="uniqueId of the document (an OID).")]
 Present = Annotated[
@@ -118,7 +126,7 @@ def submit(
     actor: ActorFile, config: Config = None,
     mask_it: Annotated[bool, typer.Option("--mask", help="Masqué aux professionnels de santé.")] = False,
     hide_it: Annotated[bool, typer.Option("--hide", help="Non visible par le patient.")] = False,
-    frames: Frames = None, masked: Masked = False, json: Json = False,
+    journal: Journal = None, frames: Frames = None, masked: Masked = False, json: Json = False,
 ) -> None:  # fmt: skip
     """TD2.1: feed the DMP with documents, each in a submission of its own, all of them whatever becomes of one.
 
@@ -130,7 +138,10 @@ def submit(
 
     visibility = (*((MASKED,) if mask_it else ()), *((INVISIBLE,) if hide_it else ()))
     told: list[_Told] = []
-    with _client(actor, config, frames, masked, json=json) as client, _progress(len(files)) as advance:
+    with (
+        _client(actor, config, frames, masked, json=json, journal=journal) as client,
+        _progress(len(files)) as advance,
+    ):
         for file in files:
             told.append(_attempt(partial(_submitted, client, file, visibility), file))
             advance()
@@ -146,7 +157,7 @@ def submit(
 def replace(
     file: File, actor: ActorFile,
     of: Annotated[Path, typer.Option(metavar="FILE", help="The version that it replaces: a CDA document.")],
-    config: Config = None, frames: Frames = None, masked: Masked = False, json: Json = False,
+    config: Config = None, journal: Journal = None, frames: Frames = None, masked: Masked = False, json: Json = False,
 ) -> None:  # fmt: skip
     """TD2.1: replace a document by its next version.
 
@@ -156,7 +167,7 @@ def replace(
     def act(client: DmpClient) -> _Told:
         return _attempt(lambda: _delivered(client.replace(_document(file), of=_document(of))), file)
 
-    _run(act, actor, config, frames, masked, json=json)
+    _run(act, actor, config, frames, masked, json=json, journal=journal)
 
 
 @app.command()
@@ -179,13 +190,15 @@ def find(
         person = _identity(identity)
         if unique_id is not None:
             return _presence(unique_id, client.find_entry_uuid(unique_id, person))
-        found = client.find(
-            person,
-            DocumentFilter(
-                statuses=tuple(AvailabilityStatus[s.name] for s in status or (Status.APPROVED,)),
-                type_codes=tuple(terminology_code("JDV_J66", code) for code in type_code or ()),
-            ),
+        where = DocumentFilter(
+            statuses=tuple(AvailabilityStatus[s.name] for s in status or (Status.APPROVED,)),
+            type_codes=tuple(terminology_code("JDV_J66", code) for code in type_code or ()),
         )
+        try:
+            found = client.find(person, where)
+        except RemoteError as e:
+            e.hint_fr += " (Établissement : --unique-id OID.)"
+            raise
         documents = [_plain_document(document) for document in found]
         lines = [_line(document) for document in found]
         lines.append(f"{len(documents)} document(s)" + ("" if found.complete else ", liste incomplète"))
@@ -225,7 +238,7 @@ def get(
 @app.command()
 def mask(
     unique_id: UniqueId, identity: IdentityFile, actor: ActorFile, config: Config = None, undo: Undo = False,
-    frames: Frames = None, masked: Masked = False, json: Json = False,
+    journal: Journal = None, frames: Frames = None, masked: Masked = False, json: Json = False,
 ) -> None:  # fmt: skip
     """TD3.3a: mask a document to professionals. Not open to an establishment (mode INDIRECTE).
 
@@ -236,15 +249,16 @@ def mask(
         person = _identity(identity)
         return _delivered(client.unmask(unique_id, person) if undo else client.mask(unique_id, person))
 
-    _run(act, actor, config, frames, masked, json=json)
+    _run(act, actor, config, frames, masked, json=json, journal=journal)
 
 
 @app.command()
 def delete(
     unique_id: UniqueId, identity: IdentityFile, actor: ActorFile, config: Config = None, status: Present = None,
-    frames: Frames = None, masked: Masked = False, json: Json = False,
+    journal: Journal = None, frames: Frames = None, masked: Masked = False, json: Json = False,
 ) -> None:  # fmt: skip
-    """TD3.3c: delete a document whose author is the professional, or in mode INDIRECTE the structure.
+    """TD3.3c: delete a document whose author is the professional, or in mode INDIRECTE the structure; that mode needs
+    --status, or the --journal that `submit` wrote.
 
     Exit code: 0 done; 1 refused; 2 unusable; 3 outcome unknown.
     """
@@ -252,13 +266,13 @@ def delete(
     def act(client: DmpClient) -> _Told:
         return _delivered(client.delete(unique_id, _identity(identity), status=_present(status)))
 
-    _run(act, actor, config, frames, masked, json=json)
+    _run(act, actor, config, frames, masked, json=json, journal=journal)
 
 
 @app.command()
 def archive(
     unique_id: UniqueId, identity: IdentityFile, actor: ActorFile, config: Config = None, undo: Undo = False,
-    status: Present = None, frames: Frames = None, masked: Masked = False, json: Json = False,
+    status: Present = None, journal: Journal = None, frames: Frames = None, masked: Masked = False, json: Json = False,
 ) -> None:  # fmt: skip
     """TD3.3d: archive a document. Not open to an establishment (mode INDIRECTE).
 
@@ -269,7 +283,7 @@ def archive(
         call = client.unarchive if undo else client.archive
         return _delivered(call(unique_id, _identity(identity), status=_present(status)))
 
-    _run(act, actor, config, frames, masked, json=json)
+    _run(act, actor, config, frames, masked, json=json, journal=journal)
 
 
 # --- the client -------------------------------------------------------------------------------------------------------
@@ -277,9 +291,9 @@ def archive(
 
 def _run(
     act: Callable[[DmpClient], _Told], actor: Path, config: Path | None, frames: Path | None, masked: bool,
-    *, json: bool,
+    *, json: bool, journal: Path | None = None,
 ) -> None:  # fmt: skip
-    with _client(actor, config, frames, masked, json=json) as client:
+    with _client(actor, config, frames, masked, json=json, journal=journal) as client:
         told = _attempt(lambda: act(client))
     if json:
         print_json(told.plain)
@@ -289,24 +303,32 @@ def _run(
 
 
 @contextmanager
-def _client(actor: Path, config: Path | None, frames: Path | None, masked: bool, *, json: bool) -> Iterator[DmpClient]:
+def _client(
+    actor: Path, config: Path | None, frames: Path | None, masked: bool, *, json: bool, journal: Path | None = None
+) -> Iterator[DmpClient]:
     if masked and frames is None:
         raise typer.BadParameter("give the folder: --frames DIR", param_hint="--masked")
     from ..dmp import DmpClient  # with TLS and settings, which the other commands do without
+    from ..flows import OutboxJournal
+    from ..outbox import Outbox
     from ..settings import Settings
 
-    def opened() -> DmpClient:
+    def opened(stack: ExitStack) -> DmpClient:
         settings = Settings.load(config)
         values = {"organization": settings.organization} | object_in(actor)
-        return DmpClient(settings, actor=Actor(**values), transport=_transport(settings, frames, masked))
+        kept = None if journal is None else OutboxJournal(stack.enter_context(Outbox.open(f"sqlite:///{journal}", {})))
+        client = DmpClient(
+            settings, actor=Actor(**values), transport=_transport(settings, frames, masked), journal=kept
+        )
+        return stack.enter_context(client)
 
-    try:
-        client = opened()
-    except SunesError as e:
-        told = _failed(e)
-        print_json(told.plain) if json else _say(told)
-        raise typer.Exit(told.exit_code) from None
-    with client:
+    with ExitStack() as stack:
+        try:
+            client = opened(stack)
+        except SunesError as e:
+            told = _failed(e)
+            print_json(told.plain) if json else _say(told)
+            raise typer.Exit(told.exit_code) from None
         yield client
 
 
@@ -378,6 +400,8 @@ def _failed(error: SunesError) -> _Told:
     elif isinstance(error, RemoteError):
         code = REFUSED
         lines.append(f"Réponse du DMP : {_clean(error.remote_code)}" if error.remote_code else "")
+    elif error.code == "DMP_STATUS_UNKNOWN":
+        lines.append(_HOW_TO_KNOW)
     plain: dict[str, Any] = {"outcome": Outcome.UNKNOWN.value, "unique_id": unique_id} if code == UNKNOWN else {}
     plain |= {
         "error": {
@@ -388,6 +412,7 @@ def _failed(error: SunesError) -> _Told:
     return _Told(plain=plain, lines=tuple(filter(None, lines)), exit_code=code, err=True)
 
 
+_HOW_TO_KNOW = "Donner --journal FILE, le fichier que `sunes dmp submit --journal FILE` a écrit, ou --status approved."
 _HOW_TO_RECONCILE = (
     "le DMP a peut-être agi. Vérifier d'abord (sunes dmp find --identity FILE --unique-id {unique_id}), puis relancer "
     "la même commande si rien n'a été fait : l'identifiant du document ne change pas, rien n'est versé deux fois."
@@ -408,7 +433,7 @@ def _delivered(receipt: Receipt) -> _Told:
 
 
 def _submitted(client: DmpClient, file: Path, visibility: tuple[Code, ...]) -> _Told:
-    return _delivered(client.submit(_document(file), visibility=visibility))
+    return _delivered(client.submit(_document(file), visibility=visibility or None))
 
 
 def _presence(unique_id: str, entry_uuid: str | None) -> _Told:

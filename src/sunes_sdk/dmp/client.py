@@ -497,10 +497,11 @@ class DmpClient:
         patient = self._ins(of).cx
         references = [td32.reference_of(document) for document in documents]
         warned = rights.enforce(self._dmp.mode, Transaction.RETRIEVE, self._dmp.rights)
-        answers = [
-            td32.decode(self._consult(self._repository, partial(td32.encode, batch), patient), batch)
-            for batch in td32.batches(references)
-        ]
+        with rights.foreseen(self._dmp.mode, Transaction.RETRIEVE):
+            answers = [
+                td32.decode(self._consult(self._repository, partial(td32.encode, batch), patient), batch)
+                for batch in td32.batches(references)
+            ]
         return td32.together(answers, warned)
 
     # --- TD3.3 ----------------------------------------------------------------------------------------------------
@@ -666,8 +667,9 @@ class DmpClient:
 
         def ask(asked: query.StoredQuery) -> td31.Listing:
             encode = partial(td31.encode, query.encode(asked, "LeafClass"))
-            answer = self._consult(self._registry, encode, patient)
-            listing = td31.decode(answer.body)
+            with rights.foreseen(self._dmp.mode, Transaction.FIND):
+                answer = self._consult(self._registry, encode, patient)
+                listing = td31.decode(answer.body)
             others = td31.under_other_ins(listing.objects, patient)
             return replace(listing, warnings=(*warned, *answer.warnings, *listing.warnings, *others))
 

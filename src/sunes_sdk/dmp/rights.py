@@ -8,19 +8,23 @@ image that could not be read: it is UNKNOWN here. The DMP decides: by default a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
-from .._core.errors import ConfigurationError
+from .._core.errors import ConfigurationError, RemoteError
 from .._core.findings import Finding, Severity
+from .._core.retry import RetryKind
 
 _log = logging.getLogger("sunes_sdk.dmp")
 
 Mode = Literal["DIRECTE", "INDIRECTE", "INDIRECTE_RENFORCEE"]
 """Values of the VIHF attribute `Authentification_Mode`."""
 Policy = Literal["warn", "refuse"]
+DENIED: Final = "DMPAccessDeniedByRightsService"
+"""Code of the DMP's refusal."""
 RIGHTS_CODE: Final = "DMP_RIGHTS"
 """Code of the finding, of the warning of a Receipt, and of the error."""
 
@@ -129,10 +133,18 @@ RIGHTS: Final[Mapping[Mode, Mapping[Transaction, Rule]]] = {
 examples of a VIHF (unverified)."""
 
 _WAYS: Final = {
-    Transaction.FIND: "ask with find_entry_uuid (DMP_3.1b) whether the DMP holds a document",
+    Transaction.FIND: "ask with find_entry_uuid (DMP_3.1b) whether the DMP holds a document; lists are for a "
+    "professional, with a card (mode DIRECTE)",
     Transaction.SEARCH_PATIENT: "ask INSi for the INS; a regulation centre says so: DmpClient(purpose=…)",
     Transaction.FEED_BY_SECRETARIAT: "feed in the name of the structure or with a professional's card (TD2.1)",
     Transaction.RETRIEVE: "read documents with a professional's card (mode DIRECTE)",
+}
+
+_WAYS_FR: Final = {
+    Transaction.FIND: "Un établissement ne peut pas lister les documents d'un DMP : demander si un document y est, par "
+    "son identifiant ; pour une liste, un professionnel cherche avec sa carte.",
+    Transaction.RETRIEVE: "Un établissement ne peut pas lire les documents d'un DMP : un professionnel les lit avec sa "
+    "carte.",
 }
 
 
@@ -158,7 +170,9 @@ def check(mode: Mode, transaction: Transaction, *, purpose: str = "normal") -> F
         rule="rights by authentication mode",
         source=found.source,
         hint=_WAYS.get(transaction, "let a professional do it with a card (mode DIRECTE) or on the DMP's web site"),
-        message_fr="Cette action n'est pas ouverte à ce mode d'authentification : un professionnel doit la faire.",
+        message_fr=_WAYS_FR.get(
+            transaction, "Cette action n'est pas ouverte à ce mode d'authentification : un professionnel doit la faire."
+        ),
     )  # fmt: skip
 
 
@@ -175,6 +189,21 @@ def enforce(mode: Mode, transaction: Transaction, policy: Policy, *, purpose: st
         )  # fmt: skip
     log_warning(finding.code, finding.message)
     return (finding.code,)
+
+
+@contextmanager
+def foreseen(mode: Mode, transaction: Transaction, *, purpose: str = "normal") -> Iterator[None]:
+    """Around a call: when the DMP refuses what the table says that it will, the error says what the mode may not do and
+    what to use instead. With which code it refuses is not public for every call: what another code asks for stays."""
+    try:
+        yield
+    except RemoteError as e:
+        finding = check(mode, transaction, purpose=purpose) if e.retry.kind is RetryKind.NEVER else None
+        if finding is not None:
+            own = ("", "") if e.remote_code == DENIED else (e.hint, e.hint_fr)
+            e.hint = "; ".join(filter(None, (f"{finding.message}: {finding.hint}", own[0])))
+            e.hint_fr = " ".join(filter(None, (finding.message_fr, own[1])))
+        raise
 
 
 def log_warning(code: str, message: str) -> None:
