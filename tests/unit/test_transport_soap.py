@@ -131,4 +131,7 @@ def test_an_error_status_is_an_error_even_over_soap() -> None:
     xml = soap.envelope(action="a", message_id="m", body=BODY)
     with pytest.raises(TransportError):
         soap.read_answer(HttpResponse(500, {"content-type": PLAIN}, xml))
+    with pytest.raises(TransportError) as caught:  # a page of a gateway would say that nothing was done
+        soap.read_answer(HttpResponse(404, {"content-type": PLAIN}, xml))
+    assert caught.value.sent == "maybe"
     assert soap.read_answer(HttpResponse(200, {"content-type": PLAIN}, xml)).action == "a"

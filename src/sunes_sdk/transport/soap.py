@@ -171,8 +171,8 @@ def _bare(message_id: str) -> str:
 def read_answer(response: HttpResponse) -> SoapAnswer:
     """The answer of a service, from HTTP: Faults come with status 200, 400 or 500, and are read in all cases.
 
-    Raises SoapFault; TransportError `HTTP_STATUS` for an error status without SOAP (a gateway's page), with
-    `sent="maybe"` unless the status says that nothing was done (401, 403, 404, 405, 413, 415); TransportError
+    Raises SoapFault; TransportError `HTTP_STATUS` for an error status (a gateway's page), with `sent="maybe"`
+    unless a page without SOAP says that nothing was done (401, 403, 404, 405, 413, 415); TransportError
     `ANSWER_UNREADABLE` (`sent="maybe"`) when a 2xx body cannot be read.
     """
     try:
@@ -185,15 +185,16 @@ def read_answer(response: HttpResponse) -> SoapAnswer:
             hint="the request may have been acted on: reconcile before sending again",
         ) from e  # fmt: skip
     if response.status >= 300:
-        raise _status(response.status)
+        raise _status(response.status, answered=True)
     return answer
 
 
 _NOT_DONE = frozenset({401, 403, 404, 405, 413, 415})
 
 
-def _status(status: int) -> TransportError:
-    if status in _NOT_DONE:
+def _status(status: int, *, answered: bool = False) -> TransportError:
+    """answered: the service itself spoke, in SOAP, whatever the status says: it has read the request."""
+    if status in _NOT_DONE and not answered:
         return TransportError(
             f"HTTP status {status}", sent="no", code="HTTP_STATUS", retry=RetryAdvice.never(),
             hint="check the address of the service and the rights of the client certificate",
