@@ -261,6 +261,22 @@ def test_only_https(transport: HttpsTransport, url: str) -> None:
     assert e.value.code == "TLS_REQUIRED"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://u:secret@localhost:1/",
+        "https://localhost:1/#x",
+        "https://localhost:1/\r\nHost: x",
+        "https://localhost/a b",
+    ],
+)
+def test_an_address_that_would_not_be_used_as_given(transport: HttpsTransport, url: str) -> None:
+    with pytest.raises(ConfigurationError) as e:
+        transport.post(url, b"", {})
+    assert e.value.code == "URL_FORM"
+    assert "secret" not in str(e.value)
+
+
 def test_missing_and_mismatched_files(pki: TestPki, tmp_path: Path) -> None:
     for tls in (
         replace(pki.client, key=pki.signing.key).tls(pki.ca_file),

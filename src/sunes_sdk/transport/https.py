@@ -313,6 +313,9 @@ def _split(url: str) -> tuple[str, int, str]:
     if parts.scheme != "https" or not parts.hostname:
         raise ConfigurationError("only https:// addresses are used", code="TLS_REQUIRED", path="url",
                                  hint="health data never travels in clear: give an https:// address")  # fmt: skip
+    if parts.username is not None or parts.fragment or any(map(str.isspace, url)):
+        raise ConfigurationError("the address holds credentials, a fragment or a blank", code="URL_FORM", path="url",
+                                 hint="give https://host/path only: the certificate is the credential")  # fmt: skip
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return parts.hostname, parts.port or 443, target
 
