@@ -215,19 +215,14 @@ def ivl_ts(tag: str, low: str = "", high: str = "", *, xsi_type: str = "") -> st
 def number(value: Decimal | int | str) -> str:
     """A number as CDA writes it: decimal point, no exponent, digits kept as given (`1.950`)."""
     text = str(value)
-    return format(Decimal(text), "f") if "E" in text.upper() else text
+    return format(Decimal(text), "f") if "E" in text or "e" in text else text
 
 
 def pq(tag: str, value: Decimal | int | str, unit: str = "", *, xsi_type: str = "", content: str = "") -> str:
     """PQ: `unit` is UCUM. The official list is finite: `m[IU]/L`, not `mUI/L`."""
     kind = f' xsi:type="{xsi_type}"' if xsi_type else ""
-    return f"<{tag}{measured(value, unit)}{kind}>{content}</{tag}>"
-
-
-def measured(value: Decimal | int | str, unit: str) -> str:
-    """The attributes of a PQ."""
-    of = f' unit="{escape_attribute(unit)}"' if unit else ""
-    return f'{of} value="{escape_attribute(number(value))}"'
+    measured = f' unit="{escape_attribute(unit)}"' if unit else ""
+    return f'<{tag}{measured} value="{escape_attribute(number(value))}"{kind}>{content}</{tag}>'
 
 
 def ivl_pq(

@@ -41,6 +41,12 @@ def _shown_unit(unit: str, value: Decimal) -> str:
     return many if abs(value) >= 2 else one
 
 
+@lru_cache(maxsize=1024)  # doses are few; by their digits, since the numbers 1.0 and 1.00 are equal
+def _shown(number: str, unit: str) -> str:
+    value = Decimal(number)
+    return f"{shown_number(value)} {_shown_unit(unit, value)}".strip()
+
+
 class Quantity(Model):
     """A physical quantity. unit: UCUM, from the official finite list (`{tbl}`, `mg`, `mL`, `d`, `h`); may be empty:
     what is counted.
@@ -63,7 +69,7 @@ class Quantity(Model):
     @property
     def text(self) -> str:
         """As French people read it: `1,5 comprimé`, `2 jours`."""
-        return f"{shown_number(self.value)} {_shown_unit(self.unit, self.value)}".strip()
+        return _shown(str(self.value), self.unit)
 
 
 class QuantityRange(Model):
@@ -250,10 +256,14 @@ def _said(ref: Ref) -> str:
 
 def _bounds(tag: str, value: Quantity | QuantityRange, ref: Ref | None) -> str:
     """low and high, both mandatory, the same when there is one value."""
-    said = _said(ref) if ref else ""
-    low = dt.measured(value.low, value.unit)
-    high = low if isinstance(value, Quantity) else dt.measured(value.high, value.unit)
-    return f"<{tag}><low{low}>{said}</low><high{high}>{said}</high></{tag}>"
+    low = str(value.low)
+    high = low if isinstance(value, Quantity) else str(value.high)
+    return _bounds_xml(tag, low, high, value.unit, _said(ref) if ref else "")
+
+
+@lru_cache(maxsize=1024)
+def _bounds_xml(tag: str, low: str, high: str, unit: str, said: str) -> str:
+    return f"<{tag}>{dt.pq('low', low, unit, content=said)}{dt.pq('high', high, unit, content=said)}</{tag}>"
 
 
 def dose_xml(dosage: Dosage, refs: Refs) -> str:

@@ -238,6 +238,20 @@ class Treatment(Medicine, Dosage):
             texts["Région anatomique"] = self.site if isinstance(self.site, str) else _label(self.site)
         return texts
 
+    @property
+    def _row(self) -> dict[str, str]:
+        """What the narrative says of it, by the column of `_COLUMNS`."""
+        row = {"Médicament": self.name, **self.product_texts, **self.dosage_texts}
+        if self.posology:
+            row["Posologie"] = self.posology
+        if self.start:
+            row["Début"] = shown_date(self.start)
+        if self.end:
+            row["Fin"] = shown_date(self.end)
+        if self.comment:
+            row["Commentaire"] = self.comment
+        return row
+
     def _how(self, refs: Refs) -> str:
         """routeCode to maxDoseQuantity."""
         xml = dt.cd("routeCode", self.route, original=refs.get("Voie d'administration")) if self.route else ""
@@ -294,19 +308,8 @@ def write_treatments(
                 f'<name nullFlavor="NA"></name>{_PRODUCT_END}</substanceAdministration>'
             )
         ]
-    rows = [
-        {
-            "Médicament": t.name,
-            "Posologie": t.posology or "",
-            **t.product_texts,
-            **t.dosage_texts,
-            "Début": shown_date(t.start),
-            "Fin": shown_date(t.end),
-            "Commentaire": t.comment or "",
-        }
-        for t in treatments
-    ]
-    filled = {column for row in rows for column, text in row.items() if text}
+    rows = [t._row for t in treatments]
+    filled = set().union(*rows)
     columns = [c for c in _COLUMNS if c in filled]
     refs = narrative.table(columns, [[row.get(c, "") for c in columns] for row in rows])
     return [_treatment_entry(draft, ref, t) for ref, t in zip(refs, treatments, strict=True)]
