@@ -4,7 +4,8 @@
     python scripts/refresh_terminology.py KIT_DIR [--nos NOS_DIR] [--vihf-roles JDV_J65.xml] [--check]
 
 KIT_DIR: a copy of the ANS conformance kit (`jeuxDeValeurs/`, `schematrons/`); NOS_DIR: the folder of FHIR resources of
-ansforge/IG-terminologie-de-sante (`ValueSet-JDV-*.json`, `ConceptMap-ASS-*.json`); JDV_J65.xml: the roles of the VIHF.
+ansforge/IG-terminologie-de-sante (`ValueSet-*.json`, `CodeSystem-tre-r397-*.json`, `ConceptMap-ASS-*.json`);
+JDV_J65.xml: the roles of the VIHF.
 A set whose source is not given keeps its file. Only facts are kept: code, system, label. --check writes nothing and
 fails when a file would change.
 """
@@ -73,6 +74,7 @@ NOS_SETS = {
     "JDV_J62": "JDV-J62-PracticeSettingCode-DMP",
     "JDV_J64": "JDV-J64-RestrictionAudienceVIHF-DMP",
     "JDV_J66": "JDV-J66-TypeCode-DMP",
+    "JDV_J368": "jdv-j368-categorie-etablissement-cisis",
 }
 NOS_MAPS = {
     "ASS_X04": "ASS-X04-CorrespondanceType-Classe-CISIS",
@@ -94,6 +96,7 @@ NOS_SYSTEMS = {
     "TRE-R209-TypeActivite": "1.2.250.1.213.2.2",
     "TRE-R276-FormeActivite": "1.2.250.1.213.1.6.1.8",
     "loinc": "2.16.840.1.113883.6.1",
+    "tre-r397-categorie-entite-geographique-exercice": "1.2.250.1.213.1.6.1.378",
 }
 """Last part of a NOS code system's URL to the scheme that the DMP writes (an OID, or `URN`, `ASTM`)."""
 
@@ -178,7 +181,7 @@ def from_nos(nos: Path, write: Writer) -> None:
         rows = [
             [c["code"], system_of(include["system"]), c.get("display", "")]
             for include in fhir["compose"]["include"]
-            for c in include["concept"]
+            for c in include.get("concept") or _whole(nos, include["system"])
         ]
         write(name, **_identity(fhir, resource), kind="concepts", rows=rows)
     for name, resource in NOS_MAPS.items():
@@ -190,6 +193,12 @@ def from_nos(nos: Path, write: Writer) -> None:
             for target in element.get("target", ())
         ]
         write(name, **_identity(fhir, resource), kind="pairs", rows=rows)
+
+
+def _whole(nos: Path, url: str) -> list[dict[str, str]]:
+    """The concepts of a code system that a set includes whole, ended ones too, by code."""
+    path = nos / f"CodeSystem-{url.rstrip('/').rsplit('/', 1)[-1]}.json"
+    return sorted(json.loads(path.read_text(encoding="utf-8"))["concept"], key=lambda concept: concept["code"])
 
 
 def _identity(fhir: dict[str, Any], resource: str) -> dict[str, str]:

@@ -291,6 +291,7 @@ MUTATIONS: list[Mutation] = [
     ("CDA_H74", "letter", r"(<serviceEvent>.*?<effectiveTime>)<low [^>]*></low>", r"\1"),
     ("CDA_H54", "letter", r'(<serviceEvent>.*?<high value=")2026', r"\g<1>2020"),
     ("CDA_H55", "letter", r'(healthCareFacility><code code="SA01" codeSystem=")[^"]*', r"\g<1>1.2.3"),
+    ("CDA_H75", "header", r'(<translation code=")355', r"\g<1>356"),
     ("CDA_H56", "letter", r'<addr use="H">', '<addr use="H"><streetAddressLine>x</streetAddressLine>'),
     ("CDA_H57", "letter", '<addr nullFlavor="NAV"></addr>', '<addr nullFlavor="NI"></addr>'),
     ("CDA_H58", "letter", r'(<assignedAuthor .*?displayName=")', r"\1Faux "),

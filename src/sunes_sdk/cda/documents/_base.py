@@ -65,11 +65,10 @@ class ClinicalDocument(Model, ABC):
     patient, a device), `author` stays the signer and performer by default; data_enterer; informants: professionals,
     the patient, people around; authenticators: who else validated; participants (JDV_J144); placer_orders: requests it
     answers; further_events: acts after the principal one; consents: authorization; encounter_participants (JDV_J140);
-    discharge_disposition (codeSystem 1.2.250.1.213.2.14); facility_category: category of establishment (JDV_J368: a
-    code of TRE_R397, 1.2.250.1.213.1.6.1.378, which is not bundled, so that it is not looked up); facility_located: the
-    facility's name and address are written; kept_by_dmp: the DMP is the custodian (what a patient or an SNR writes),
-    `custodian` being the structure that sends it; transforms: OID of the document that
-    this one carries in another form (XFRM), never with `replaces`.
+    discharge_disposition (codeSystem 1.2.250.1.213.2.14); facility_category: category of establishment (JDV_J368);
+    facility_located: the facility's name and address are written; kept_by_dmp: the DMP is the custodian (what a patient
+    or an SNR writes), `custodian` being the structure that sends it; transforms: OID of the document that this one
+    carries in another form (XFRM), never with `replaces`.
     Raises ModelError (`CDA_TITLE`, `CDA_TELECOM`, `CDA_FUNCTION`, `CDA_RELATED`, `CDA_DISPOSITION`).
 
     set_id, version_number, replaces: filled by `revise`; a first version leaves them alone.

@@ -723,6 +723,21 @@ def _facility_system(view: View) -> Iterator[Problem]:
         yield code, "the code system is not that of JDV_J02"
 
 
+@rule(
+    "CDA_H75",
+    "the facility's category is in JDV_J368",
+    hint="copy code, codeSystem and label of JDV_J368, e.g. 355",
+    fr="La catégorie de l'établissement n'est pas dans la nomenclature nationale.",
+    severity=Severity.WARNING,
+    kit_is_silent=True,
+)
+def _facility_category(view: View) -> Iterator[Problem]:
+    code = find(_encounter(view), "location", "healthCareFacility", "code")
+    for category in findall(code, "translation") if code is not None else ():
+        if not _in("JDV_J368", category):
+            yield category, "this code of this code system is not in JDV_J368"
+
+
 def _disordered(interval: etree._Element | None) -> bool:
     """Whether low is not before high."""
     low, high = find(interval, "low"), find(interval, "high")
