@@ -60,9 +60,10 @@ def test_the_tutorial(tmp_path: Path) -> None:
 
 
 def test_replace(tmp_path: Path) -> None:
-    assert run("howto/replace-a-document.md", 4, tmp_path) == [
+    assert run("howto/replace-a-document.md", 5, tmp_path) == [
         "première version : ACCEPTED", "2 True True", "remplacement : ACCEPTED", "False Deprecated", "True Approved",
-        "DMP_REPLACES", "ACCEPTED_WITH_WARNINGS ('DMP_REPLACED_ABSENT',)",
+        "DMP_REPLACES", "ACCEPTED_WITH_WARNINGS ('DMP_REPLACED_ABSENT',)", "remplacement : ACCEPTED",
+        "toujours masqué : True", "suppression : ACCEPTED", "DELETED",
     ]  # fmt: skip
 
 
