@@ -11,7 +11,7 @@ import pytest
 from sunes_sdk.cda import CdaDocument
 from sunes_sdk.dmp import DmpClient, DocumentReference
 from sunes_sdk.errors import DmpError, MetadataError, TransportError
-from sunes_sdk.model import Dmp, Identity, Ins, InsOid, Outcome
+from sunes_sdk.model import Dmp, Identity, IdentityStatus, Ins, InsOid, Outcome
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.fake_dmp import FakeDmp
 from sunes_sdk.testing.pki import TestPki
@@ -220,3 +220,12 @@ def test_a_version_never_replaces_one_of_another_patient(scene: Scene, dmp: Fake
         scene.client.replace(second, of=first)
     assert caught.value.code == "DMP_REPLACES_PATIENT"
     assert [d.unique_id for d in dmp.documents] == [first.unique_id]
+
+
+def test_a_version_may_follow_one_that_was_not_qualified(scene: Scene, dmp: FakeDmp) -> None:
+    """That one was never sent to a DMP."""
+    unqualified = samples.patient(identity=Identity(traits=WHO.traits, status=IdentityStatus.PROVISOIRE))
+    first = samples.discharge_letter(patient=unqualified).render(samples.issuer())
+    second = samples.discharge_letter().revise(first).render(samples.issuer())
+    assert scene.client.replace(second, of=first).warnings == ("DMP_REPLACED_ABSENT",)
+    assert [d.unique_id for d in dmp.documents] == [second.unique_id]

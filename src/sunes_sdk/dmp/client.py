@@ -17,6 +17,7 @@ from .._core.clock import Clock, SystemClock
 from .._core.errors import (
     CdaError,
     ConfigurationError,
+    InsError,
     MetadataError,
     OutcomeUnknown,
     SoapFault,
@@ -230,7 +231,7 @@ class DmpClient:
         `of` is a document of another INS.
         """
         td21.check_replaces(document, of)
-        if isinstance(of, Document) and self._ins(of) != self._ins(document):
+        if isinstance(of, Document) and self._is_another(of, document):
             raise MetadataError(
                 "the document to replace is under another INS: it would stay there", code="DMP_REPLACES_PATIENT",
                 path="of", rule="a version replaces another in one patient's DMP",
@@ -239,6 +240,14 @@ class DmpClient:
                 hint_fr="Le document à remplacer est dans le DMP d'une autre identité : l'y supprimer d'abord.",
             )  # fmt: skip
         return self.submit(document, visibility=visibility)
+
+    def _is_another(self, of: Document, document: Document) -> bool:
+        """Whether a document could be in the DMP of another INS; one that was not qualified is in none."""
+        try:
+            before = self._ins(of)
+        except InsError:
+            return False
+        return before != self._ins(document)
 
     def prepare(self, document: Document, destination: Destination) -> Prepared:
         """Freeze a delivery: the document's bytes, the signed set, its metadata, every identifier and time. No I/O.
