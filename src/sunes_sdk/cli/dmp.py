@@ -30,6 +30,7 @@ from .files import Config, Json, content, object_in, print_json
 if TYPE_CHECKING:
     from ..cda import CdaDocument
     from ..dmp import DmpClient, FoundDocument
+    from ..flows import OutboxJournal
 
 app = typer.Typer(help="The patient's DMP: feed it, look into it, mask, delete, archive.", no_args_is_help=True)
 
@@ -309,16 +310,16 @@ def _client(
     if masked and frames is None:
         raise typer.BadParameter("give the folder: --frames DIR", param_hint="--masked")
     from ..dmp import DmpClient  # with TLS and settings, which the other commands do without
-    from ..flows import OutboxJournal
-    from ..outbox import Outbox
     from ..settings import Settings
 
     def opened(stack: ExitStack) -> DmpClient:
         settings = Settings.load(config)
         values = {"organization": settings.organization} | object_in(actor)
-        kept = None if journal is None else OutboxJournal(stack.enter_context(Outbox.open(f"sqlite:///{journal}", {})))
         client = DmpClient(
-            settings, actor=Actor(**values), transport=_transport(settings, frames, masked), journal=kept
+            settings,
+            actor=Actor(**values),
+            transport=_transport(settings, frames, masked),
+            journal=_journal(journal, stack),
         )
         return stack.enter_context(client)
 
@@ -330,6 +331,15 @@ def _client(
             print_json(told.plain) if json else _say(told)
             raise typer.Exit(told.exit_code) from None
         yield client
+
+
+def _journal(file: Path | None, stack: ExitStack) -> OutboxJournal | None:
+    if file is None:
+        return None
+    from ..flows import OutboxJournal  # with SQLAlchemy, which the other commands do without
+    from ..outbox import Outbox
+
+    return OutboxJournal(stack.enter_context(Outbox.open(f"sqlite:///{file}", {})))
 
 
 def _transport(settings: Any, frames: Path | None, masked: bool) -> Any:
