@@ -19,9 +19,10 @@ from rich.text import Text
 
 from .._core.errors import SunesError
 from .._core.findings import Finding, Report, Severity
-from ..cda import CdaHeader, check, html, read_header
+from ..cda import CdaHeader, html, read_header
 from ..cda.oracle import Oracle, Outcome
 from ..cda.reader import V3, clinical_document, header_of
+from ..cda.rules import check_parsed
 
 app = typer.Typer(help="CDA documents in files: check, show, header, page.", no_args_is_help=True)
 
@@ -103,8 +104,9 @@ def _checked(file: Path, oracle: Oracle | None, *, relaxed: bool) -> Checked:
     code = UNREADABLE
     try:
         content = _content(file)
-        verdict["kind"] = kind_of(read_header(content))
-        report = check(content, relaxed=relaxed)
+        root = clinical_document(content)
+        verdict["kind"] = kind_of(header_of(root))
+        report = check_parsed(root, relaxed=relaxed)
         if oracle is not None:
             said = oracle.judge(content)
             report += said.report

@@ -6,6 +6,8 @@ never means "conforming": it means that none of `RULES` saw anything.
 
 from __future__ import annotations
 
+from lxml import etree
+
 from ..._core.errors import CdaError, XmlSecurityError
 from ..._core.findings import Finding, Report
 from ..header import CdaDocument
@@ -48,16 +50,15 @@ def check(document: CdaDocument | bytes, *, relaxed: bool = False) -> Report:
     except (XmlSecurityError, CdaError) as e:
         return Report((Finding(code=e.code, message=e.message, path=e.path, rule=e.rule, hint=e.hint),))
     ours = isinstance(document, CdaDocument) and document.is_ours
+    return check_parsed(root, rules=_OF_OURS if ours else RULES, relaxed=relaxed)
+
+
+def check_parsed(root: etree._Element, *, rules: tuple[Rule, ...] = RULES, relaxed: bool = False) -> Report:
+    """`check` of a ClinicalDocument that is already parsed (`reader.clinical_document`)."""
     view = View(root)
     return Report(
-        tuple(
-            [
-                rule.finding(view, where, seen, relaxed=relaxed)
-                for rule in (_OF_OURS if ours else RULES)
-                for where, seen in rule.run(view)
-            ]
-        )
+        tuple([rule.finding(view, where, seen, relaxed=relaxed) for rule in rules for where, seen in rule.run(view)])
     )
 
 
-__all__ = ["RULES", "Rule", "check"]
+__all__ = ["RULES", "Rule", "check", "check_parsed"]
