@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
+from typing import Any
 
 import pytest
 
@@ -87,3 +89,13 @@ def test_what_may_be_retried_depends_on_what_left(sent: str, kind: RetryKind) ->
 
 def test_an_unknown_outcome_is_never_retried_blindly() -> None:
     assert OutcomeUnknown("x", prepared=1).retry.kind is RetryKind.RECONCILE_FIRST
+
+
+def test_every_error_crosses_processes() -> None:
+    kinds = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, errors.SunesError)]
+    assert errors.TransportError in kinds
+    for kind in kinds:
+        needed: dict[str, Any] = {"sent": "maybe"} if kind is errors.TransportError else {}
+        error = kind("message", code="CODE", path="path", hint="hint", **needed)
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), vars(again)) == (kind, str(error), vars(error))

@@ -25,7 +25,8 @@ SunesError                        .code .path .rule .hint (English) .hint_fr
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from functools import partial
+from typing import Any, Literal, Self
 
 from .findings import Finding, Report
 from .retry import RetryAdvice
@@ -182,6 +183,10 @@ class TransportError(SunesError):
         super().__init__(message, code=code, path=path, rule=rule, hint=hint, hint_fr=hint_fr)
         self.sent: Literal["no", "maybe"] = sent
         self.retry = retry or (RetryAdvice.safe() if sent == "no" else RetryAdvice.reconcile_first())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """`sent` is needed to make one again: without this, a time-out in a worker process would break its pool."""
+        return partial(type(self), sent=self.sent), self.args, self.__dict__
 
 
 class RemoteError(SunesError):
