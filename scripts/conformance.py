@@ -5,8 +5,8 @@
 
 Also proves that the judge judges: a document with a code out of its value set must be refused. Then 200 generated
 documents of each kind (SUNES_GENERATED), and the kit on every mutation that the native rules accept, of our documents
-and of the headers of the official examples (SUNES_DIFFERENTIAL=300 draws that many): half an hour on two cores. Last, the
-reader makes nothing up of our documents without each of their parts in turn (SUNES_REMOVALS).
+and of the headers of the official examples (SUNES_DIFFERENTIAL=300 draws that many): half an hour on two cores. Last,
+the reader makes nothing up of our documents without each of their parts in turn (SUNES_REMOVALS).
 """
 
 from __future__ import annotations

@@ -75,6 +75,7 @@ APART_BYTES = 262_144
 _RUN = re.compile(rb">([A-Za-z0-9+/= \t\r\n]{65536,}+)<")
 _RETURN = re.compile(rb"\r")
 _STAND_IN = "left-out-"  # holds what base64 does not
+_STAND_INS = re.compile(rb"left-out-[0-9a-f]{64}\n*\.")
 
 
 class _ApartParser(etree.XMLParser):
@@ -101,7 +102,8 @@ def parse_apart(data: bytes, holders: Callable[[etree._Element], Iterable[etree.
         start, stop = found.span(1)
         run = memoryview(data)[start:stop]
         # By its bytes, so that equal texts stay equal; with its line ends, so that lines keep their numbers.
-        stand_in = f"{_STAND_IN}{hashlib.sha256(run).hexdigest()}" + "\n" * data.count(b"\n", start, stop)
+        ends = "\n" * data.count(b"\n", start, stop)
+        stand_in = f"{_STAND_IN}{hashlib.sha256(run).hexdigest()}{ends}."
         parser.left_out[stand_in] = run
         stand_ins.append(stand_in)
         pieces += (data[end:start], stand_in.encode())
@@ -126,10 +128,16 @@ def left_out(element: etree._Element) -> memoryview | None:
 def with_left_out(xml: bytes, root: etree._Element) -> bytes:
     """XML of (a part of) a tree of `parse_apart`, the texts that were left out written in."""
     parser = root.getroottree().parser
-    for stand_in, run in parser.left_out.items() if isinstance(parser, _ApartParser) else ():
-        text: bytes | memoryview = bytes(run).replace(b"\r\n", b"\n") if _RETURN.search(run) else run
-        xml = xml.replace(stand_in.encode(), text)
-    return xml
+    if not isinstance(parser, _ApartParser):
+        return xml
+    pieces: list[bytes | memoryview] = []
+    end = 0
+    for found in _STAND_INS.finditer(xml):
+        run = parser.left_out[found[0].decode()]
+        pieces += (xml[end : found.start()], bytes(run).replace(b"\r\n", b"\n") if _RETURN.search(run) else run)
+        end = found.end()
+    pieces.append(xml[end:])
+    return b"".join(pieces)
 
 
 def declared_encoding(data: bytes) -> str:
