@@ -40,7 +40,8 @@ TEXT = rb"[^<>\"^]"
 
 @dataclass(frozen=True, kw_only=True)
 class FrenchForm:
-    """What the CI-SIS asks for and IHE ITI TF-3 does not have, so that IPF refuses it by design."""
+    """What the CI-SIS asks for and IHE has not (ITI TF-3, table 4.2.3.1.7-2: no other component is allowed), so that
+    any validator of IHE refuses it."""
 
     said: str
     written: bytes
@@ -74,7 +75,8 @@ FRENCH_FORMS = (
         why="status: the CI-SIS adds Archived and Deleted (JDV_J52); IHE has Approved and Deprecated",
     ),
 )
-"""Each difference, what IPF says of it, and its form in IHE. All else that we send reaches IPF as the DMP gets it."""
+"""Each difference, what IPF says of it, and its form in IHE. All else that we send reaches IPF as the DMP gets it. Its
+validators of CX, XON and statuses have no variant: without this table, all checks of metadata would have to be off."""
 
 
 def in_ihe(body: bytes, forms: tuple[FrenchForm, ...] = FRENCH_FORMS) -> bytes:
