@@ -143,3 +143,14 @@ def test_a_delivery_is_sent_by_the_holder_who_signed_it(dmp: FakeDmp, pki: TestP
             assert caught.value.code == "DMP_PREPARED_HOLDER"
         assert len(dmp.requests) == before
         assert establishment.send(prepared).outcome.is_success
+
+
+def test_the_version_of_the_vihf_is_agreed_on(dmp: FakeDmp, pki: TestPki) -> None:
+    with DmpClient(settings(dmp, vihf_version="4.0"), actor=ACTOR) as newer:
+        with pytest.raises(SoapFault):
+            newer.existence(IDENTITY)
+        assert "VIHF_Version must be 3.0" in dmp.requests[-1].text
+    with FakeDmp(pki, vihf_version="4.0") as other:
+        other.open_dmp(samples.ins())
+        with DmpClient(settings(other, vihf_version="4.0"), actor=ACTOR) as newer:
+            assert newer.existence(IDENTITY).is_open

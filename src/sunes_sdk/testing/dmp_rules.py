@@ -143,6 +143,16 @@ class Caller:
         return self.mode == "INDIRECTE"
 
     @property
+    def is_staff(self) -> bool:
+        """With a CPE: a medical secretary."""
+        return self.mode == "DIRECTE" and self.profession == "SECRETARIAT_MEDICAL"
+
+    @property
+    def feeds_only(self) -> bool:
+        """Who brings documents in the name of a structure, and reads none."""
+        return self.is_establishment or self.is_staff
+
+    @property
     def holder(self) -> str:
         """Whom an authorisation of access is given to: the professional with a card, else the structure."""
         return self.user if self.mode == "DIRECTE" else self.structure
@@ -210,6 +220,7 @@ def check_vihf(
     client: x509.Certificate | None,
     client_structure: str,
     structures: Iterable[str],
+    version: str,
     trusted: Trust,
     at: datetime,
     about_patient: bool = True,
@@ -231,7 +242,8 @@ def check_vihf(
     needed = _VIHF_REQUIRED + (() if mode == "DIRECTE" else (vihf.SUBJECT_ID,))
     for name in needed + ((vihf.RESOURCE_ID,) if about_patient else ()):
         need(given.get(name), "InvalidSecurity", f"VIHF: attribute {name} is missing", as_fault=True)
-    need(given["VIHF_Version"] == "3.0", "InvalidSecurity", "VIHF: VIHF_Version must be 3.0", as_fault=True)
+    current = given["VIHF_Version"] == version
+    need(current, "InvalidSecurity", f"VIHF: VIHF_Version must be {version}", as_fault=True)
     _check_signer(mode, claims, client, client_structure)
     instant = _INSTANT.fullmatch(claims.issue_instant)
     need(instant, "InvalidSecurity", "VIHF: IssueInstant is not an instant in UTC", as_fault=True)

@@ -127,7 +127,8 @@ class _Planned:
 class FakeDmp:
     """A DMP in a test: `with FakeDmp(pki) as dmp: dmp.open_dmp(ins); DmpClient(settings(dmp=dmp.settings()))`.
 
-    structures: Struct_IdNat that the server knows, by default that of the certificates; multipart: answers of the
+    structures: Struct_IdNat that the server knows, by default that of the certificates; vihf_version: the one that it
+    takes, as sources disagree (`dmp.vihf_version` of the settings); multipart: answers of the
     repository come as MTOM packages, Faults included, where the official answer to a feed is plain; inline: documents
     come back as base64 in the body rather than as attachments; keep_bytes: False for a long run, whose documents would
     not fit in memory (nothing can then be read back); store: a SQLite file in which what the fake holds survives it.
@@ -141,6 +142,7 @@ class FakeDmp:
         pki: TestPki,
         *,
         structures: frozenset[str] = frozenset({STRUCTURE}),
+        vihf_version: str = "3.0",
         multipart: bool = False,
         inline: bool = False,
         keep_bytes: bool = True,
@@ -153,6 +155,7 @@ class FakeDmp:
         self._keep_bytes = keep_bytes
         self._clock = clock or SystemClock()
         self._structures = structures
+        self._vihf_version = vihf_version
         self._trusted = TrustStore(pki.ca_file)
         self._lock = threading.Lock()
         self._store = DmpStore(store)
@@ -555,6 +558,7 @@ class FakeDmp:
             client=request.client,
             client_structure=rules.check_client(request.client),
             structures=self._structures,
+            version=self._vihf_version,
             trusted=self._trusted,
             at=self._clock.now(),
             about_patient=_CALLS[name].about_patient,
