@@ -222,6 +222,20 @@ def test_a_parked_large_delivery_is_prepared_anew(tmp_path: Path) -> None:
     assert hashlib.sha256(accepted.read_bytes().partition(b"\n")[2]).digest() == document.sha256
 
 
+@pytest.mark.parametrize("size", [10, LARGE_BYTES])
+def test_what_was_frozen_can_be_looked_at_until_it_is_purged(tmp_path: Path, size: int) -> None:
+    content = random.Random(size).randbytes(size)
+    with Outbox.open(f"sqlite:///{tmp_path / 'outbox.db'}", {"dmp": FileChannel(tmp_path / "dmp")}) as outbox:
+        (entry,) = outbox.put(sample_document(content=content), to=[Dmp()])
+        with outbox.prepared(entry) as prepared:
+            assert prepared is not None
+            assert prepared.blobs["document"] == content
+        outbox.run_until_idle()
+        outbox.purge(timedelta(0))
+        with outbox.prepared(entry) as prepared:
+            assert prepared is None
+
+
 def test_a_full_disk_stores_nothing_of_a_large_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     channel = FileChannel(tmp_path / "dmp")
     with Outbox.open(f"sqlite:///{tmp_path / 'outbox.db'}", {"dmp": channel}) as outbox:

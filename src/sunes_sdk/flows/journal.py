@@ -30,10 +30,10 @@ class OutboxJournal:
         entry = self._delivered(unique_id)
         if entry is None:
             return None
-        prepared = self._outbox.prepared(entry)
-        if prepared is None:
-            return SentDocument(unique_id=unique_id, status=AvailabilityStatus.APPROVED)
-        return document_of(prepared)
+        with self._outbox.prepared(entry) as prepared:
+            if prepared is None:
+                return SentDocument(unique_id=unique_id, status=AvailabilityStatus.APPROVED)
+            return document_of(prepared)
 
     def accepted(self, document: SentDocument) -> None:
         self._outbox.remember(_name(document.unique_id), document.to_json())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
@@ -412,9 +413,10 @@ class Outbox:
 
     # -- what it remembers
 
-    def prepared(self, entry: Entry) -> Prepared | None:
-        """What was frozen for an entry, None once it was purged."""
-        return self._store.prepared(entry.id)
+    def prepared(self, entry: Entry) -> AbstractContextManager[Prepared | None]:
+        """What was frozen for an entry, None once it was purged. Of a large one, the blobs are read when they are asked
+        for, inside the `with`."""
+        return self._store.stored(entry.id)
 
     def remember(self, name: str, text: str, *, withdrawn: Entry | None = None) -> None:
         """Keep a text under a name, in place of the one there: a purge leaves it. withdrawn: an entry whose document

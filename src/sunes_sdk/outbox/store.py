@@ -158,7 +158,7 @@ class Store(Protocol):
     def mark_forwarded(self, last: int) -> None: ...
     def purge(self, before: datetime) -> int: ...
     def facts(self, entry_id: int) -> Facts: ...
-    def prepared(self, entry_id: int) -> Prepared | None: ...
+    def stored(self, entry_id: int) -> AbstractContextManager[Prepared | None]: ...
     def remember(self, name: str, body: str, events: Sequence[StoredEvent]) -> None: ...
     def recall(self, name: str) -> str | None: ...
     def close(self) -> None: ...
@@ -494,12 +494,25 @@ class SqlStore:
         if claim.prepared is not None:
             yield Prepared.from_bytes(claim.prepared)
             return
+        with self.stored(claim.entry.id) as prepared:
+            if prepared is None:
+                raise _no_entry(claim.entry.id)
+            yield prepared
+
+    @contextmanager
+    def stored(self, entry_id: int) -> Iterator[Prepared | None]:
+        """What was frozen for an entry, None once it was purged; a large one as in `opened`."""
         with _clear_errors():
             connection = self._engine.raw_connection()
         with closing(connection):
             driver: Any = connection.driver_connection
             with _clear_errors():
-                blob = driver.blobopen(PAYLOAD.name, PAYLOAD.c.prepared.name, claim.entry.id, readonly=True)
+                row = self._payload(driver, row=entry_id).fetchone()
+            if row is None or row[0] is not None:
+                yield Prepared.from_bytes(row[0]) if row else None
+                return
+            with _clear_errors():
+                blob = driver.blobopen(PAYLOAD.name, PAYLOAD.c.prepared.name, entry_id, readonly=True)
             with blob:
                 yield Prepared.from_store(_StoredDelivery(blob))
 
@@ -619,12 +632,6 @@ class SqlStore:
             raise _no_entry(entry_id)
         facts: Facts = row[-1]
         return facts
-
-    def prepared(self, entry_id: int) -> Prepared | None:
-        """What was frozen, None once it was purged."""
-        with _clear_errors(), self._engine.connect() as connection:
-            stored = connection.execute(sa.select(PAYLOAD.c.prepared).where(PAYLOAD.c.entry_id == entry_id)).scalar()
-        return None if stored is None else Prepared.from_bytes(bytes(stored))
 
     def remember(self, name: str, body: str, events: Sequence[StoredEvent]) -> None:
         """Keep a note under a name, in place of the one there, with events of the same transaction."""
