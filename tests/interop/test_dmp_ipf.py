@@ -11,17 +11,19 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
 from sunes_sdk._core.clock import SystemClock
 from sunes_sdk.cda import CdaDocument
-from sunes_sdk.dmp import AvailabilityStatus, DmpClient, DocumentFilter, FoundDocument
+from sunes_sdk.dmp import AvailabilityStatus, DmpClient, DocumentFilter, FoundDocument, SubmissionSetFilter
 from sunes_sdk.errors import DmpError
 from sunes_sdk.model import Code, Identity, Outcome, Receipt
 from sunes_sdk.settings import DmpSettings
@@ -230,15 +232,90 @@ def test_a_document_is_registered_found_and_retrieved(scene: Scene) -> None:
     assert scene.sent.said == []
 
 
-def test_each_kind_of_document_is_registered(scene: Scene) -> None:
+def each_kind() -> list[CdaDocument]:
     made = demo.discharge_documents(
         samples.patient(), samples.stay(), author=ACTOR, recipient=samples.general_practitioner()
     )
-    documents = [one.render(samples.issuer()) for one in made]
+    return [one.render(samples.issuer()) for one in made]
+
+
+def test_each_kind_of_document_is_registered(scene: Scene) -> None:
+    documents = each_kind()
     assert len({one.type_code.code for one in documents}) == len(documents) == 5
     for document in documents:
         assert scene.client.submit(document).outcome is Outcome.ACCEPTED
     assert {one.unique_id for one in documents} <= {one.unique_id for one in scene.client.find(WHO)}
+    assert scene.sent.said == []
+
+
+SECOND = timedelta(seconds=1)
+OTHER = Code(code="other", system="1.2.3")
+
+
+def time(dtm: str) -> datetime:
+    return datetime.strptime(dtm, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+
+
+def test_ipf_reads_each_criterion_of_a_search_as_it_is_meant(scene: Scene) -> None:
+    """With what the document has it is found, with something else it is not: IPF decodes and compares."""
+    *_, document = each_kind()
+    scene.client.submit(document)
+    entry = in_use(scene, document).entry
+    event, *events = entry.event_codes
+    reference, second = entry.reference_ids
+    start, stop = time(entry.service_start), time(entry.service_stop)
+    created = time(entry.creation_time)
+    criteria: dict[str, tuple[object, object]] = {
+        "class_codes": ((OTHER, entry.class_code), (OTHER,)),
+        "type_codes": ((entry.type_code,), (OTHER,)),
+        "format_codes": ((entry.format_code,), (OTHER,)),
+        "practice_settings": ((entry.practice_setting,), (OTHER,)),
+        "facility_types": ((entry.facility_type,), (OTHER,)),
+        "event_codes": ((event, (OTHER, *events)), (event, OTHER)),
+        "confidentiality": (entry.confidentiality, (*entry.confidentiality, OTHER)),
+        "authors": ((f"{entry.authors[0].person[:12]}^%",), ("nobody's^%",)),
+        "reference_ids": ((reference, (second, "x")), (reference, "x")),
+        "created_from": (created, created + SECOND),
+        "created_to": (created + SECOND, created),
+        "service_start_from": (start, start + SECOND),
+        "service_start_to": (start + SECOND, start),
+        "service_stop_from": (stop, stop + SECOND),
+        "service_stop_to": (stop + SECOND, stop),
+        "statuses": ((AvailabilityStatus.APPROVED,), (AvailabilityStatus.DEPRECATED,)),
+    }
+    assert criteria.keys() == {field.name for field in fields(DocumentFilter)}
+
+    def found(**where: Any) -> bool:
+        return document.unique_id in [one.unique_id for one in scene.client.find(WHO, DocumentFilter(**where))]
+
+    told = {name: (found(**{name: has}), found(**{name: has_not})) for name, (has, has_not) in criteria.items()}
+    assert told == dict.fromkeys(criteria, (True, False))
+    assert found(**{name: has for name, (has, _) in criteria.items()})
+    assert scene.sent.said == []
+
+
+def test_ipf_reads_each_criterion_of_a_search_of_sets_as_it_is_meant(scene: Scene) -> None:
+    scene.client.submit(letter())
+    sent = max(
+        scene.client.find_submission_sets(WHO), key=lambda one: one.submission_set.submission_time
+    ).submission_set
+    at = time(sent.submission_time)
+    criteria: dict[str, tuple[object, object]] = {
+        "statuses": ((AvailabilityStatus.APPROVED,), (AvailabilityStatus.DEPRECATED,)),
+        "submitted_from": (at, at + SECOND),
+        "submitted_to": (at + SECOND, at),
+        "author": (f"{ACTOR.professional.national_id}^%", "nobody's^%"),
+        "source_ids": ((sent.source_id,), ("1.2.3",)),
+        "content_types": ((sent.content_type,), (OTHER,)),
+    }
+    assert criteria.keys() == {field.name for field in fields(SubmissionSetFilter)}
+
+    def found(name: str, value: Any) -> bool:
+        sets = scene.client.find_submission_sets(WHO, SubmissionSetFilter(**{name: value}))
+        return sent.unique_id in [one.unique_id for one in sets]
+
+    told = {name: (found(name, has), found(name, has_not)) for name, (has, has_not) in criteria.items()}
+    assert told == dict.fromkeys(criteria, (True, False))
     assert scene.sent.said == []
 
 

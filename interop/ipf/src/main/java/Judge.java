@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import java.util.function.Predicate;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.apache.camel.Exchange;
 import org.apache.camel.Processor;
@@ -25,18 +26,26 @@ import org.apache.tomcat.util.net.SSLHostConfig;
 import org.apache.tomcat.util.net.SSLHostConfigCertificate;
 import org.openehealth.ipf.commons.ihe.xds.core.metadata.Association;
 import org.openehealth.ipf.commons.ihe.xds.core.metadata.AssociationType;
+import org.openehealth.ipf.commons.ihe.xds.core.metadata.Author;
 import org.openehealth.ipf.commons.ihe.xds.core.metadata.AvailabilityStatus;
+import org.openehealth.ipf.commons.ihe.xds.core.metadata.Code;
 import org.openehealth.ipf.commons.ihe.xds.core.metadata.DocumentEntry;
+import org.openehealth.ipf.commons.ihe.xds.core.metadata.Hl7v2Based;
 import org.openehealth.ipf.commons.ihe.xds.core.metadata.ObjectReference;
 import org.openehealth.ipf.commons.ihe.xds.core.metadata.SubmissionSet;
+import org.openehealth.ipf.commons.ihe.xds.core.metadata.TimeRange;
+import org.openehealth.ipf.commons.ihe.xds.core.metadata.Timestamp;
 import org.openehealth.ipf.commons.ihe.xds.core.metadata.Version;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.DocumentReference;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.ProvideAndRegisterDocumentSet;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.QueryRegistry;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.RegisterDocumentSet;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.RetrieveDocumentSet;
+import org.openehealth.ipf.commons.ihe.xds.core.requests.query.FindDocumentsByReferenceIdQuery;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.query.FindDocumentsQuery;
+import org.openehealth.ipf.commons.ihe.xds.core.requests.query.FindSubmissionSetsQuery;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.query.GetDocumentsQuery;
+import org.openehealth.ipf.commons.ihe.xds.core.requests.query.QueryList;
 import org.openehealth.ipf.commons.ihe.xds.core.requests.query.QueryReturnType;
 import org.openehealth.ipf.commons.ihe.xds.core.responses.QueryResponse;
 import org.openehealth.ipf.commons.ihe.xds.core.responses.Response;
@@ -56,6 +65,7 @@ public final class Judge extends RouteBuilder {
     private record Stored(DocumentEntry entry, byte[] content) {}
 
     private final List<Stored> documents = new ArrayList<>();
+    private final List<SubmissionSet> sets = new ArrayList<>();
     private final String repository;
 
     private Judge(String repository) {
@@ -131,6 +141,10 @@ public final class Judge extends RouteBuilder {
 
     private synchronized void provide(Exchange exchange) throws Exception {
         var request = exchange.getIn().getMandatoryBody(ProvideAndRegisterDocumentSet.class);
+        var set = request.getSubmissionSet();
+        set.setEntryUuid("urn:uuid:" + UUID.randomUUID());
+        set.setAvailabilityStatus(AvailabilityStatus.APPROVED);
+        sets.add(set);
         for (var document : request.getDocuments()) {
             var content = document.getDataHandler().getInputStream().readAllBytes();
             var entry = document.getDocumentEntry();
@@ -176,6 +190,9 @@ public final class Judge extends RouteBuilder {
     private synchronized void query(Exchange exchange) throws Exception {
         var request = exchange.getIn().getMandatoryBody(QueryRegistry.class);
         var response = new QueryResponse(Status.SUCCESS);
+        if (request.getQuery() instanceof FindSubmissionSetsQuery query) {
+            response.getSubmissionSets().addAll(sets.stream().filter(set -> found(query, set)).toList());
+        }
         var found = documents.stream().map(Stored::entry).filter(entry -> matches(request, entry)).toList();
         if (request.getReturnType() == QueryReturnType.OBJECT_REF) {
             found.forEach(entry -> response.getReferences().add(new ObjectReference(entry.getEntryUuid())));
@@ -190,14 +207,56 @@ public final class Judge extends RouteBuilder {
             return Stream.of(query.getUniqueIds(), query.getUuids()).anyMatch(
                 ids -> ids != null && (ids.contains(entry.getUniqueId()) || ids.contains(entry.getEntryUuid())));
         }
-        if (request.getQuery() instanceof FindDocumentsQuery query) {
-            return query.getPatientId().equals(entry.getPatientId())
-                && query.getStatus().contains(entry.getAvailabilityStatus())
-                && (query.getTypeCodes() == null || query.getTypeCodes().stream().anyMatch(
-                    code -> code.getCode().equals(entry.getTypeCode().getCode())
-                        && code.getSchemeName().equals(entry.getTypeCode().getSchemeName())));
-        }
-        return false;
+        return request.getQuery() instanceof FindDocumentsQuery query && found(query, entry);
+    }
+
+    private static boolean found(FindDocumentsQuery query, DocumentEntry entry) {
+        return query.getPatientId().equals(entry.getPatientId())
+            && query.getStatus().contains(entry.getAvailabilityStatus())
+            && one(query.getClassCodes(), entry.getClassCode())
+            && one(query.getTypeCodes(), entry.getTypeCode())
+            && one(query.getFormatCodes(), entry.getFormatCode())
+            && one(query.getPracticeSettingCodes(), entry.getPracticeSettingCode())
+            && one(query.getHealthcareFacilityTypeCodes(), entry.getHealthcareFacilityTypeCode())
+            && every(query.getEventCodes(), entry.getEventCodeList())
+            && every(query.getConfidentialityCodes(), entry.getConfidentialityCodes())
+            && within(query.getCreationTime(), entry.getCreationTime())
+            && within(query.getServiceStartTime(), entry.getServiceStartTime())
+            && within(query.getServiceStopTime(), entry.getServiceStopTime())
+            && written(query.getAuthorPersons(), entry.getAuthors())
+            && (!(query instanceof FindDocumentsByReferenceIdQuery by) || by.getReferenceIds().getOuterList().stream()
+                .allMatch(ids -> entry.getReferenceIdList().stream().map(Hl7v2Based::render).anyMatch(ids::contains)));
+    }
+
+    private static boolean found(FindSubmissionSetsQuery query, SubmissionSet set) {
+        return query.getPatientId().equals(set.getPatientId())
+            && query.getStatus().contains(set.getAvailabilityStatus())
+            && one(query.getContentTypeCodes(), set.getContentTypeCode())
+            && (query.getSourceIds() == null || query.getSourceIds().contains(set.getSourceId()))
+            && within(query.getSubmissionTime(), set.getSubmissionTime())
+            && written(query.getAuthorPerson() == null ? null : List.of(query.getAuthorPerson()), set.getAuthors());
+    }
+
+    private static boolean one(List<Code> asked, Code code) {
+        return asked == null || asked.stream().anyMatch(
+            other -> other.getCode().equals(code.getCode()) && other.getSchemeName().equals(code.getSchemeName()));
+    }
+
+    private static boolean every(QueryList<Code> asked, List<Code> codes) {
+        return asked == null
+            || asked.getOuterList().stream().allMatch(any -> codes.stream().anyMatch(code -> one(any, code)));
+    }
+
+    private static boolean within(TimeRange asked, Timestamp time) {
+        return asked == null || time != null
+            && (asked.getFrom() == null || !time.getDateTime().isBefore(asked.getFrom().getDateTime()))
+            && (asked.getTo() == null || time.getDateTime().isBefore(asked.getTo().getDateTime()));
+    }
+
+    private static boolean written(List<String> patterns, List<Author> authors) {
+        return patterns == null || patterns.stream().anyMatch(pattern -> authors.stream().anyMatch(
+            author -> Hl7v2Based.render(author.getAuthorPerson())
+                .matches(Pattern.quote(pattern).replace("%", "\\E.*\\Q").replace("_", "\\E.\\Q"))));
     }
 
     private synchronized void retrieve(Exchange exchange) throws Exception {
