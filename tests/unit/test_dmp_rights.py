@@ -10,29 +10,36 @@ from sunes_sdk._core.errors import ConfigurationError, DmpError, RemoteError, So
 from sunes_sdk._core.findings import Severity
 from sunes_sdk._core.retry import RetryAdvice
 from sunes_sdk.dmp import rights
-from sunes_sdk.dmp.rights import Mode, Right, Transaction
+from sunes_sdk.dmp.rights import Caller, Mode, Right, Transaction
 
 T = Transaction
-REFUSED: dict[Mode, set[Transaction]] = {
+REFUSED: dict[Caller, set[Transaction]] = {
     "INDIRECTE": {
         T.SET_AUTHORIZATION, T.WEB, T.FIND, T.RETRIEVE, T.MASK, T.VISIBILITY, T.ARCHIVE, T.AUTHORIZATIONS,
         T.FEED_BY_SECRETARIAT,
     },
     "INDIRECTE_RENFORCEE": {T.WEB},
-    "DIRECTE": set(),
+    "DIRECTE": {T.FEED_BY_SECRETARIAT},
+    "CPE": {
+        T.SEARCH_PATIENT, T.AUTHORIZATIONS, T.FEED, T.FIND, T.RETRIEVE, T.MASK, T.VISIBILITY, T.ARCHIVE,
+    },
 }  # fmt: skip
-ALLOWED: dict[Mode, set[Transaction]] = {
+ALLOWED: dict[Caller, set[Transaction]] = {
     "INDIRECTE": {
         T.EXISTENCE, T.PATIENTS, T.FEED, T.FIND_REFERENCE, T.DELETE, T.ADMINISTRATIVE_DATA, T.SEARCH_PATIENT,
     },
     "INDIRECTE_RENFORCEE": set(),
-    "DIRECTE": set(T),
+    "DIRECTE": set(T) - {T.FEED_BY_SECRETARIAT},
+    "CPE": {
+        T.EXISTENCE, T.SET_AUTHORIZATION, T.PATIENTS, T.WEB, T.ADMINISTRATIVE_DATA, T.UPDATE_ADMINISTRATIVE_DATA,
+        T.CLOSE, T.FEED_BY_SECRETARIAT, T.FIND_REFERENCE, T.DELETE,
+    },
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("transaction", T)
 @pytest.mark.parametrize("mode", rights.RIGHTS)
-def test_each_cell(mode: Mode, transaction: Transaction) -> None:
+def test_each_cell(mode: Caller, transaction: Transaction) -> None:
     """PDT-INF-526 as read, cell by cell; what no readable text says is unknown."""
     found = rights.rule(mode, transaction)
     expected = Right.ALLOWED if transaction in ALLOWED[mode] else Right.UNKNOWN

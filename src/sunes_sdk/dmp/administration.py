@@ -21,7 +21,7 @@ from .answers import Results
 from .changes import unknown_unless_told
 from .hl7v3 import MessageIds, PersonName, Sender
 from .life_cycle import Encode
-from .rights import Mode, Transaction
+from .rights import Caller, Mode, Transaction
 from .td03 import AuthorizationAction, AuthorizationAnswer
 from .td04 import AuthorizedPatient, Since
 from .td05 import FoundPatient, PatientCriteria
@@ -40,6 +40,7 @@ class Administration:
 
     settings: Settings
     user: VihfUser
+    caller: Caller
     author: Author
     purpose: Code
     ids: IdFactory
@@ -146,7 +147,7 @@ class Administration:
         return f"{self._dmp.base_url.rstrip('/')}/{path.lstrip('/')}"
 
     def _rights(self, transaction: Transaction) -> tuple[str, ...]:
-        return rights.enforce(self._dmp.mode, transaction, self._dmp.rights, purpose=self.purpose.code)
+        return rights.enforce(self.caller, transaction, self._dmp.rights, purpose=self.purpose.code)
 
     @property
     def _sender(self) -> Sender:

@@ -138,6 +138,7 @@ class DmpClient:
         self._user = user_of(actor, self._dmp)
         self._user_json = self._user.to_json()
         self._author = author_of_actor(actor)
+        self._caller = rights.caller_of(self._dmp.mode, actor)
         base = self._dmp.base_url.rstrip("/")
         self._repository, self._registry, self._patients = (
             f"{base}/{path.lstrip('/')}"
@@ -146,6 +147,7 @@ class DmpClient:
         self._administration = Administration(
             settings=settings,
             user=self._user,
+            caller=self._caller,
             author=self._author,
             purpose=purpose,
             ids=self._ids,
@@ -158,6 +160,7 @@ class DmpClient:
         self._life_cycle = LifeCycle(
             settings=settings,
             user=self._user,
+            caller=self._caller,
             author=self._author,
             ids=self._ids,
             clock=self._clock,
@@ -505,8 +508,8 @@ class DmpClient:
         """
         patient = self._ins(of).cx
         references = [td32.reference_of(document) for document in documents]
-        warned = rights.enforce(self._dmp.mode, Transaction.RETRIEVE, self._dmp.rights)
-        with rights.foreseen(self._dmp.mode, Transaction.RETRIEVE):
+        warned = rights.enforce(self._caller, Transaction.RETRIEVE, self._dmp.rights)
+        with rights.foreseen(self._caller, Transaction.RETRIEVE):
             answers = [
                 td32.decode(self._consult(self._repository, partial(td32.encode, batch), patient), batch)
                 for batch in td32.batches(references)
@@ -672,11 +675,11 @@ class DmpClient:
     def _registry_of(self, of: Identity) -> tuple[str, td31.Ask]:
         """A patient's CX, and a way to put stored queries about them."""
         patient = self._ins(of).cx
-        warned = rights.enforce(self._dmp.mode, Transaction.FIND, self._dmp.rights)
+        warned = rights.enforce(self._caller, Transaction.FIND, self._dmp.rights)
 
         def ask(asked: query.StoredQuery) -> td31.Listing:
             encode = partial(td31.encode, query.encode(asked, "LeafClass"))
-            with rights.foreseen(self._dmp.mode, Transaction.FIND):
+            with rights.foreseen(self._caller, Transaction.FIND):
                 answer = self._consult(self._registry, encode, patient)
                 listing = td31.decode(answer.body)
             others = td31.under_other_ins(listing.objects, patient)

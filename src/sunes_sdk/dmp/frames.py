@@ -20,6 +20,11 @@ _BY_ACTION: Final = {
     "urn:si-dmp-patients:PatientSpecificEndPoint:patientList": Transaction.PATIENTS,
 }
 _INSIDE: Final = (
+    (
+        Transaction.FEED,
+        re.compile(rb'<Role [^>]*code="SECRETARIAT_MEDICAL"'),
+        Transaction.FEED_BY_SECRETARIAT,
+    ),
     (Transaction.FIND, re.compile(rb'returnType="ObjectRef"'), Transaction.FIND_REFERENCE),
     (Transaction.EXISTENCE, re.compile(rb'"CNSLT_DATA"'), Transaction.ADMINISTRATIVE_DATA),
     (Transaction.MASK, re.compile(rb"StatusType:Deleted<"), Transaction.DELETE),

@@ -26,7 +26,7 @@ from . import rights, td31, td31b, td33
 from .answers import LISTING, Refusal, error_of, read_response, refusal_of
 from .changes import acknowledged, delivered
 from .journal import SentDocument, SubmissionJournal
-from .rights import Right, Transaction
+from .rights import Caller, Right, Transaction
 from .td33 import Held, Update
 from .user import VihfUser
 
@@ -48,6 +48,7 @@ class LifeCycle:
 
     settings: Settings
     user: VihfUser
+    caller: Caller
     author: Author
     ids: IdFactory
     clock: Clock
@@ -178,22 +179,22 @@ class LifeCycle:
         return self.settings.require_dmp()
 
     def _rights(self, transaction: Transaction) -> tuple[str, ...]:
-        return rights.enforce(self._dmp.mode, transaction, self._dmp.rights)
+        return rights.enforce(self.caller, transaction, self._dmp.rights)
 
     def _may_read(self, *, otherwise: bool) -> bool:
         """Whether the mode may read metadata; `otherwise` when no readable table says it."""
-        right = rights.rule(self._dmp.mode, Transaction.FIND).right
+        right = rights.rule(self.caller, Transaction.FIND).right
         return right is Right.ALLOWED or (right is Right.UNKNOWN and otherwise)
 
     def _own(self, sent: SentDocument | None) -> tuple[str, ...]:
         known = sent.structure_id if sent else ""
-        if not known or self._dmp.mode != "INDIRECTE" or known == self.user.structure_id:
+        if not known or self.caller not in ("INDIRECTE", "CPE") or known == self.user.structure_id:
             return ()
         message = "another structure is the author of this document"
         if self._dmp.rights == "refuse":
             raise ConfigurationError(
                 message, code=NOT_AUTHOR, path="settings.dmp.structure_id",
-                rule="TD3.3c in mode INDIRECTE: documents whose author is the structure",
+                rule="TD3.3c in mode INDIRECTE, or with a CPE: documents whose author is the structure",
                 hint="delete it with the settings of the structure that sent it",
                 hint_fr="Ce document a été envoyé par une autre structure : elle seule peut le supprimer.",
             )  # fmt: skip

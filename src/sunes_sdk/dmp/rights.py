@@ -17,11 +17,14 @@ from typing import Final, Literal
 from .._core.errors import ConfigurationError, RemoteError
 from .._core.findings import Finding, Severity
 from .._core.retry import RetryKind
+from ..model import Actor
 
 _log = logging.getLogger("sunes_sdk.dmp")
 
 Mode = Literal["DIRECTE", "INDIRECTE", "INDIRECTE_RENFORCEE"]
 """Values of the VIHF attribute `Authentification_Mode`."""
+Caller = Mode | Literal["CPE"]
+"""Whose rights: a mode, or in mode DIRECTE the card of staff (CPE) where others have a professional's."""
 Policy = Literal["warn", "refuse"]
 DENIED: Final = "DMPAccessDeniedByRightsService"
 """Code of the DMP's refusal."""
@@ -88,7 +91,7 @@ _REGULATION_ONLY: Final = _rule(
 )
 _NOT_ENS: Final = "records that are not attached to Mon espace santé"
 
-RIGHTS: Final[Mapping[Mode, Mapping[Transaction, Rule]]] = {
+RIGHTS: Final[Mapping[Caller, Mapping[Transaction, Rule]]] = {
     "INDIRECTE": {
         Transaction.EXISTENCE: _ALLOWED,
         Transaction.SET_AUTHORIZATION: _REFUSED,
@@ -122,11 +125,30 @@ RIGHTS: Final[Mapping[Mode, Mapping[Transaction, Rule]]] = {
         Transaction.CLOSE: _rule(Right.ALLOWED, _NOT_ENS),
         Transaction.AUTHORIZATIONS: _rule(Right.ALLOWED, "a doctor's card", purposes=_EMERGENCY),
         Transaction.WEB: _rule(Right.ALLOWED, source="GIE SESAM-Vitale PDT-INF-527"),
-        Transaction.FEED_BY_SECRETARIAT: _rule(Right.ALLOWED, "cards of staff (CPE) only"),
+        Transaction.FEED_BY_SECRETARIAT: _REFUSED,
         Transaction.MASK: _rule(Right.ALLOWED, f"to unmask: {_OWN}", purposes=_EMERGENCY),
         Transaction.VISIBILITY: _rule(Right.ALLOWED, "a doctor's card", purposes=_EMERGENCY),
         Transaction.DELETE: _rule(Right.ALLOWED, "documents of the professional, the médecin traitant included"),
         Transaction.ARCHIVE: _rule(Right.ALLOWED, _OWN),
+    },
+    "CPE": {
+        **dict.fromkeys(
+            (
+                Transaction.AUTHORIZATIONS, Transaction.SEARCH_PATIENT, Transaction.FEED, Transaction.FIND,
+                Transaction.RETRIEVE, Transaction.MASK, Transaction.VISIBILITY, Transaction.ARCHIVE,
+            ),
+            _REFUSED,
+        ),
+        **dict.fromkeys(
+            (Transaction.EXISTENCE, Transaction.ADMINISTRATIVE_DATA, Transaction.WEB, Transaction.FIND_REFERENCE),
+            _ALLOWED,
+        ),
+        Transaction.SET_AUTHORIZATION: _rule(Right.ALLOWED, "to get access, not to give it up"),
+        Transaction.PATIENTS: _rule(Right.ALLOWED, "those of professionals of the same structure"),
+        Transaction.UPDATE_ADMINISTRATIVE_DATA: _rule(Right.ALLOWED, _NOT_ENS),
+        Transaction.CLOSE: _rule(Right.ALLOWED, _NOT_ENS),
+        Transaction.FEED_BY_SECRETARIAT: _rule(Right.ALLOWED, "imputed to the structure; practices outside hospitals"),
+        Transaction.DELETE: _rule(Right.ALLOWED, "documents whose author is the structure, or a CPE of it"),
     },
 }  # fmt: skip
 """A cell that is not here is UNKNOWN. The code of the purpose *régulation* is that of the *centre 15* in the public
@@ -148,12 +170,16 @@ _WAYS_FR: Final = {
 }
 
 
-def rule(mode: Mode, transaction: Transaction) -> Rule:
+def caller_of(mode: Mode, actor: Actor) -> Caller:
+    return "CPE" if mode == "DIRECTE" and actor.professional.is_staff else mode
+
+
+def rule(mode: Caller, transaction: Transaction) -> Rule:
     """The cell of the table."""
     return RIGHTS[mode].get(transaction, _UNKNOWN)
 
 
-def check(mode: Mode, transaction: Transaction, *, purpose: str = "normal") -> Finding | None:
+def check(mode: Caller, transaction: Transaction, *, purpose: str = "normal") -> Finding | None:
     """A warning `DMP_RIGHTS` when the public table says that the DMP will refuse; None when it allows it or is silent.
 
     purpose: code of the purpose of use (`normal`, `bris_de_glace`, `centre_15`).
@@ -161,7 +187,8 @@ def check(mode: Mode, transaction: Transaction, *, purpose: str = "normal") -> F
     found = rule(mode, transaction)
     if found.right is not Right.REFUSED and purpose not in found.purposes:
         return None
-    how = f"mode {mode}" if found.right is Right.REFUSED else f"mode {mode} with the purpose {purpose}"
+    who = "a card of staff (CPE)" if mode == "CPE" else f"mode {mode}"
+    how = who if found.right is Right.REFUSED else f"{who} with the purpose {purpose}"
     return Finding(
         code=RIGHTS_CODE,
         message=f"the DMP does not let {how} call {transaction.value}",
@@ -176,7 +203,7 @@ def check(mode: Mode, transaction: Transaction, *, purpose: str = "normal") -> F
     )  # fmt: skip
 
 
-def enforce(mode: Mode, transaction: Transaction, policy: Policy, *, purpose: str = "normal") -> tuple[str, ...]:
+def enforce(mode: Caller, transaction: Transaction, policy: Policy, *, purpose: str = "normal") -> tuple[str, ...]:
     """What `check` found, by the policy of `settings.dmp.rights`: `warn` logs it and gives the codes that a Receipt
     carries as warnings; `refuse` raises ConfigurationError `DMP_RIGHTS` and nothing is sent."""
     finding = check(mode, transaction, purpose=purpose)
@@ -192,7 +219,7 @@ def enforce(mode: Mode, transaction: Transaction, policy: Policy, *, purpose: st
 
 
 @contextmanager
-def foreseen(mode: Mode, transaction: Transaction, *, purpose: str = "normal") -> Iterator[None]:
+def foreseen(mode: Caller, transaction: Transaction, *, purpose: str = "normal") -> Iterator[None]:
     """Around a call: when the DMP refuses what the table says that it will, the error says what the mode may not do and
     what to use instead. With which code it refuses is not public for every call: what another code asks for stays."""
     try:

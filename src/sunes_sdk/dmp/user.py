@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
 from .._core.errors import MetadataError, ModelError
 from ..cda.header import II, HeaderName, HeaderOrganization, HeaderParty
-from ..model import Actor, Code, Professional
+from ..model import STAFF, Actor, Code, Professional
 from ..security.vihf import HIDDEN_FROM_GUARDIANS, NORMAL_ACCESS, VihfRequest
 from ..settings import DmpSettings, SoftwareId
 from ..terminology import code as terminology_code
@@ -148,6 +152,34 @@ def _psc(message: str, path: str) -> ModelError:
     )  # fmt: skip
 
 
+def secretary_of_card(certificate: x509.Certificate) -> Professional:
+    """The holder of a CPE, out of the certificate of the card, to make the `Actor` of a client in mode DIRECTE (TD2.2).
+
+    Names are those of the certificate. A card that is not directly nominative has none: the DMP then takes the name of
+    the structure as family name and the identifier as given name (GIE SESAM-Vitale PDT-INF-617, 25/09/2024), for want
+    of better: give those that the practice knows by `model_copy(update={"family": …, "given": …})`.
+    Raises ModelError `CPE_CARD` for a certificate that is no such card.
+    """
+    number = _first(certificate, NameOID.COMMON_NAME)
+    family = _first(certificate, NameOID.SURNAME) or _SPECIAL.sub("-", _first(certificate, NameOID.ORGANIZATION_NAME))
+    given = _first(certificate, NameOID.GIVEN_NAME) or _SPECIAL.sub("-", number)
+    if "/" not in number or not family:
+        raise ModelError(
+            "this certificate is not that of a CPE", code="CPE_CARD", path="certificate",
+            rule="PDT-INF-617: CN = PS_IdNat, xxxx/yyyy", hint="give the certificate of a CPE card",
+            hint_fr="Ce certificat n'est pas celui d'une carte CPE.",
+        )  # fmt: skip
+    return Professional(family=family, given=given, local_id=number, profession=STAFF)
+
+
+_SPECIAL = re.compile(r"[^\w'’ -]|_")
+"""PDT-INF-617: what is neither a letter, a digit, an apostrophe, a hyphen nor a blank becomes a hyphen."""
+
+
+def _first(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str:
+    return next((str(a.value).strip() for a in certificate.subject.get_attributes_for_oid(oid)), "")
+
+
 def user_of(actor: Actor, settings: DmpSettings) -> VihfUser:
     """The VIHF user for an actor. Raises ModelError when its codes are in no value set."""
     person = actor.professional
@@ -165,7 +197,11 @@ def user_of(actor: Actor, settings: DmpSettings) -> VihfUser:
 
 
 def _roles(person: Professional) -> tuple[tuple[str, str, str, str], ...]:
-    """Profession, then specialty, with the labels of JDV_J65; of JDV_J01 for a specialty newer than that set."""
+    """Profession, then specialty, with the labels of JDV_J65; of JDV_J01 for a specialty newer than that set. Staff has
+    one role."""
+    if person.is_staff:
+        staff = terminology_code("JDV_J65", person.profession)
+        return ((staff.code, staff.system, staff.display, ""),)
     profession, _, specialty = terminology_code("JDV_J01", person.role_code).display.partition(" - ")
     known = lookup("JDV_J65", person.profession, PROFESSIONS)
     roles = [(person.profession, PROFESSIONS, known.display if known else profession, "G15")]

@@ -32,11 +32,12 @@ from .identity import (
     check_environment,
     expected_key,
 )
-from .people import Actor, Device, Guardian, Organization, Patient, Professional, RelatedPerson
+from .people import STAFF, Actor, Device, Guardian, Organization, Patient, Professional, RelatedPerson
 from .stay import Stay, StayClass
 
 __all__ = [
     "PUBLISHED_TEST_PEOPLE",
+    "STAFF",
     "Actor",
     "Address",
     "Channel",

@@ -14,6 +14,7 @@ from .contact import Address, Telecom
 from .identity import Identity, IdentityStatus, Ins, InsOid, Traits
 
 _FINESS = re.compile(r"[0-9](?:[0-9]|[AB])[0-9]{7}|[0-9A-Z]{2}[0-9A-Z][0-9]{6}", re.ASCII)
+STAFF = "SECRETARIAT_MEDICAL"
 _INS_ROOTS = frozenset(oid.value for oid in InsOid)
 
 
@@ -165,11 +166,12 @@ class Patient(Model):
 
 
 class Professional(Model):
-    """A health professional.
+    """A health professional, or a member of their staff.
 
     rpps (11 digits) or adeli (9 characters) or local_id (`3<FINESS>/<internal id>`); family / given: *nom et
     prénom d'exercice*; civility: JDV_J245 (`M`, `MME`); title: JDV_J246 (`DR MC MG PC PG PR`); profession: TRE_G15
-    code (`10` médecin, `21` pharmacien, `60` infirmier); specialty: TRE_R01 code (`SM27`), needed for 10 and 21;
+    code (`10` médecin, `21` pharmacien, `60` infirmier), or `SECRETARIAT_MEDICAL` (TRE_A00) for the holder of a CPE;
+    specialty: TRE_R01 code (`SM27`), needed for 10 and 21;
     am_number 0..1: number at the Assurance Maladie, an author's second identifier.
     """
 
@@ -211,8 +213,15 @@ class Professional(Model):
         return f"0{self.adeli}" if self.adeli else str(self.local_id)
 
     @property
+    def is_staff(self) -> bool:
+        """Whether this is a medical secretary rather than a health professional."""
+        return self.profession == STAFF
+
+    @property
     def role_code(self) -> str:
-        """The JDV_J01 code: `G15_10/SM27`, `G15_60`."""
+        """The JDV_J01 code: `G15_10/SM27`, `G15_60`, `SECRETARIAT_MEDICAL`."""
+        if self.is_staff:
+            return self.profession
         return f"G15_{self.profession}/{self.specialty}" if self.specialty else f"G15_{self.profession}"
 
     def at(self, organization: Organization) -> Actor:

@@ -313,6 +313,8 @@ def set_authorization(store: DmpStore, body: etree._Element, caller: Caller, now
     need(action in ("AJOUT", "SUPPRESSION"), "Sender", "TD0.3: action is AJOUT or SUPPRESSION")
     need(role in (None, "MEDECIN_TRAITANT"), "Sender", "TD0.3: role is MEDECIN_TRAITANT or absent")
     need(role is None or caller.profession == "10", rights.DENIED, "TD0.3: the médecin traitant is a doctor")
+    gives_up = caller.is_staff and action == "SUPPRESSION"
+    need(not gives_up, rights.DENIED, "TD0.3: staff (CPE) does not give an authorisation up")
     patient = rights.check_open(store.patients.get(caller.ins))
     known = patient.authorization(caller.holder)
     blocked = known is not None and known.mode == "INTERDITE"

@@ -134,8 +134,8 @@ class Registry:
         need(kind in ("LeafClass", "ObjectRef"), "XDSRegistryError", "returnType is LeafClass or ObjectRef")
         composed = kind == "ObjectRef" or option.get("returnComposedObjects") == "true"
         need(composed, "XDSRegistryError", "returnComposedObjects is true for LeafClass")
-        if caller.is_establishment:
-            need(identifier == GET_DOCUMENTS, "XDSUnknownStoredQuery", "an establishment has GetDocuments only")
+        if caller.feeds_only:
+            need(identifier == GET_DOCUMENTS, "XDSUnknownStoredQuery", "who does not read has GetDocuments only")
             if kind == "LeafClass":
                 rights.check_mode(caller, "TD3.1")
         need(identifier in _PARAMETERS, "XDSUnknownStoredQuery", f"the stored query {identifier} is not served")

@@ -25,9 +25,21 @@ ESTABLISHMENT_REFUSED: Final = {
 """Transactions that mode INDIRECTE has no right to."""
 
 
+STAFF_REFUSED: Final = {
+    "TD1.6": "staff (CPE) does not list authorisations",
+    "TD3.1": "CPE: returnType must be ObjectRef",
+    "TD3.2": "staff (CPE) does not read documents",
+    "TD3.3a": "staff (CPE) does not mask documents",
+    "TD3.3b": "staff (CPE) does not set the visibility of documents",
+    "TD3.3d": "staff (CPE) does not archive documents",
+}
+"""Transactions that a CPE has no right to."""
+
+
 def check_mode(caller: Caller, transaction: str) -> None:
-    if caller.is_establishment and transaction in ESTABLISHMENT_REFUSED:
-        raise denied(f"{transaction}: {ESTABLISHMENT_REFUSED[transaction]}")
+    refused = ESTABLISHMENT_REFUSED if caller.is_establishment else STAFF_REFUSED if caller.is_staff else {}
+    if transaction in refused:
+        raise denied(f"{transaction}: {refused[transaction]}")
 
 
 def check_purpose(caller: Caller, transaction: str) -> None:
@@ -86,8 +98,8 @@ def is_attending(patient: StoredPatient | None, caller: Caller) -> bool:
 
 
 def is_own(document: StoredDocument, caller: Caller) -> bool:
-    """By the professional; in mode INDIRECTE by the structure."""
-    return caller.structure in document.structures if caller.is_establishment else caller.user in document.author_ids
+    """By the professional; in mode INDIRECTE, and with a CPE, by the structure."""
+    return caller.structure in document.structures if caller.feeds_only else caller.user in document.author_ids
 
 
 def may_see(document: StoredDocument, caller: Caller, patient: StoredPatient | None) -> bool:
