@@ -6,7 +6,7 @@ Element order is the XSD's. Rule numbers in comments (H01…) are those of `cda.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Literal
@@ -508,20 +508,26 @@ _FIRST = (
 _SIGNED = '<signatureCode code="S"></signatureCode>'
 
 
-def document_xml(header: str, body: str, prefixes: Collection[str] = ()) -> str:
+def document_xml(header: CdaHeader, body: str, prefixes: Collection[str] = ()) -> str:
     """The whole document, canonical between `DECLARATION` and the last line end. Only the namespaces that are used
     are declared: each one costs its readers. prefixes: those that the body uses (`Draft.prefixes`)."""
-    declared = "".join(
-        [
-            f' xmlns:{p}="{uri}"'
-            for p, uri in _EXTENSIONS.items()
-            if p in prefixes or header.rfind(f"<{p}:") >= 0  # rfind: four times as fast as `in`
-        ]
-    )
+    used = {*prefixes, *_prefixes(header)}
+    declared = "".join([f' xmlns:{p}="{uri}"' for p, uri in _EXTENSIONS.items() if p in used]) if used else ""
     return (
-        f"{DECLARATION}<ClinicalDocument {_V3}{declared} {_XSI}>{header}<component>{body}</component>"
+        f"{DECLARATION}<ClinicalDocument {_V3}{declared} {_XSI}>{header_xml(header)}<component>{body}</component>"
         "</ClinicalDocument>\n"
     )
+
+
+def _prefixes(header: CdaHeader) -> Iterator[str]:
+    """Of the extensions that a header uses."""
+    if any(event.lab_status for event in header.service_events):
+        yield "lab"
+    if any(order.accession for order in header.orders):
+        yield "ps3-20"
+    patient = header.patient
+    if (patient.deceased, patient.multiple_birth) != (None, None) or patient.deceased_time or patient.birth_order:
+        yield "sdtc"
 
 
 def header_xml(header: CdaHeader) -> str:

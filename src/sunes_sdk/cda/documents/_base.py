@@ -35,7 +35,6 @@ from ..header_writer import (
     document_xml,
     encounter_code,
     facility_code,
-    header_xml,
     informant_data,
     order_data,
     participant_data,
@@ -220,7 +219,7 @@ class ClinicalDocument(Model, ABC):
         draft = Draft(issuer, written_at)
         header = self._header(draft, written_at, issuer)
         body = self._body(draft)
-        written = draft.assemble(document_xml(header_xml(header), body, draft.prefixes))
+        written = draft.assemble(document_xml(header, body, draft.prefixes))
         patient = self.patient
         return CdaDocument(
             content=written,
