@@ -26,6 +26,7 @@ from sunes_sdk.cda import UnstructuredDocument
 from sunes_sdk.errors import SunesError
 
 here, command = Path.cwd(), sys.argv[1:]
+os.environ["PKCS11_MODULE_PATH"] = str(LIBRARY)
 Path("card-authentication.pem").write_bytes(card.authentication.certificate.read_bytes())
 Path("card.key").write_bytes(card.authentication.key.read_bytes())
 Path("pin").write_text(PIN)
