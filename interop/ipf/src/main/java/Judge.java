@@ -58,8 +58,9 @@ import org.openehealth.ipf.platform.camel.ihe.xds.XdsCamelValidators;
  * A registry and repository made of IPF: its endpoints read each request, its validators judge it, and what was
  * registered is found and given back as IPF writes it. In memory, on 127.0.0.1, by mutual TLS.
  *
- * Arguments: certificate, key and CA (PEM files), the OID of the repository, an empty folder. Prints `PORT n` when it listens, and
- * ends with its standard input.
+ * Arguments: certificate, key and CA (PEM files), the OID of the repository, an empty folder. Prints `PORT n` when it
+ * listens. A line `action port` of its standard input: it calls that port as a client, and prints what it reads in the
+ * answer, or has against it. Ends with its standard input.
  */
 public final class Judge extends RouteBuilder {
     private record Stored(DocumentEntry entry, byte[] content) {}
