@@ -113,7 +113,7 @@ def test_replaced_masked_and_deleted_from_the_file_alone(lenient: FakeDmp, setti
         assert client.delete(second.unique_id, WHO).outcome is Outcome.ACCEPTED
         deleted = journal.sent(second.unique_id)
         assert deleted is not None
-        assert deleted.status is AvailabilityStatus.DELETED
+        assert (deleted.status, deleted.entry, deleted.title) == (AvailabilityStatus.DELETED, "", "")
         with pytest.raises(MetadataError, match="DMP_STATUS"):
             client.delete(second.unique_id, WHO)
     assert present(lenient, second)[0] == "Deleted"
@@ -234,6 +234,33 @@ def test_a_document_that_was_masked_stays_so_when_it_is_replaced(dmp: FakeDmp, s
     with process(file, settings) as (client, _):
         client.replace(fourth, of=third, visibility=())
     assert present(dmp, fourth)[1] == {"N"}
+
+
+class Broken:
+    """A journal that can be read and not written."""
+
+    def sent(self, unique_id: str) -> SentDocument | None:
+        return None
+
+    def accepted(self, document: SentDocument) -> None:
+        raise OSError(f"disk full while writing about {samples.ins().value}")
+
+    def changed(self, unique_id: str, status: AvailabilityStatus) -> None:
+        raise OSError("disk full")
+
+
+def test_what_the_dmp_accepted_stays_accepted_when_the_journal_fails(
+    dmp: FakeDmp, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = letter()
+    with DmpClient(settings, actor=ACTOR, journal=Broken()) as client:
+        receipt = client.submit(document)
+        assert (receipt.outcome, receipt.warnings) == (Outcome.ACCEPTED_WITH_WARNINGS, ("DMP_JOURNAL",))
+        assert client.reconcile(client.prepare(document, Dmp())).warnings == ("DMP_JOURNAL",)
+        deleted = client.delete(document.unique_id, WHO, status=AvailabilityStatus.APPROVED)
+        assert (deleted.outcome.is_success, deleted.warnings) == (True, ("DMP_JOURNAL",))
+    assert caplog.text.count("DMP_JOURNAL: OSError") == 3
+    assert samples.ins().value not in caplog.text
 
 
 # --- usage ------------------------------------------------------------------------------------------------------------

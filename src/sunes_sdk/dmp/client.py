@@ -67,7 +67,7 @@ from .answers import (
     refusal_of_fault,
 )
 from .changes import acknowledged, delivered
-from .journal import SubmissionJournal, document_of
+from .journal import SubmissionJournal, document_of, noted
 from .life_cycle import Encode, LifeCycle, is_update
 from .rights import Mode, Transaction
 from .td02 import Existence
@@ -369,8 +369,7 @@ class DmpClient:
         )
         if isinstance(told, Refusal):
             return self._refused(prepared, told, message_id, user, ins_cx)
-        self._note(prepared)
-        warnings += told
+        warnings += told + self._noted(prepared)
         outcome = Outcome.ACCEPTED_WITH_WARNINGS if warnings else Outcome.ACCEPTED
         return self._receipt(prepared, outcome, request_id=message_id, warnings=warnings)
 
@@ -398,28 +397,32 @@ class DmpClient:
             except (TransportError, SoapFault) as e:
                 raise _unknown(prepared, message_id, refusal.code) from e
             if isinstance(found, str) and found:
-                self._note(prepared, verified=False)
+                unverified = () if sent is not None and sent.sha1 else (BYTES_UNVERIFIED,)
                 return self._receipt(
                     prepared,
                     Outcome.DUPLICATE,
                     refusal=refusal,
                     request_id=message_id,
-                    warnings=() if sent is not None and sent.sha1 else (BYTES_UNVERIFIED,),
+                    warnings=unverified + self._noted(prepared, verified=False),
                     entry_uuid=found,
                 )
         return self._receipt(prepared, Outcome.REJECTED, refusal=refusal, request_id=message_id)
 
-    def _note(self, prepared: Prepared, *, verified: bool = True) -> None:
+    def _noted(self, prepared: Prepared, *, verified: bool = True) -> tuple[str, ...]:
         """Tell the journal that the DMP has a document, and not the version that it replaces as the one in use; not
-        verified: its bytes may be others."""
-        if self._journal is None:
-            return
-        if self._journal.sent(prepared.unique_id) is None:  # else it may know of changes since
-            document = document_of(prepared)
-            self._journal.accepted(document if verified else replace(document, sha1=""))
-        replaced = json.loads(prepared.metadata)["replaces"]
-        if replaced:
-            self._journal.changed(replaced, AvailabilityStatus.DEPRECATED)
+        verified: its bytes may be others. Gives warnings."""
+        journal = self._journal
+        if journal is None:
+            return ()
+
+        def write() -> None:
+            if journal.sent(prepared.unique_id) is None:  # else it may know of changes since
+                document = document_of(prepared)
+                journal.accepted(document if verified else replace(document, sha1=""))
+            if replaced := json.loads(prepared.metadata)["replaces"]:
+                journal.changed(replaced, AvailabilityStatus.DEPRECATED)
+
+        return noted(write)
 
     def reconcile(self, prepared: Prepared) -> Receipt:
         """Ask the DMP (DMP_3.1b) what became of a delivery: ACCEPTED with its entryUUID, ABSENT, or UNKNOWN when it
@@ -437,8 +440,7 @@ class DmpClient:
         if isinstance(found, Refusal):
             return self._receipt(prepared, Outcome.UNKNOWN, code=found.code, retry=found.ruling.retry)
         if found:
-            self._note(prepared)
-            return self._receipt(prepared, Outcome.ACCEPTED, entry_uuid=found)
+            return self._receipt(prepared, Outcome.ACCEPTED, entry_uuid=found, warnings=self._noted(prepared))
         return self._receipt(prepared, Outcome.ABSENT, retry=RetryAdvice.safe())
 
     # --- DMP_3.1b, TD3.1 ------------------------------------------------------------------------------------------

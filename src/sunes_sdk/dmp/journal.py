@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from lxml import etree
 
@@ -64,6 +66,21 @@ class SubmissionJournal(Protocol):
     def changed(self, unique_id: str, status: AvailabilityStatus) -> None:
         """The DMP accepted a change of status, or a replacement (DEPRECATED)."""
         ...
+
+
+NOT_NOTED: Final = "DMP_JOURNAL"
+"""Warning of a Receipt: the DMP accepted, and the journal could not write it down."""
+_log = logging.getLogger("sunes_sdk.dmp")
+
+
+def noted(write: Callable[[], object]) -> tuple[str, ...]:
+    """Write down what the DMP accepted. A journal that fails is a warning: what was accepted stays so, and is said."""
+    try:
+        write()
+    except Exception as e:  # noqa: BLE001  the journal is the caller's own, and fails in its own ways
+        _log.error("%s: %s", NOT_NOTED, type(e).__name__)  # neither its text nor values: they may name the patient
+        return (NOT_NOTED,)
+    return ()
 
 
 def document_of(prepared: Prepared) -> SentDocument:

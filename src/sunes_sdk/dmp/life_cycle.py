@@ -25,7 +25,7 @@ from ..xds.rules import check_confidentiality
 from . import rights, td31, td31b, td33
 from .answers import LISTING, Refusal, error_of, read_response, refusal_of
 from .changes import acknowledged, delivered
-from .journal import SentDocument, SubmissionJournal
+from .journal import SentDocument, SubmissionJournal, noted
 from .rights import Caller, Right, Transaction
 from .td33 import Held, Update
 from .user import VihfUser
@@ -268,11 +268,8 @@ class LifeCycle:
     def _done(
         self, update: Update, outcome: Outcome, warnings: tuple[str, ...], message_id: str, *, code: str = ""
     ) -> Receipt:
-        if self.journal is not None and update.new:
-            self.journal.changed(update.unique_id, AvailabilityStatus(update.new))
-        elif self.journal is not None and (sent := self.journal.sent(update.unique_id)):
-            version, lid = td33.next_version(update.version), update.logical_id
-            self.journal.accepted(replace(sent, visibility=update.visibility, version=version, logical_id=lid))
+        if self.journal is not None:
+            warnings += noted(partial(_note, self.journal, update))
         return self._receipt(update, outcome, warnings=warnings, request_id=message_id, code=code)
 
     def _receipt(
@@ -295,6 +292,15 @@ class LifeCycle:
             warnings=warnings,
             retry=retry or RetryAdvice.never(),
         )
+
+
+def _note(journal: SubmissionJournal, update: Update) -> None:
+    """Write down a change that the DMP made."""
+    if update.new:
+        journal.changed(update.unique_id, AvailabilityStatus(update.new))
+    elif sent := journal.sent(update.unique_id):
+        version, lid = td33.next_version(update.version), update.logical_id
+        journal.accepted(replace(sent, visibility=update.visibility, version=version, logical_id=lid))
 
 
 def is_update(prepared: Prepared) -> bool:

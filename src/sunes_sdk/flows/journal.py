@@ -12,7 +12,8 @@ class OutboxJournal:
     """A `SubmissionJournal` in the file of an outbox: `DmpClient(settings, actor=…, journal=OutboxJournal(outbox))`.
 
     The client writes down what the DMP accepts, by the outbox or not: hash, author structure, metadata, then status and
-    visibility; a purge leaves it. What the outbox delivered before, or by a client without journal, is known from its
+    visibility; a purge leaves it. The metadata name the patient: they are forgotten when the document is replaced or
+    deleted. What the outbox delivered before, or by a client without journal, is known from its
     deliveries. A deletion of what the outbox delivered is told to the ledger (DMP_WITHDRAWN).
 
     outbox: it need not have channels. That which delivers by this very client cannot be opened before it: give
@@ -40,6 +41,8 @@ class OutboxJournal:
 
     def changed(self, unique_id: str, status: AvailabilityStatus) -> None:
         known = self.sent(unique_id) or SentDocument(unique_id=unique_id, status=status)
+        if status in (AvailabilityStatus.DEPRECATED, AvailabilityStatus.DELETED):
+            known = replace(known, title="", entry="")  # nothing more can be done to it
         deleted = self._delivered(unique_id) if status is AvailabilityStatus.DELETED else None
         self._outbox.remember(_name(unique_id), replace(known, status=status).to_json(), withdrawn=deleted)
 
