@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import re
-import secrets
 import uuid
 from collections.abc import Iterator
 from functools import lru_cache
@@ -13,7 +12,7 @@ from typing import Protocol
 
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+", re.ASCII)
 OID_MAX_LENGTH = 64
-_SUFFIX_BITS = 96
+_SUFFIX_BYTES = 12
 _DRAWN_TOGETHER = 32
 _RANDOM_BITS = int.from_bytes(bytes.fromhex("ffffffffffff0fff3fffffffffffffff") * _DRAWN_TOGETHER)
 _VERSION_4 = int.from_bytes(bytes.fromhex("00000000000040008000000000000000") * _DRAWN_TOGETHER)
@@ -54,7 +53,7 @@ class RandomIds:
         return uuid.uuid4()
 
     def oid(self, root: str) -> str:
-        return _under(root, secrets.randbits(_SUFFIX_BITS))
+        return _under(root, int.from_bytes(os.urandom(_SUFFIX_BYTES)))
 
 
 class SeededIds:
@@ -67,7 +66,7 @@ class SeededIds:
         return uuid.UUID(int=self._random.getrandbits(128), version=4)
 
     def oid(self, root: str) -> str:
-        return _under(root, self._random.getrandbits(_SUFFIX_BITS))
+        return _under(root, self._random.getrandbits(8 * _SUFFIX_BYTES))
 
 
 def uuid_texts(ids: IdFactory) -> Iterator[str]:
