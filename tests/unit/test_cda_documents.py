@@ -7,6 +7,7 @@ import re
 import tracemalloc
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from lxml import etree
@@ -36,7 +37,7 @@ from sunes_sdk.cda import (
 )
 from sunes_sdk.cda.documents._base import ClinicalDocument
 from sunes_sdk.cda.documents.treatments import EDQM
-from sunes_sdk.model import Code, Identifier, Identity, IdentityStatus, StayClass
+from sunes_sdk.model import Code, Identifier, Identity, IdentityStatus, Ins, InsOid, StayClass
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.sample_reports import RECEIVED, minimal_laboratory_report
 
@@ -323,6 +324,18 @@ def test_a_revision_is_of_the_same_type_and_patient() -> None:
     with pytest.raises(CdaError) as caught:
         letter(patient=stranger).revise(first)
     assert caught.value.code == "CDA_REVISE_PATIENT"
+    # The IPP alone does not make two records one: the first version would stay in the other person's.
+    other = Ins.of("279035121518989", InsOid.NIR_DEMO)
+
+    def identity_with(number: Ins, **more: Any) -> Identity:
+        return Identity(traits=samples.traits(), status=IdentityStatus.QUALIFIEE, ins=number, **more)
+
+    corrected = identity_with(other)
+    with pytest.raises(CdaError) as caught:
+        letter(patient=samples.patient(identity=corrected)).revise(first)
+    assert caught.value.code == "CDA_REVISE_PATIENT"
+    renumbered = identity_with(other, former_ins=(samples.ins(),))
+    assert letter(patient=samples.patient(identity=renumbered)).revise(first).replaces == first.unique_id
     # An identity qualified in between is the same patient: the IPP says so.
     before = letter(patient=with_status(IdentityStatus.PROVISOIRE)).render(issuer())
     assert letter().revise(before).replaces == before.unique_id

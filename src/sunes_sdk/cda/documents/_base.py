@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from ..._core.errors import CdaError, ModelError
-from ...model import Actor, Code, Device, Guardian, Model, Organization, Patient, RelatedPerson, Stay, Telecom
+from ...model import Actor, Code, Device, Guardian, InsOid, Model, Organization, Patient, RelatedPerson, Stay, Telecom
 from ...model._base import invalid
 from ...model.code import Oid
 from ...terminology import code as terminology_code
@@ -50,6 +50,8 @@ from ..sections import Draft
 TITLE_MAX = 128
 DISPOSITION_SYSTEM = "1.2.250.1.213.2.14"
 """Code system of dischargeDispositionCode."""
+
+_INS_ROOTS = frozenset(oid.value for oid in InsOid)
 
 
 class ClinicalDocument(Model, ABC):
@@ -183,8 +185,8 @@ class ClinicalDocument(Model, ABC):
 
         of: what `render` gave for the version to replace; changes: fields that differ. The time of writing is the
         clock's unless given again.
-        Raises CdaError (`CDA_REVISE_TYPE`, `CDA_REVISE_PATIENT`) when `of` is of another type, or of a patient with
-        whom this one shares no identifier.
+        Raises CdaError (`CDA_REVISE_TYPE`, `CDA_REVISE_PATIENT`) when `of` is of another type, of a patient with whom
+        this one shares no identifier, or under an INS that is neither this patient's nor a former one.
         """
         values = {name: getattr(self, name) for name in type(self).model_fields}
         values |= {
@@ -204,6 +206,16 @@ class ClinicalDocument(Model, ABC):
                 rule="SMDS 3.5.5: the versions of a set are one document",
                 hint="check the patient; a document put in the wrong record is removed, not replaced",
                 hint_fr="Le document à remplacer concerne un autre patient.",
+            )  # fmt: skip
+        numbers = {II(i.oid.value, i.value) for i in (known, *revised.patient.identity.former_ins) if i is not None}
+        before = {i for i in of.header.patient.ids if i.root in _INS_ROOTS}
+        if known is not None and before and not before & numbers:
+            raise CdaError(
+                "the document to replace is under another INS, and would stay there", code="CDA_REVISE_PATIENT",
+                path="of.header.patient", rule="a version replaces another in one patient's record",
+                hint="delete it from the other record, then make a new document; a former INS of the same person goes "
+                "into identity.former_ins",
+                hint_fr="Le document à remplacer porte un autre INS : le supprimer de l'autre dossier d'abord.",
             )  # fmt: skip
         return revised
 

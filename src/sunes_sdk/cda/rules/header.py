@@ -240,7 +240,7 @@ class _Patient:
     def __init__(self, role: etree._Element) -> None:
         self.role = role
         self.ids = [(i, *_pair(i)) for i in findall(role, "id")]
-        self.ins = [(element, root, value) for element, root, value in self.ids if root in _INS_ROOTS]
+        self.matricules = [(element, root, value) for element, root, value in self.ids if root in _INS_ROOTS]
         self.person = find(role, "patient")
         parts: defaultdict[object, list[etree._Element]] = defaultdict(list)
         for part in self.person.iterchildren(etree.Element) if self.person is not None else ():
@@ -295,7 +295,7 @@ def _patient_ids(view: View) -> Iterator[Problem]:
 )
 def _traits(view: View) -> Iterator[Problem]:
     for patient in _patients(view):
-        if not patient.ins:
+        if not patient.matricules:
             continue
         families, givens = patient.names[0] if patient.names else ([], [])
         qualifiers = [g.get("qualifier") for g in givens]
@@ -358,7 +358,7 @@ def _birth(view: View) -> Iterator[Problem]:
 def _county(view: View) -> Iterator[Problem]:
     for patient in _patients(view):
         county = patient.county
-        if county is not None and patient.ins and not _COG.fullmatch(text_of(county)):
+        if county is not None and patient.matricules and not _COG.fullmatch(text_of(county)):
             yield county, "not a COG code"
 
 
@@ -372,7 +372,7 @@ def _county(view: View) -> Iterator[Problem]:
 )
 def _ins(view: View) -> Iterator[Problem]:
     for patient in _patients(view):
-        for element, _, value in patient.ins:
+        for element, _, value in patient.matricules:
             if not _MATRICULE.fullmatch(value):
                 yield element, "not the 15 characters of an INS"
             elif value[13:] != expected_key(value[:13]):
@@ -728,6 +728,7 @@ def _facility_system(view: View) -> Iterator[Problem]:
     "the facility's category is in JDV_J368",
     hint="copy code, codeSystem and label of JDV_J368, e.g. 355",
     fr="La catégorie de l'établissement n'est pas dans la nomenclature nationale.",
+    source="SMDS healthCareFacility; the table was read from a copy, hence a warning (terminology, JDV_J368)",
     severity=Severity.WARNING,
     kit_is_silent=True,
 )
@@ -1273,6 +1274,6 @@ def _guardian(view: View) -> Iterator[Problem]:
 )
 def _test_numbers(view: View) -> Iterator[Problem]:
     for patient in _patients(view):
-        for element, root, extension in patient.ins:
+        for element, root, extension in patient.matricules:
             if extension in _TEST_NUMBERS and not InsOid(root).is_test:
                 yield element, "a published test number"
