@@ -164,6 +164,16 @@ def test_a_wrong_certificate_is_not_taken(files: Issued, renewed: TestPki, wrong
     assert [f.code for f in signer.findings()] == ["CERTIFICATE_NOT_RELOADED"]
 
 
+def test_a_certificate_of_another_structure_is_not_taken(files: Issued, tmp_path: Path) -> None:
+    signer = Pkcs12Signer(files.pkcs12, PASSWORD)
+    first = signer.certificate
+    replace_files(files, TestPki(tmp_path / "other", structure="1750000001").signing)
+    assert signer.certificate == first
+    assert verifies(first, signer.sign(b"x", "sha256"), b"x")
+    (found,) = signer.findings()
+    assert found.code == "CERTIFICATE_NOT_RELOADED" and "CERTIFICATE_OTHER_HOLDER" in found.message
+
+
 def test_a_certificate_of_tomorrow_is_taken_tomorrow(files: Issued, tmp_path: Path, pki: TestPki) -> None:
     now = SystemClock().now()
     # TestPki certificates begin 30 days before its clock.

@@ -107,8 +107,8 @@ class KeyPair:
 class FileSigner(Renewable):
     """A `Signer` over files, loaded once and again when they change: whole pairs only, in one step, for all threads.
 
-    While the new files cannot be used (half-written, key and certificate that do not go together, expired, swapped)
-    the former pair goes on, and `findings()` says why; they are tried again when they change, and each minute.
+    While the new files cannot be used (half-written, key and certificate that do not go together, expired, swapped,
+    of another holder) the former pair goes on, and `findings()` says why; they are tried again when they change, and each minute.
     """
 
     def __init__(
@@ -141,6 +141,12 @@ class FileSigner(Renewable):
                 "the certificate is malformed", code=self._unreadable, path=self.name,
                 hint="export the certificate again",
             ) from None  # fmt: skip
+        if self._contents and holder_of(pair.certificate) != holder_of(self._pair.certificate):
+            raise CertificateError(
+                "the new certificate is of another holder", code="CERTIFICATE_OTHER_HOLDER", path=self.name,
+                rule="a renewal is for the same structure or person", hint="open a new signer for another holder",
+                hint_fr="Le nouveau certificat de signature appartient à une autre structure.",
+            )  # fmt: skip
         self._contents = digest
         return pair
 
