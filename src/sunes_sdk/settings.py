@@ -148,7 +148,14 @@ class DmpSettings(Model):
     official messages have none, and the lifetime that the DMP grants is not public); vihf_reuse_seconds: a VIHF may
     serve again for so long, 0 makes one for each request.
 
-    The rest has defaults where official sources disagree (dmp.md §15); each can be overridden.
+    timeout_seconds: of each wait of a call, in seconds.
+
+    The rest has defaults where official sources disagree (the project's table of choices says how), each unverified:
+    vihf_version (`3.0` in every message, `4.0` in one table); vihf_mode_attribute: its letter case; vihf_issuer:
+    the Issuer as written, in place of the subject of the signing certificate, whose order of parts vihf_issuer_form
+    says (CN first, CN first with OIDs, C first); vihf_digest and xades_digest: of the signatures (the DMP's samples:
+    SHA-256 for the VIHF, SHA-1 for XAdES); vihf_subject_order: of the names in subject-id; mask_and_hide: whether a
+    document may be hidden from professionals and from the patient at once (*param-lps* of the DMP).
     """
 
     base_url: Text
