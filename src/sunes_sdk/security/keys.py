@@ -108,7 +108,8 @@ class FileSigner(Renewable):
     """A `Signer` over files, loaded once and again when they change: whole pairs only, in one step, for all threads.
 
     While the new files cannot be used (half-written, key and certificate that do not go together, expired, swapped,
-    of another holder) the former pair goes on, and `findings()` says why; they are tried again when they change, and each minute.
+    of another holder) the former pair goes on, and `findings()` says why; they are tried again when they change, and
+    each minute.
     """
 
     def __init__(
