@@ -188,15 +188,16 @@ class Traits(Model):
 
     @model_validator(mode="after")
     def _first_given_name_starts_the_list(self) -> Traits:
+        first, listed = self.first_given_name, self.birth_given_names
+        if first.isalpha() and f"{listed} ".startswith(f"{first} "):  # nearly always
+            return self
+
         def words(text: str) -> list[str]:
             return _BETWEEN_WORDS.split(text.upper())
 
         def starts(first: list[str], listed: list[str]) -> bool:
             return listed[: len(first)] == first
 
-        first, listed = self.first_given_name, self.birth_given_names
-        if first.isalpha() and f"{listed} ".startswith(f"{first} "):  # nearly always
-            return self
         if not starts(words(first), words(listed)) and not starts(
             words(strip_accents(first)), words(strip_accents(listed))
         ):
