@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cryptography import x509
+from pydantic_core import to_json
 
 from .. import xds
 from .._core.clock import Clock, SystemClock
@@ -313,7 +314,7 @@ class DmpClient:
             key=f"{destination.key}:{document.unique_id}",
             unique_id=document.unique_id,
             ids={"submission_set": set_id, "signature": signature_id},
-            metadata=json.dumps(metadata, ensure_ascii=False, separators=(",", ":")),
+            metadata=to_json(metadata).decode(),
             blobs={
                 "document": cda.content,
                 "ebrim": xds.encode(signed.submission, xds.DMP).encode(),

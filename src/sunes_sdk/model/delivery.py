@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Protocol
 
 from pydantic import AwareDatetime, StringConstraints
+from pydantic_core import to_json
 
 from .._core.errors import ConfigurationError
 from .._core.pieces import Data, Pieces
@@ -236,7 +237,7 @@ class Prepared:
             "metadata": len(metadata),
             "blobs": [[name, len(data)] for name, data in self.blobs.items()],
         }
-        line = json.dumps(head, separators=(",", ":")).encode()  # holds no line end: JSON escapes them
+        line = to_json(head)  # holds no line end: JSON escapes them
         return (line + b"\n" + metadata, *self.blobs.values())
 
     @classmethod

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
+
+from pydantic_core import to_json
 
 from .._version import __version__
 from ..model import Document, Event, EventType, Prepared
 from .machine import Fact
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 _ACTOR = f"sunes_sdk.outbox/{__version__}"
 
 
@@ -45,7 +45,7 @@ def facts_of(document: Document) -> Facts:
         "test_identity": document.ins is not None and document.ins.is_test,
         "actor": _ACTOR,
     }
-    return _encode(_present(facts))
+    return to_json(_present(facts)).decode()
 
 
 def of_delivery(facts: Facts, prepared: Prepared) -> Facts:
@@ -116,4 +116,4 @@ def _present(values: dict[str, Any]) -> dict[str, Any]:
 
 def _joined(values: dict[str, Any], facts: Facts) -> str:
     """One JSON object of two; neither is empty, and no name is in both."""
-    return f"{_encode(_present(values))[:-1]},{facts[1:]}"
+    return f"{to_json(_present(values))[:-1].decode()},{facts[1:]}"

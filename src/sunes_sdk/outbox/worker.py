@@ -137,7 +137,6 @@ class Worker:
     def _attempt(self, claim: Claim) -> Transition:
         entry = claim.entry
         channel = self._channels[entry.channel]
-        rule: dict[str, Any] = {"failures": entry.failures, "policy": self._policy, "fraction": self._fraction()}
         result: Receipt | Exception
         lost_reply: str | None = None
         try:
@@ -154,6 +153,10 @@ class Worker:
             # Neither message nor values: they may name the patient.
             where = traceback.extract_tb(e.__traceback__)[-1]
             _log.error("outbox entry %d: %s at %s:%s", entry.id, type(e).__name__, where.name, where.lineno)
+        done = isinstance(result, Receipt) and result.outcome.is_success
+        rule: dict[str, Any] = {
+            "failures": entry.failures, "policy": self._policy, "fraction": 0.0 if done else self._fraction()
+        }  # fmt: skip
         if claim.check:
             return after_check(entry.kind, result, lost_reply=lost_reply, **rule)
         return after_send(entry.kind, result, **rule)

@@ -296,6 +296,8 @@ def _read(response: urllib3.BaseHTTPResponse) -> bytes:
             left -= len(chunk)
             if left < 0:
                 raise _TooBig
+            if response.length_remaining == 0:
+                break  # as long as it said: reading once more would only say so again
     except (zlib.error, ValueError):  # http.client lets sizes of chunks below zero through
         raise _error("the answer is malformed", "maybe", "ANSWER_MALFORMED") from None
     if inflater is not None and not inflater.eof:

@@ -116,14 +116,16 @@ def parse(body: bytes, content_type: str) -> SoapAnswer:
     element = next((e for e in soap_body if isinstance(e.tag, str)), None) if soap_body is not None else None
     if element is None:
         raise XmlSecurityError("the SOAP Body is missing or empty", code="SOAP_SHAPE", path="Envelope/Body")
-    relates_to = _text(header, "RelatesTo")
+    said: dict[object, str] = {}
+    for block in header if header is not None else ():
+        said.setdefault(block.tag, (block.text or "").strip())
+    relates_to = said.get(_RELATES_TO, "")
     if element.tag == f"{namespace}Fault":
         raise _fault(element, namespace, relates_to)
-    return SoapAnswer(_text(header, "Action"), _text(header, "MessageID"), relates_to, element, message.parts)
+    return SoapAnswer(said.get(_ACTION, ""), said.get(_MESSAGE_ID, ""), relates_to, element, message.parts)
 
 
-def _text(header: etree._Element | None, name: str) -> str:
-    return (header.findtext(f"{{{WSA}}}{name}") or "").strip() if header is not None else ""
+_ACTION, _MESSAGE_ID, _RELATES_TO = (f"{{{WSA}}}{name}" for name in ("Action", "MessageID", "RelatesTo"))
 
 
 def _fault(fault: etree._Element, namespace: str, relates_to: str) -> SoapFault:
