@@ -67,7 +67,8 @@ SUCCESS = (
 )
 BATCH = 50
 ROUNDS = 18
-APPLICATIONS = 2
+APPLICATIONS = 3
+"""One more than the cores: each waits for the disk, and for answers."""
 
 
 def serve(tls: TlsSettings, certificate: Path, key: Path, ports: mp.Queue[int]) -> None:
