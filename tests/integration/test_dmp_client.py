@@ -93,6 +93,14 @@ def test_existence_refuses_an_identity_of_another_environment(client: DmpClient,
 # --- TD2.1 ------------------------------------------------------------------------------------------------------------
 
 
+def test_a_letter_that_another_structure_keeps_is_told(client: DmpClient) -> None:
+    other = samples.hospital(name="Autre hôpital", finess_geo="010000024", finess_ej="010000495")
+    receipt = client.submit(letter(custodian=other))
+    assert (receipt.outcome, receipt.warnings) == (Outcome.ACCEPTED_WITH_WARNINGS, ("DMP_OTHER_STRUCTURE",))
+    of_the_same_entity = samples.hospital(finess_geo="010000024")
+    assert client.submit(letter(custodian=of_the_same_entity)).warnings == ()
+
+
 def test_a_letter_arrives_byte_for_byte(client: DmpClient, dmp: FakeDmp) -> None:
     document = letter()
     receipt = client.submit(document)

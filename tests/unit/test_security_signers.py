@@ -171,7 +171,8 @@ def test_a_certificate_of_another_structure_is_not_taken(files: Issued, tmp_path
     assert signer.certificate == first
     assert verifies(first, signer.sign(b"x", "sha256"), b"x")
     (found,) = signer.findings()
-    assert found.code == "CERTIFICATE_NOT_RELOADED" and "CERTIFICATE_OTHER_HOLDER" in found.message
+    assert found.code == "CERTIFICATE_NOT_RELOADED"
+    assert "CERTIFICATE_OTHER_HOLDER" in found.message
 
 
 def test_a_certificate_of_tomorrow_is_taken_tomorrow(files: Issued, tmp_path: Path, pki: TestPki) -> None:

@@ -37,6 +37,7 @@ from ..model import (
     Document,
     Identity,
     Ins,
+    Organization,
     Outcome,
     Prepared,
     Receipt,
@@ -88,6 +89,8 @@ OTHER_BYTES = "DMP_OTHER_BYTES"
 BYTES_UNVERIFIED = "DMP_BYTES_UNVERIFIED"
 """Warning of a Receipt: the DMP holds this uniqueId, and no journal says that these are its bytes. A document that was
 changed under a uniqueId already sent is not in the DMP: a new version has its own."""
+OTHER_STRUCTURE = "DMP_OTHER_STRUCTURE"
+"""Warning of a Receipt: the document is kept by another structure than the one that sends it."""
 REPLACED_ABSENT = "DMP_REPLACED_ABSENT"
 """Warning of a Receipt: the version to replace is not in the DMP, the document went as a new one."""
 
@@ -139,6 +142,7 @@ class DmpClient:
         self._user = user_of(actor, self._dmp)
         self._user_json = self._user.to_json()
         self._author = author_of_actor(actor)
+        self._organization = actor.organization
         self._caller = rights.caller_of(self._dmp.mode, actor)
         base = self._dmp.base_url.rstrip("/")
         self._repository, self._registry, self._patients = (
@@ -307,6 +311,7 @@ class DmpClient:
             "replaces": document.replaces or "",
             "user": self._user_json,
             "holder": self._holder,
+            "warnings": [] if self._is_own(cda.organization) else [OTHER_STRUCTURE],
         }
         return Prepared(
             channel=self.name,
@@ -323,6 +328,14 @@ class DmpClient:
             environment=self._settings.environment,
         )
 
+    def _is_own(self, custodian: Organization | None) -> bool:
+        """Whether the structure that keeps a document is the one in whose name it is sent, or of its legal entity."""
+        own = self._organization
+        return custodian is None or (
+            custodian.national_id in (own.national_id, self._user.structure_id)
+            or (custodian.finess_ej is not None and custodian.finess_ej == own.finess_ej)
+        )
+
     def _visibility(self, document: Document) -> tuple[Code, ...]:
         """Of the version that a document replaces, as far as the journal knows."""
         replaced = self._journal.sent(document.replaces) if self._journal and document.replaces else None
@@ -334,7 +347,7 @@ class DmpClient:
         DUPLICATE: the DMP already holds this uniqueId, by an earlier attempt. When the journal knows other bytes under
         it that is REJECTED, `DMP_OTHER_BYTES`; when none knows its bytes it has the warning `DMP_BYTES_UNVERIFIED`. A
         document that replaces a version the DMP does not hold goes as a new one, with the warning
-        `DMP_REPLACED_ABSENT`.
+        `DMP_REPLACED_ABSENT`; one that another structure keeps has the warning `DMP_OTHER_STRUCTURE`.
 
         Raises TransportError(sent="no") when nothing of the submission left, OutcomeUnknown when the DMP may have
         acted on it, CertificateError, ConfigurationError `ENVIRONMENT_PREPARED`, `DMP_PREPARED_HOLDER` (it was signed
@@ -345,7 +358,7 @@ class DmpClient:
         metadata = self._own(prepared)
         user, ins_cx = VihfUser.from_json(metadata["user"]), metadata["ins"]
         ebrim = prepared.blobs["ebrim"]
-        warnings: tuple[str, ...] = ()
+        warnings: tuple[str, ...] = tuple(metadata.get("warnings", ()))
         if metadata["replaces"]:
             found = self._entry_uuid(metadata["replaces"], user, ins_cx, before_sending=True)
             if isinstance(found, Refusal):
@@ -353,7 +366,7 @@ class DmpClient:
             if found:
                 ebrim = td21.replacing(ebrim, found)
             else:
-                warnings = (REPLACED_ABSENT,)
+                warnings += (REPLACED_ABSENT,)
         message_id = self._message_id()
         content_type, body = td21.encode(
             ebrim,
