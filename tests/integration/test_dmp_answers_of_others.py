@@ -10,7 +10,7 @@ import pytest
 
 from sunes_sdk.cda import CdaDocument
 from sunes_sdk.dmp import DmpClient, DocumentReference
-from sunes_sdk.errors import DmpError, MetadataError, TransportError
+from sunes_sdk.errors import CdaError, DmpError, MetadataError, TransportError
 from sunes_sdk.model import Dmp, Identity, IdentityStatus, Ins, InsOid, Outcome
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.fake_dmp import FakeDmp
@@ -215,7 +215,11 @@ def test_a_version_never_replaces_one_of_another_patient(scene: Scene, dmp: Fake
     first = letter()
     scene.client.submit(first)
     corrected = samples.patient(identity=Identity(traits=WHO.traits, status=WHO.status, ins=OTHER))
-    second = samples.discharge_letter().revise(first, patient=corrected).render(samples.issuer())
+    with pytest.raises(CdaError):
+        samples.discharge_letter().revise(first, patient=corrected)
+    second = samples.discharge_letter(
+        patient=corrected, set_id=first.set_id, version_number=2, replaces=first.unique_id
+    ).render(samples.issuer())
     with pytest.raises(MetadataError) as caught:
         scene.client.replace(second, of=first)
     assert caught.value.code == "DMP_REPLACES_PATIENT"
