@@ -290,3 +290,14 @@ def test_times_are_local_to_the_producer() -> None:
     assert document.header.encounter.start == "20260110040000-0400"
     assert read_header(document.content) == document.header
     assert not check(document).findings
+
+
+def test_a_guardian_and_its_structure_say_the_same_contacts_once() -> None:
+    structure = samples.hospital()
+    address = structure.address
+    assert address is not None
+    guardian = Guardian(organization=structure, addresses=(address,), telecoms=structure.telecoms)
+    rendered = samples.discharge_letter(patient=samples.patient(guardians=(guardian,))).render(samples.issuer())
+    assert not check(rendered.content).errors
+    (written,) = rendered.header.patient.guardians
+    assert (written.addresses, written.telecoms) == ((address,), structure.telecoms)

@@ -18,6 +18,7 @@ from .._core.once import once_per_object
 from .._core.xml import escape_attribute, escape_text
 from ..model import (
     Actor,
+    Address,
     Code,
     Device,
     Guardian,
@@ -407,8 +408,18 @@ def custodian_data(organization: Organization) -> HeaderOrganization:
     return replace(organization_data(organization), telecoms=organization.telecoms[:1])
 
 
+def guardian_contacts(guardian: Guardian) -> tuple[tuple[Address, ...], tuple[Telecom, ...]]:
+    """Those of the structure are the guardian's, for CDA has no other place; what both say is said once (CDA_S06)."""
+    structure = guardian.organization
+    if structure is None:
+        return guardian.addresses, guardian.telecoms
+    addresses = (*guardian.addresses, *([structure.address] if structure.address else []))
+    return tuple(dict.fromkeys(addresses)), tuple(dict.fromkeys((*guardian.telecoms, *structure.telecoms)))
+
+
 def _guardian(guardian: Guardian) -> HeaderRelative:
     organization = guardian.organization
+    addresses, telecoms = guardian_contacts(guardian)
     return HeaderRelative(
         name=HeaderName(family=guardian.family, given=guardian.given or "") if guardian.family else None,
         code=terminology_code("JDV_J11", guardian.relationship) if guardian.relationship else None,
@@ -416,8 +427,8 @@ def _guardian(guardian: Guardian) -> HeaderRelative:
         organization=HeaderOrganization(id=II(STRUCTURE_ROOT, organization.national_id), name=organization.name)
         if organization
         else None,
-        addresses=(*guardian.addresses, *([organization.address] if organization and organization.address else [])),
-        telecoms=(*guardian.telecoms, *(organization.telecoms if organization else ())),
+        addresses=addresses,
+        telecoms=telecoms,
     )
 
 

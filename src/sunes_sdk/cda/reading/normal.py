@@ -64,6 +64,7 @@ from ..header_writer import (
     Performer,
     ServiceEvent,
     birth_time,
+    guardian_contacts,
 )
 from .people import UNKNOWN_PROFESSION, birth_date, plain, practice_settings, principal_author
 from .prescription import DISCHARGE_PRESCRIPTION
@@ -413,12 +414,12 @@ class _Normal:
         structure = guardian.organization
         if structure is None:
             return guardian
-        # The address and telecoms of the structure are the guardian's: CDA has no other place for them.
+        addresses, telecoms = guardian_contacts(guardian)
         return guardian.model_copy(
             update={
                 "organization": self._organization(structure.model_copy(update={"address": None, "telecoms": ()})),
-                "addresses": (*guardian.addresses, *([structure.address] if structure.address else [])),
-                "telecoms": (*guardian.telecoms, *structure.telecoms),
+                "addresses": addresses,
+                "telecoms": telecoms,
             }
         )
 
