@@ -1034,14 +1034,14 @@ _STRUCTURES = tuple(
     for t in ("representedOrganization", "scopingOrganization", "receivedOrganization", "guardianOrganization",
               "representedCustodianOrganization")
 )  # fmt: skip
-DISTINCT = tuple(V3 + t for t in ("id", "addr", "telecom", "translation"))
+_DISTINCT = tuple(V3 + t for t in ("id", "addr", "telecom", "translation"))
 _PERSON_ID = re.compile(r"8[0-9]{11}|0[0-9][0-9AB][0-9]{7}|[^/]+/.+", re.ASCII)
 _STRUCTURE_ID = re.compile(r"1[0-9A-Z]{9}|3[0-9]{14}|[024].+", re.ASCII)
 _DP_STRUCTURE = "1.3.2"
 
 
 class OfHeader:
-    """The entities, the structures and the `DISTINCT` elements of the header, whatever element they are in."""
+    """The entities, the structures and the `_DISTINCT` elements of the header, whatever element they are in."""
 
     def __init__(self, root: etree._Element) -> None:
         self.entities: list[etree._Element] = []
@@ -1050,7 +1050,7 @@ class OfHeader:
         lists = {
             **dict.fromkeys(_ENTITIES, self.entities),
             **dict.fromkeys(_STRUCTURES, self.structures),
-            **dict.fromkeys(DISTINCT, self.distinct),
+            **dict.fromkeys(_DISTINCT, self.distinct),
         }
         body = f"{V3}component"
         for element in root.iter(*lists, body):
