@@ -21,6 +21,7 @@ test: $(STAMP) ## the whole suite, short form
 
 lint: $(STAMP) ## mypy --strict and ruff
 	$(PY) -m mypy
+	$(PY) -m mypy scripts benchmarks examples
 	$(PY) -m ruff check src tests benchmarks examples scripts
 
 conformance: $(STAMP) ## official XSD and Schematron over the demo's documents, generated ones and mutations; fails without the kit

@@ -25,6 +25,7 @@ import tracemalloc
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 
 from lxml import etree
@@ -80,7 +81,7 @@ def letter(number: int) -> DischargeLetter:
                 posology="1 comprimé matin et soir",
                 start=day,
                 end=day + timedelta(days=30),
-                dose=Quantity(value=1, unit="{tbl}"),
+                dose=Quantity(value=Decimal(1), unit="{tbl}"),
             )
             for n in range(9)
         ),

@@ -33,6 +33,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from decimal import Decimal
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -144,7 +145,7 @@ def letter(number: int) -> CdaDocument:
                 posology="1 comprimé matin et soir",
                 start=day,
                 end=day + timedelta(days=30),
-                dose=Quantity(value=1, unit="{tbl}"),
+                dose=Quantity(value=Decimal(1), unit="{tbl}"),
             )
             for n in range(7)
         ),
@@ -156,7 +157,7 @@ ISSUER = Issuer(oid_root=samples.DOCUMENT_ROOT)
 
 
 def floor(documents: int) -> float:
-    command = [sys.executable, FLOOR, "--json", "--documents", str(documents)]
+    command = [sys.executable, str(FLOOR), "--json", "--documents", str(documents)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
         sys.exit(f"the floor cannot run: {run.stderr.strip().splitlines()[-1]}")

@@ -69,7 +69,7 @@ def territory(vintages: dict[int, list[dict[str, Any]]]) -> dict[str, Row]:
     own = {
         year: {c["code"]: c["nom"] for c in rows if c["type"] == "commune-actuelle"} for year, rows in vintages.items()
     }
-    labels = {c["code"]: c["nom"] for year in years for c in vintages[year]}
+    labels: dict[str, str] = {c["code"]: c["nom"] for year in years for c in vintages[year]}
     was = {c["code"]: c for c in vintages[oldest]}
 
     def last(code: str, successor: str) -> str:

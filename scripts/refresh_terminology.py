@@ -134,7 +134,7 @@ def svs_concepts(path: Path) -> tuple[etree._Element, list[list[str]]]:
     root = etree.parse(path, etree.XMLParser(resolve_entities=False, no_network=True)).getroot()
     value_set = next(root.iter(f"{SVS}ValueSet", "ValueSet"))
     rows = [
-        [c.get("code"), c.get("codeSystem"), " ".join(c.get("displayName", "").split())]
+        [c.get("code", ""), c.get("codeSystem", ""), " ".join(c.get("displayName", "").split())]
         for c in value_set.iter(f"{SVS}Concept", "Concept")
         if not c.get("dateFin")
     ]

@@ -34,7 +34,7 @@ def values() -> list[Ins]:
 def transitions(identity: Identity, traits: Traits) -> Identity:
     seen = Evidence(document=DocumentKind.PASSPORT, checked_by="agent-7", checked_on=date(2026, 1, 10))
     identity.validated()  # type: ignore[call-arg]  # which document was seen is never a default
-    identity.edited(traits)  # type: ignore[call-arg]
-    identity.invalidated()  # type: ignore[call-arg]
-    identity.for_transmission("DMP", Environment.FAKE)  # type: ignore[arg-type]
+    identity.edited(traits)  # type: ignore[call-arg]  # whether a document was seen is said, even when none was
+    identity.invalidated()  # type: ignore[call-arg]  # whether the traits are still checked is said
+    identity.for_transmission("DMP", Environment.FAKE)  # type: ignore[arg-type]  # a target is one of a list
     return identity.validated(seen).marked(IdentityAttribute.HOMONYME).edited(traits, evidence=None)
