@@ -148,6 +148,10 @@ class DmpSettings(Model):
     official messages have none, and the lifetime that the DMP grants is not public); vihf_reuse_seconds: a VIHF may
     serve again for so long, 0 makes one for each request.
 
+    several_versions: which of several entryUUIDs of one document (DMP_3.1b) is the version in use, in a mode that may
+    not read their status: the `first` or the `last` that the DMP lists, or none (`refuse`: nothing is replaced or
+    changed). One is expected; whether several come once metadata were changed, and in which order, is unverified.
+
     timeout_seconds: of each wait of a call, in seconds.
 
     The rest has defaults where official sources disagree (the project's table of choices says how), each unverified:
@@ -184,6 +188,7 @@ class DmpSettings(Model):
     web_domain: str | None = None
     rights: Literal["warn", "refuse"] = "warn"
     mask_and_hide: bool = False
+    several_versions: Literal["refuse", "first", "last"] = "refuse"
     timeout_seconds: float = 30.0
 
     @model_validator(mode="after")

@@ -3,14 +3,15 @@ document, nothing where something was found. None of them is taken for an answer
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 from sunes_sdk.cda import CdaDocument
-from sunes_sdk.dmp import DmpClient, DocumentReference
-from sunes_sdk.errors import CdaError, DmpError, MetadataError, TransportError
+from sunes_sdk.dmp import AvailabilityStatus, DmpClient, DocumentReference
+from sunes_sdk.errors import CdaError, ConfigurationError, DmpError, MetadataError, TransportError
 from sunes_sdk.model import Dmp, Identity, IdentityStatus, Ins, InsOid, Outcome
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.fake_dmp import FakeDmp
@@ -45,9 +46,9 @@ class Answers:
 
 
 class Scene:
-    def __init__(self, dmp: FakeDmp, mode: str) -> None:
+    def __init__(self, dmp: FakeDmp, mode: str, **section_of: object) -> None:
         declared = "APP_BROWSER_AUTH" if mode == "INDIRECTE_RENFORCEE" else None
-        section = dmp.settings().model_copy(update={"mode": mode, "authn_declaration": declared})
+        section = dmp.settings().model_copy(update={"mode": mode, "authn_declaration": declared, **section_of})
         self.wire = Answers(HttpsTransport(section.tls))
         self.client = DmpClient(samples.settings(dmp=section), actor=ACTOR, transport=self.wire)
 
@@ -233,3 +234,73 @@ def test_a_version_may_follow_one_that_was_not_qualified(scene: Scene, dmp: Fake
     second = samples.discharge_letter().revise(first).render(samples.issuer())
     assert scene.client.replace(second, of=first).warnings == ("DMP_REPLACED_ABSENT",)
     assert [d.unique_id for d in dmp.documents] == [second.unique_id]
+
+
+FORMER = b'<rim:ObjectRef id="urn:uuid:00000000-0000-4000-8000-000000000001"/>'
+"""A version that the metadata had before."""
+
+
+@pytest.mark.parametrize("known", ["first", "last"])
+def test_a_version_in_use_is_not_guessed_among_several(dmp: FakeDmp, known: str) -> None:
+    """In establishment mode only the settings can tell which of several it is."""
+    first = letter()
+    with contextlib.closing(Scene(dmp, "INDIRECTE").client) as client:
+        client.submit(first)
+    second = samples.discharge_letter().revise(first).render(samples.issuer())
+    place = b"<rim:ObjectRef" if known == "last" else b"</rim:RegistryObjectList>"
+    for order in ("refuse", known):
+        scene = Scene(dmp, "INDIRECTE", several_versions=order)
+        scene.answer(b"AdhocQueryRequest", before(place, FORMER))
+        with contextlib.closing(scene.client) as client:
+            if order == known:
+                assert client.find_entry_uuid(first.unique_id, WHO) == dmp.documents[0].entry_uuid
+                assert client.replace(second, of=first).outcome is Outcome.ACCEPTED
+                continue
+            prepared = client.prepare(first, Dmp())
+            for call in (
+                lambda c=client: c.find_entry_uuid(first.unique_id, WHO),
+                lambda c=client: c.replace(second, of=first),
+                lambda c=client: c.delete(first.unique_id, WHO, status=AvailabilityStatus.APPROVED),
+            ):
+                with pytest.raises(ConfigurationError) as caught:
+                    call()
+                assert (caught.value.code, caught.value.path) == (
+                    "DMP_SEVERAL_VERSIONS", "settings.dmp.several_versions",
+                )  # fmt: skip
+            assert [d.status for d in dmp.documents] == ["Approved"]
+            # That it is there needs no choice.
+            found = client.reconcile(prepared)
+            assert (found.outcome, found.entry_uuid) == (Outcome.ACCEPTED, None)
+            assert client.send(prepared).entry_uuid is None
+    assert [d.status for d in dmp.documents] == ["Deprecated", "Approved"]
+
+
+def test_a_mode_that_may_read_sees_which_version_is_in_use(reading: Scene, dmp: FakeDmp) -> None:
+    first = letter()
+    reading.client.submit(first)
+    in_use = dmp.documents[0].entry_uuid
+    reading.answer(b'returnType="ObjectRef"', before(b"</rim:RegistryObjectList>", FORMER))
+    assert reading.client.find_entry_uuid(first.unique_id, WHO) == in_use
+    second = samples.discharge_letter().revise(first).render(samples.issuer())
+    assert reading.client.replace(second, of=first).outcome is Outcome.ACCEPTED
+    assert [d.status for d in dmp.documents] == ["Deprecated", "Approved"]
+
+
+def test_versions_that_cannot_be_read_are_not_replaced(dmp: FakeDmp) -> None:
+    first = letter()
+    scene = Scene(dmp, "INDIRECTE_RENFORCEE")
+    scene.client.submit(first)
+    dmp.block(samples.ins())
+    scene.answer(b'returnType="ObjectRef"', before(b"</rim:RegistryObjectList>", FORMER))
+    second = samples.discharge_letter().revise(first).render(samples.issuer())
+    receipt = scene.client.replace(second, of=first)
+    scene.client.close()
+    assert (receipt.outcome, receipt.code) == (Outcome.REJECTED, "DMPAccessDeniedByRightsService")
+    assert [d.status for d in dmp.documents] == ["Approved"]
+
+
+def test_an_id_said_twice_is_one(scene: Scene, dmp: FakeDmp) -> None:
+    first = letter()
+    scene.client.submit(first)
+    scene.answer(b"AdhocQueryRequest", sub(rb"(<rim:ObjectRef [^>]*>)", rb"\1\1"))
+    assert scene.client.find_entry_uuid(first.unique_id, WHO) == dmp.documents[0].entry_uuid

@@ -302,6 +302,12 @@ def error_of(refusal: Refusal, message: str) -> DmpError:
     )  # fmt: skip
 
 
+def refusal_told(error: DmpError) -> Refusal:
+    """The refusal that was raised by `error_of`, or an answer that could not be used."""
+    code, text = error.remote_code or error.code, error.remote_message
+    return Refusal(code=code, text=text, ruling=ruling(code, text))
+
+
 def refused(code: str, text: str) -> DmpError:
     """The error for a refusal in an administrative answer."""
     return error_of(Refusal(code=_code(code), text=text, ruling=ruling(_code(code), text)), "the DMP refused the call")

@@ -18,6 +18,7 @@ from .._core.clock import Clock, SystemClock
 from .._core.errors import (
     CdaError,
     ConfigurationError,
+    DmpError,
     InsError,
     MetadataError,
     OutcomeUnknown,
@@ -67,6 +68,7 @@ from .answers import (
     read_response,
     refusal_of,
     refusal_of_fault,
+    refusal_told,
 )
 from .changes import acknowledged, delivered
 from .journal import SubmissionJournal, document_of, noted
@@ -169,7 +171,7 @@ class DmpClient:
             author=self._author,
             ids=self._ids,
             clock=self._clock,
-            entry_uuid=self._entry_uuid,
+            entry_uuids=self._entry_uuids,
             consult=partial(self._consult, self._registry),
             update=partial(self._change, self._registry),
             journal=journal,
@@ -351,7 +353,7 @@ class DmpClient:
 
         Raises TransportError(sent="no") when nothing of the submission left, OutcomeUnknown when the DMP may have
         acted on it, CertificateError, ConfigurationError `ENVIRONMENT_PREPARED`, `DMP_PREPARED_HOLDER` (it was signed
-        by another holder's certificate).
+        by another holder's certificate), `DMP_SEVERAL_VERSIONS` (of the document to replace; nothing left).
         """
         if is_update(prepared):
             return self._life_cycle.send(prepared)
@@ -360,7 +362,7 @@ class DmpClient:
         ebrim = prepared.blobs["ebrim"]
         warnings: tuple[str, ...] = tuple(metadata.get("warnings", ()))
         if metadata["replaces"]:
-            found = self._entry_uuid(metadata["replaces"], user, ins_cx, before_sending=True)
+            found = self._to_replace(metadata["replaces"], user, ins_cx)
             if isinstance(found, Refusal):
                 return self._receipt(prepared, Outcome.REJECTED, refusal=found)
             if found:
@@ -407,10 +409,10 @@ class DmpClient:
                 alarm = replace(refusal, code=OTHER_BYTES, ruling=RULINGS["XDSNonIdenticalHash"])
                 return self._receipt(prepared, Outcome.REJECTED, refusal=alarm, request_id=message_id)
             try:
-                found = self._entry_uuid(prepared.unique_id, user, ins_cx)
+                found = self._entry_uuids(prepared.unique_id, user, ins_cx)
             except (TransportError, SoapFault) as e:
                 raise _unknown(prepared, message_id, refusal.code) from e
-            if isinstance(found, str) and found:
+            if isinstance(found, tuple) and found:
                 unverified = () if sent is not None and sent.sha1 else (BYTES_UNVERIFIED,)
                 return self._receipt(
                     prepared,
@@ -418,7 +420,7 @@ class DmpClient:
                     refusal=refusal,
                     request_id=message_id,
                     warnings=unverified + self._noted(prepared, verified=False),
-                    entry_uuid=found,
+                    entry_uuid=_only(found),
                 )
         return self._receipt(prepared, Outcome.REJECTED, refusal=refusal, request_id=message_id)
 
@@ -439,14 +441,14 @@ class DmpClient:
         return noted(write)
 
     def reconcile(self, prepared: Prepared) -> Receipt:
-        """Ask the DMP (DMP_3.1b) what became of a delivery: ACCEPTED with its entryUUID, ABSENT, or UNKNOWN when it
-        cannot be asked now. Of an update (delete, archive, mask …), ABSENT means that it was not applied, UNKNOWN that
-        this cannot be told. Raises CertificateError, ConfigurationError as `send`."""
+        """Ask the DMP (DMP_3.1b) what became of a delivery: ACCEPTED, with its entryUUID unless there are several;
+        ABSENT; or UNKNOWN when it cannot be asked now. Of an update (delete, archive, mask …), ABSENT means that it was
+        not applied, UNKNOWN that this cannot be told. Raises CertificateError, ConfigurationError as `send`."""
         if is_update(prepared):
             return self._life_cycle.reconcile(prepared)
         metadata = self._own(prepared)
         try:
-            found = self._entry_uuid(prepared.unique_id, VihfUser.from_json(metadata["user"]), metadata["ins"])
+            found = self._entry_uuids(prepared.unique_id, VihfUser.from_json(metadata["user"]), metadata["ins"])
         except TransportError as e:
             return self._receipt(prepared, Outcome.UNKNOWN, code=e.code, retry=RetryAdvice.reconcile_first())
         except SoapFault as e:
@@ -454,17 +456,20 @@ class DmpClient:
         if isinstance(found, Refusal):
             return self._receipt(prepared, Outcome.UNKNOWN, code=found.code, retry=found.ruling.retry)
         if found:
-            return self._receipt(prepared, Outcome.ACCEPTED, entry_uuid=found, warnings=self._noted(prepared))
+            return self._receipt(prepared, Outcome.ACCEPTED, entry_uuid=_only(found), warnings=self._noted(prepared))
         return self._receipt(prepared, Outcome.ABSENT, retry=RetryAdvice.safe())
 
     # --- DMP_3.1b, TD3.1 ------------------------------------------------------------------------------------------
 
     def find_entry_uuid(self, unique_id: str, of: Identity | Document) -> str | None:
-        """DMP_3.1b: the entryUUID of a document by its uniqueId, None when this patient's DMP does not hold it.
+        """DMP_3.1b: the entryUUID of the version in use of a document by its uniqueId, None when this patient's DMP
+        does not hold it.
 
-        Raises InsError (`INS_NOT_QUALIFIED`, `ENVIRONMENT_IDENTITY`), SoapFault, DmpError, TransportError.
+        Raises InsError (`INS_NOT_QUALIFIED`, `ENVIRONMENT_IDENTITY`), ConfigurationError `DMP_SEVERAL_VERSIONS` (the
+        mode may not read which of several is in use, and `several_versions` does not say), SoapFault, DmpError,
+        TransportError.
         """
-        found = self._entry_uuid(unique_id, self._user, self._ins(of).cx)
+        found = self._life_cycle.version_in_use(unique_id, self._user, self._ins(of).cx)
         if isinstance(found, Refusal):
             raise error_of(found, "the DMP refused the search")
         return found or None
@@ -543,7 +548,8 @@ class DmpClient:
 
         Raises DmpError (`DMP_REFUSED` with what to do, `DMP_ABSENT`); MetadataError (`DMP_STATUS`: not from this
         status, `DMP_STATUS_UNKNOWN`); ConfigurationError (`DMP_RIGHTS`, `DMP_NOT_AUTHOR`) when the settings say to
-        refuse what the DMP will; OutcomeUnknown; InsError, SoapFault, TransportError.
+        refuse what the DMP will, `DMP_SEVERAL_VERSIONS` as `find_entry_uuid`; OutcomeUnknown; InsError,
+        SoapFault, TransportError.
         """
         ins = self._ins(of)
         return self._life_cycle.change_status(Transaction.DELETE, unique_id, ins.cx, AvailabilityStatus.DELETED, status)
@@ -664,29 +670,28 @@ class DmpClient:
     def _ins(self, of: Identity | Document) -> Ins:
         return of.for_transmission(Target.DMP, self._settings.environment, test_people=self._settings.test_people)
 
-    def _entry_uuid(
-        self, unique_id: str, user: VihfUser, ins_cx: str, *, before_sending: bool = False
-    ) -> str | Refusal:
-        """entryUUID, empty when absent, or the refusal of the query. When several are answered the last is taken
-        (unverified: one is expected)."""
+    def _entry_uuids(self, unique_id: str, user: VihfUser, ins_cx: str) -> tuple[str, ...] | Refusal:
+        """Of the versions of a document, none when the DMP does not hold it; or the refusal of the query."""
+        answer = self._consult(self._registry, partial(td31b.encode, unique_id), ins_cx, user=user)
+        response = read_response(answer.body, LISTING)
+        return td31b.decode(answer.body, unique_id) if response.ok else refusal_of(response)
+
+    def _to_replace(self, unique_id: str, user: VihfUser, ins_cx: str) -> str | Refusal:
+        """entryUUID of the version that a document will replace, empty when the DMP does not hold it; nothing of the
+        document has left yet."""
         try:
-            answer = self._consult(self._registry, partial(td31b.encode, unique_id), ins_cx, user=user)
-            response = read_response(answer.body, LISTING)
-            found = td31b.decode(answer.body, unique_id) if response.ok else ()
+            return self._life_cycle.version_in_use(unique_id, user, ins_cx)
         except TransportError as e:
-            if before_sending and e.sent == "maybe":
-                raise TransportError(
-                    "the version to replace could not be looked up: nothing was submitted", sent="no", code=e.code,
-                    hint="try again later",
-                ) from e  # fmt: skip
-            raise
+            if e.sent == "no":
+                raise
+            raise TransportError(
+                "the version to replace could not be looked up: nothing was submitted", sent="no", code=e.code,
+                hint="try again later",
+            ) from e  # fmt: skip
         except SoapFault as e:
-            if before_sending:
-                return refusal_of_fault(e)
-            raise
-        if not response.ok:
-            return refusal_of(response)
-        return found[-1] if found else ""
+            return refusal_of_fault(e)
+        except DmpError as e:
+            return refusal_told(e)
 
     def _registry_of(self, of: Identity) -> tuple[str, td31.Ask]:
         """A patient's CX, and a way to put stored queries about them."""
@@ -804,6 +809,10 @@ def _cda(document: Document) -> CdaDocument:
             rule="metadata are projected from the CDA header", hint="render a document, or read one with cda.read",
         )  # fmt: skip
     return document
+
+
+def _only(entry_uuids: tuple[str, ...]) -> str | None:
+    return entry_uuids[0] if len(entry_uuids) == 1 else None
 
 
 def _check_document(document: CdaDocument) -> None:

@@ -43,7 +43,7 @@ Encode = Callable[..., tuple[str, bytes]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifeCycle:
-    """The updates of one client. Its calls to the registry: entry_uuid is DMP_3.1b (empty when the DMP does not hold
+    """The updates of one client. Its calls to the registry: entry_uuids is DMP_3.1b (none when the DMP does not hold
     the document), consult changes nothing there, update does."""
 
     settings: Settings
@@ -52,7 +52,7 @@ class LifeCycle:
     author: Author
     ids: IdFactory
     clock: Clock
-    entry_uuid: Callable[[str, VihfUser, str], str | Refusal]
+    entry_uuids: Callable[[str, VihfUser, str], tuple[str, ...] | Refusal]
     consult: Callable[[Encode, str], SoapAnswer]
     update: Callable[[Encode, str, VihfUser, str], SoapAnswer]
     journal: SubmissionJournal | None
@@ -159,7 +159,7 @@ class LifeCycle:
                 held = self._find(update.unique_id, stored["ins"])
                 outcome, code = seen(update, held)
             else:
-                found = self.entry_uuid(update.unique_id, VihfUser.from_json(stored["user"]), stored["ins"])
+                found = self.entry_uuids(update.unique_id, VihfUser.from_json(stored["user"]), stored["ins"])
                 if isinstance(found, Refusal):
                     return self._receipt(update, Outcome.UNKNOWN, code=found.code, retry=found.ruling.retry)
                 outcome, code = glimpsed(update, there=bool(found))
@@ -171,6 +171,22 @@ class LifeCycle:
             return self._done(update, outcome, tuple(stored["warnings"]), "")
         retry = RetryAdvice.safe() if outcome is Outcome.ABSENT else RetryAdvice.never()
         return self._receipt(update, outcome, code=code, retry=retry)
+
+    def version_in_use(self, unique_id: str, user: VihfUser, ins_cx: str) -> str | Refusal:
+        """entryUUID of the version in use of a document: empty when the DMP does not hold it, or the refusal of the
+        query. Of several, the status tells where the mode may read it, else `settings.dmp.several_versions`.
+
+        Raises ConfigurationError `DMP_SEVERAL_VERSIONS`, DmpError, SoapFault, TransportError.
+        """
+        found = self.entry_uuids(unique_id, user, ins_cx)
+        if isinstance(found, Refusal):
+            return found
+        if len(found) > 1 and self._may_read(otherwise=True):
+            held = self._find(unique_id, ins_cx)
+            if held is None:
+                raise td31b.not_about_it()
+            return held.entry.id
+        return td31b.in_use(found, self._dmp.several_versions)
 
     # --- parts ----------------------------------------------------------------------------------------------------
 
@@ -231,7 +247,7 @@ class LifeCycle:
         )
 
     def _entry_uuid(self, unique_id: str, ins_cx: str) -> str:
-        found = self.entry_uuid(unique_id, self.user, ins_cx)
+        found = self.version_in_use(unique_id, self.user, ins_cx)
         if isinstance(found, Refusal):
             raise error_of(found, "the DMP refused the search")
         if not found:
