@@ -11,8 +11,16 @@ import pytest
 
 from sunes_sdk.cda import CdaDocument
 from sunes_sdk.dmp import AvailabilityStatus, DmpClient, DocumentReference
-from sunes_sdk.errors import CdaError, ConfigurationError, DmpError, MetadataError, TransportError
-from sunes_sdk.model import Dmp, Identity, IdentityStatus, Ins, InsOid, Outcome
+from sunes_sdk.errors import (
+    CdaError,
+    ConfigurationError,
+    DmpError,
+    MetadataError,
+    OutcomeUnknown,
+    SoapFault,
+    TransportError,
+)
+from sunes_sdk.model import Dmp, Identity, IdentityStatus, Ins, InsOid, Outcome, ReasonClass
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.fake_dmp import FakeDmp
 from sunes_sdk.testing.pki import TestPki
@@ -33,13 +41,13 @@ class Answers:
 
     def __init__(self, inner: HttpsTransport) -> None:
         self.inner = inner
-        self.mark, self.change = b"", bytes
+        self.mark, self.change, self.status = b"", bytes, 0
 
     def post(self, url: str, body: bytes | tuple[bytes, ...], headers: Mapping[str, str]) -> HttpResponse:
         answer = self.inner.post(url, body, headers)
         sent = body if isinstance(body, bytes) else b"".join(body)
         changed = self.change(answer.body) if self.mark in sent else answer.body
-        return HttpResponse(answer.status, answer.headers, changed)
+        return HttpResponse(self.status or answer.status, answer.headers, changed)
 
     def close(self) -> None:
         self.inner.close()
@@ -304,3 +312,33 @@ def test_an_id_said_twice_is_one(scene: Scene, dmp: FakeDmp) -> None:
     scene.client.submit(first)
     scene.answer(b"AdhocQueryRequest", sub(rb"(<rim:ObjectRef [^>]*>)", rb"\1\1"))
     assert scene.client.find_entry_uuid(first.unique_id, WHO) == dmp.documents[0].entry_uuid
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"), [("XDSRepositoryMetadataError", Outcome.REJECTED), ("SomethingElse", Outcome.UNKNOWN)]
+)
+def test_a_failure_with_an_http_error_keeps_its_reason(scene: Scene, dmp: FakeDmp, code: str, outcome: Outcome) -> None:
+    """By a code that is known the DMP refused; by another nobody knows, and it is asked."""
+    dmp.fail_next(code)
+    scene.wire.status = 500
+    prepared = scene.client.prepare(letter(), Dmp())
+    if outcome is Outcome.REJECTED:
+        receipt = scene.client.send(prepared)
+        assert (receipt.outcome, receipt.code, receipt.reason) == (outcome, code, ReasonClass.METADATA)
+        return
+    with pytest.raises(OutcomeUnknown) as caught:
+        scene.client.send(prepared)
+    assert caught.value.remote_code == code
+    assert caught.value.remote_message
+    assert caught.value.remote_message not in str(caught.value)
+
+
+def test_a_search_refused_with_an_http_error_says_why(reading: Scene, dmp: FakeDmp) -> None:
+    dmp.fail_next("XDSTooManyResults", call="ITI-18")
+    reading.wire.status = 500
+    with pytest.raises(SoapFault) as caught:
+        reading.client.find(WHO)
+    assert (caught.value.remote_code, caught.value.hint) == (
+        "XDSTooManyResults",
+        "narrow the search: dates, classes, types",
+    )

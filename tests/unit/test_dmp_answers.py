@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from sunes_sdk._core.errors import DmpError, SoapFault
+from sunes_sdk._core.errors import DmpError, SoapFault, TransportError
 from sunes_sdk._core.retry import RetryKind
 from sunes_sdk._core.xml import parse
 from sunes_sdk.dmp import answers, td02, td31b
 from sunes_sdk.dmp.answers import refusal_of, refusal_of_fault, ruling
 from sunes_sdk.model import ReasonClass
 from sunes_sdk.testing import samples
-from sunes_sdk.transport import soap
+from sunes_sdk.transport import HttpResponse, soap
 
 RS = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
 SEVERITY = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:"
@@ -126,6 +126,39 @@ def test_an_xds_code_in_the_detail_of_a_fault_is_found() -> None:
         f'<s:Detail><e:RegistryError xmlns:e="{RS}" errorCode="XDSDocumentUniqueIdError" codeContext="y"/></s:Detail>'
     )
     assert refusal_of_fault(fault("Receiver", "x", detail)).code == "XDSDocumentUniqueIdError"
+
+
+def failure(code: str, status: int, answered: str = FAILURE) -> HttpResponse:
+    body = (
+        f'<q:AdhocQueryResponse xmlns:q="urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0" status="{answered}">'
+        f'<e:RegistryErrorList xmlns:e="{RS}"><e:RegistryError errorCode="W" severity="{SEVERITY}Warning"/>'
+        f'<e:RegistryError errorCode="{code}" codeContext="of 279035121518989" severity="{SEVERITY}Error"/>'
+        "</e:RegistryErrorList></q:AdhocQueryResponse>"
+    )
+    envelope = soap.envelope(action="a", message_id="m", body=body.encode())
+    return HttpResponse(status, {"content-type": "application/soap+xml"}, envelope)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "sure"),
+    [("XDSRegistryMetadataError", 500, True), ("XDSRegistryBusy", 503, True), ("Whatever", 500, False),
+     ("Whatever", 400, True)],
+)  # fmt: skip
+def test_a_failure_under_an_error_status_says_why(code: str, status: int, sure: bool) -> None:
+    with pytest.raises(SoapFault) as caught:
+        soap.read_answer(failure(code, status), answers.fault_of_failure)
+    fault = caught.value
+    assert (fault.remote_code, fault.remote_message) == (code, "of 279035121518989")
+    assert "2790351215189" not in f"{fault}{fault!r}"
+    refusal = refusal_of_fault(fault)
+    assert (refusal.code, refusal.text, refusal.sure) == (code, "of 279035121518989", sure)
+
+
+@pytest.mark.parametrize("answered", [SUCCESS, PARTIAL, ""])
+def test_an_error_status_over_what_is_no_failure_tells_nothing(answered: str) -> None:
+    with pytest.raises(TransportError) as caught:
+        soap.read_answer(failure("XDSRegistryBusy", 500, answered), answers.fault_of_failure)
+    assert (caught.value.code, caught.value.sent) == ("HTTP_STATUS", "maybe")
 
 
 def test_a_code_is_cut_to_what_a_code_is() -> None:

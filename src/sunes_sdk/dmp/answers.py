@@ -12,6 +12,7 @@ from .._core.errors import DmpError, SoapFault, TransportError
 from .._core.retry import RetryAdvice, RetryKind
 from .._core.xml import parse
 from ..model import ReasonClass
+from ..transport.soap import SoapAnswer
 
 _RS = "{urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0}"
 ACKNOWLEDGEMENT = f"{_RS}RegistryResponse"
@@ -52,7 +53,7 @@ class RegistryResponse:
     @property
     def first_error(self) -> RegistryError | None:
         """The first error that is no warning; a mere warning when nothing else explains a failure."""
-        return next((e for e in self.errors if not e.is_warning), next(iter(self.errors), None))
+        return _first(self.errors)
 
 
 def read_response(body: etree._Element, kind: str = "") -> RegistryResponse:
@@ -92,6 +93,10 @@ def read_errors(element: etree._Element) -> tuple[RegistryError, ...]:
         )
         for e in element.iter(f"{_RS}RegistryError")
     )
+
+
+def _first(errors: tuple[RegistryError, ...]) -> RegistryError | None:
+    return next((e for e in errors if not e.is_warning), next(iter(errors), None))
 
 
 def _code(text: str | None) -> str:
@@ -276,14 +281,32 @@ def refusal_of_fault(fault: SoapFault) -> Refusal:
 
     A fault of the receiver's side without a code we know leaves the outcome unknown (`sure=False`).
     """
-    errors = read_errors(parse(fault.detail)) if fault.detail else ()
-    code = errors[0].code if errors else fault.remote_code
-    text = errors[0].context if errors else fault.remote_message
+    error = _first(read_errors(parse(fault.detail))) if fault.detail else None
+    code, text = (error.code, error.context) if error else (fault.remote_code, fault.remote_message)
     said = ruling(code, text)
     return Refusal(
         code=code, text=text, ruling=said,
         sure=said is not UNKNOWN_CODE or fault.retry.kind is RetryKind.NEVER,
     )  # fmt: skip
+
+
+def fault_of_failure(answer: SoapAnswer, status: int) -> SoapFault | None:
+    """A Failure that came with an error status of HTTP, as the Fault that should have: 4xx blames the request; another
+    the receiver, which then did nothing for sure only by a code that we know. None without a Failure and its reason.
+    """
+    response = read_response(answer.body)
+    error = response.first_error
+    if response.status != "Failure" or error is None:
+        return None
+    ours = 400 <= status < 500
+    fault = SoapFault(
+        f"the service refused, with HTTP status {status}", remote_code=error.code, remote_message=error.context,
+        request_id=answer.relates_to, retry=_NEVER if ours else RetryAdvice.reconcile_first(),
+        hint="see .remote_code and .remote_message (the latter may hold personal data)",
+    )  # fmt: skip
+    fault.soap_code = "Sender" if ours else "Receiver"
+    fault.detail = etree.tostring(answer.body, with_tail=False)
+    return fault
 
 
 def explain(fault: SoapFault) -> Refusal:

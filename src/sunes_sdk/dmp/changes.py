@@ -29,7 +29,9 @@ def unknown_unless_told(unknown: Unknown) -> Iterator[None]:
         refusal = explain(e)
         if refusal.sure:
             raise
-        raise unknown(refusal.code) from e
+        error = unknown(refusal.code)
+        error.remote_message = refusal.text
+        raise error from e
     except DmpError as e:
         if e.code == REFUSED:
             raise

@@ -65,6 +65,7 @@ from .answers import (
     Results,
     error_of,
     explain,
+    fault_of_failure,
     read_response,
     refusal_of,
     refusal_of_fault,
@@ -738,7 +739,7 @@ class DmpClient:
     def _post(self, url: str, content_type: str, body: Body, message_id: str) -> SoapAnswer:
         """The answer, with the warning `DMP_RELATES_TO` when it names another message than ours."""
         try:
-            answer = read_answer(self._transport.post(url, body, {"Content-Type": content_type}))
+            answer = read_answer(self._transport.post(url, body, {"Content-Type": content_type}), fault_of_failure)
         except SoapFault as e:
             _check_relation(e.request_id, message_id)
             e.request_id = message_id

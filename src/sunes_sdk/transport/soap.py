@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -170,8 +170,13 @@ def _bare(message_id: str) -> str:
     return message_id.removeprefix("urn:").removeprefix("uuid:").lower()
 
 
-def read_answer(response: HttpResponse) -> SoapAnswer:
+Failed = Callable[[SoapAnswer, int], SoapFault | None]
+"""Reads the refusal that a message without Fault holds, when it came with this error status; None when it has none."""
+
+
+def read_answer(response: HttpResponse, failed: Failed | None = None) -> SoapAnswer:
     """The answer of a service, from HTTP: Faults come with status 200, 400 or 500, and are read in all cases.
+    failed: how the service says no otherwise, for an answer with an error status.
 
     Raises SoapFault; TransportError `HTTP_STATUS` for an error status (a gateway's page), with `sent="maybe"`
     unless a page without SOAP says that nothing was done (401, 403, 404, 405, 413, 415); TransportError
@@ -187,7 +192,7 @@ def read_answer(response: HttpResponse) -> SoapAnswer:
             hint="the request may have been acted on: reconcile before sending again",
         ) from e  # fmt: skip
     if response.status >= 300:
-        raise _status(response.status, answered=True)
+        raise (failed and failed(answer, response.status)) or _status(response.status, answered=True)
     return answer
 
 
