@@ -48,6 +48,49 @@ def test_a_large_text_is_read() -> None:
     assert len(root.text or "") == 11_000_000
 
 
+_SAID = b'<?xml version="1.0" encoding="UTF-8"?>'
+
+
+@pytest.mark.parametrize(
+    ("body", "verdict"),
+    [
+        (b'\n<z xmlns="urn:z" a="&lt;&amp;"><!-- c --><?p i?>\xc3\xa9</z>\n', True),
+        (b"<z><y></z></y>", False),
+        (b"<z>", False),
+        (b"<z/><z/>", False),
+        (b"<z>&</z>", False),
+        (b"<z>&x;</z>", False),
+        (b"<z>\xe9</z>", False),
+        (b'<z a="\x01"/>', False),
+        (b'<z a="1" a="2"/>', False),
+        (b"<p:z/>", False),
+        (b'<z p:a="1"/>', False),
+        (b'<z xmlns:p="urn:p" xmlns:q="urn:p" p:a="1" q:a="2"/>', False),
+        (b'<z xmlns:p=""/>', False),
+        (b'<z xml:id="1 2"/>', False),
+        (b'<z xml:id="x"><z xml:id="x"/></z>', False),
+        (b"<!DOCTYPE z><z/>", False),
+        (BOMB, False),
+        (EXTERNAL, False),
+        (b"<z>" * 300 + b"</z>" * 300, False),
+    ],
+)
+def test_what_is_well_formed_without_a_tree_is_what_parses(body: bytes, verdict: bool) -> None:
+    data = _SAID + body
+    assert xml.is_well_formed(data) is verdict
+    if verdict:
+        xml.parse(data)
+    else:
+        with pytest.raises(XmlSecurityError):
+            xml.parse(data)
+    assert xml.is_well_formed(_SAID + b"<z/>")  # what was wrong leaves no trace
+
+
+def test_what_is_large_or_says_no_utf_8_is_to_be_parsed() -> None:
+    assert not xml.is_well_formed(b"<z/>")
+    assert not xml.is_well_formed(_SAID + b"<z>" + b"a" * xml.MAX_MARKUP + b"</z>")
+
+
 @pytest.mark.parametrize("text", ["a & b < c > d", "\"quoted\" 'single'", "tab\tline\nreturn\r", "é ’ œ 𝒳"])
 def test_escaping_is_that_of_canonical_xml(text: str) -> None:
     element = etree.Element("e")

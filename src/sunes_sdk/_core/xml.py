@@ -7,7 +7,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lxml import etree
 
@@ -68,6 +68,46 @@ def _parsed(data: bytes, parser: etree.XMLParser, max_depth: int | None) -> etre
     if max_depth is not None:
         _check_depth(root, max_depth)
     return root
+
+
+_SAYS_UTF_8 = b'<?xml version="1.0" encoding="UTF-8"?>'
+
+
+def is_well_formed(data: bytes) -> bool:
+    """Whether `parse` takes the bytes, asked of the same parser without building a tree, in half the time.
+
+    For what we wrote: False may also mean that it is large, or does not say that it is UTF-8, or has an `xml:id`.
+    """
+    if len(data) > MAX_MARKUP or not data.startswith(_SAYS_UTF_8) or b"xml:id" in data:
+        return False
+    parser = _PARSERS.without_tree
+    parser.reading.has_doctype = False
+    try:
+        etree.fromstring(data, parser)
+    except etree.XMLSyntaxError:
+        return False
+    # Without a tree, a prefix that is not declared is told in the log only.
+    return not (parser.reading.has_doctype or len(parser.error_log))
+
+
+class _Reading:
+    """What a parser that builds no tree meets."""
+
+    has_doctype = False
+
+    def doctype(self, *_: object) -> None:
+        self.has_doctype = True
+
+    def close(self) -> None:
+        """Nothing was made."""
+
+
+class _ReadingParser(etree.XMLParser):
+    """A parser that builds no tree."""
+
+    def __init__(self, **options: Any) -> None:
+        self.reading = _Reading()
+        super().__init__(target=self.reading, **options)  # type: ignore[call-arg]  # the stubs know __new__ only
 
 
 APART_BYTES = 262_144
@@ -172,6 +212,7 @@ class _Parsers(threading.local):
 
     def __init__(self) -> None:
         self.of = {huge: _hardened(etree.XMLParser, huge=huge) for huge in (False, True)}
+        self.without_tree = _hardened(_ReadingParser, huge=False)
 
 
 _Parser = TypeVar("_Parser", bound=etree.XMLParser)
