@@ -161,8 +161,16 @@ def test_an_error_status_over_what_is_no_failure_tells_nothing(answered: str) ->
     assert (caught.value.code, caught.value.sent) == ("HTTP_STATUS", "maybe")
 
 
-def test_a_code_is_cut_to_what_a_code_is() -> None:
-    assert response(FAILURE, ("urn:x:Some Code" + "y" * 200, "", "Error")).errors[0].code == ("SomeCode" + "y" * 72)
+@pytest.mark.parametrize("said", ["Patient MARTIN inconnu", "urn:x:279035121518989", "y" * 81, "é"])
+def test_what_is_no_code_is_not_shown_as_one(said: str) -> None:
+    """It may name the patient. It stays in the text, which is kept out of repr and of messages."""
+    (error,) = response(FAILURE, (said, "the reason", "Error")).errors
+    assert (error.code, error.context) == ("UNREADABLE", f"{said} the reason")
+    assert said not in repr(error)
+    raised = answers.error_of(refusal_of(response(FAILURE, (said, "the reason", "Error"))), "refused")
+    assert (raised.remote_code, raised.remote_message) == ("UNREADABLE", f"{said} the reason")
+    assert refusal_of(response(said)).code == "status UNREADABLE"
+    assert answers.refused(said, "t").remote_message == f"{said} t"
 
 
 def test_the_query_quotes_its_parameter() -> None:

@@ -138,6 +138,7 @@ def test_a_fault_with_free_text_as_code_keeps_no_text() -> None:
         ("550 no such user", "UNREADABLE"),
         ("é", "UNREADABLE"),
         ("a" * 81, "UNREADABLE"),
+        ("279035121518989", "UNREADABLE"),
     ],
 )
 def test_codes(given: str, kept: str) -> None:

@@ -85,6 +85,17 @@ def test_soap_12_fault_prefers_the_subcode_and_hides_the_reason(status: int, att
     assert b'code="9"' in fault.detail
 
 
+def test_a_matricule_in_place_of_a_code_stays_out_of_messages() -> None:
+    body = FAULT12.format(code="Sender").replace("DMPInvalidCertificate", "279035121518989").encode()
+    with pytest.raises(SoapFault) as e:
+        soap.parse(body, PLAIN)
+    assert (e.value.remote_code, e.value.soap_code) == ("UNREADABLE", "Sender")
+    assert e.value.remote_message.startswith("s:279035121518989 ")
+    with pytest.raises(SoapFault) as e:
+        soap.parse(FAULT12.format(code="279035121518989").encode(), PLAIN)
+    assert "2790351215189" not in f"{e.value}{e.value!r}"
+
+
 def test_receiver_fault_asks_to_reconcile() -> None:
     with pytest.raises(SoapFault) as e:
         soap.parse(FAULT12.format(code="Receiver").encode(), PLAIN)

@@ -192,8 +192,9 @@ class TransportError(SunesError):
 class RemoteError(SunesError):
     """The peer answered, and refused.
 
-    remote_code / remote_message: as the peer gave them (remote_message may hold personal data: it is
-    kept out of `str()`); request_id: our MessageID or SMTP Message-ID.
+    remote_code / remote_message: as the peer gave them (they may hold personal data: kept out of `str()`). A code
+    of the DMP that has not the form of one is `UNREADABLE`, and starts remote_message. request_id: our MessageID or
+    SMTP Message-ID.
     """
 
     default_code = "REMOTE"

@@ -19,6 +19,25 @@ def mask_matricules(text: str) -> str:
     return _MATRICULE.sub(lambda m: MASK + m.group()[-2:], text)
 
 
+UNREADABLE = "UNREADABLE"
+"""In place of what a peer gave as a code and is none."""
+_PEER_CODE = re.compile(r"[\w.#/+-]{1,80}", re.ASCII)
+
+
+def peer_code(text: str) -> str:
+    """The last word of a code that a peer gave (`urn:…:XDSRegistryBusy`, `soap:DMPInvalidCertificate`), empty for none.
+
+    `UNREADABLE` for a text that is no code, with blanks or a matricule: it may name the patient, and codes are shown.
+    """
+    code = text.strip().rpartition(":")[2]
+    return code if not code or (_PEER_CODE.fullmatch(code) and mask_matricules(code) == code) else UNREADABLE
+
+
+def peer_text(code: str, text: str) -> str:
+    """What a peer said, as written, after what was in place of a code and is none."""
+    return f"{code} {text}".strip() if peer_code(code) == UNREADABLE else text
+
+
 class MatriculeFilter(logging.Filter):
     """A logging filter that masks matricules in the rendered message; attach it to the application's handlers."""
 

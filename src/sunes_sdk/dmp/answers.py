@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 from lxml import etree
 
 from .._core.errors import DmpError, SoapFault, TransportError
+from .._core.redaction import peer_code, peer_text
 from .._core.retry import RetryAdvice, RetryKind
 from .._core.xml import parse
 from ..model import ReasonClass
@@ -25,7 +26,8 @@ BUSY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryError:
-    """One rs:RegistryError. code as written; context may name a person: it is kept out of `repr`."""
+    """One rs:RegistryError. code: its last word; context as written, with what was in place of a code before it: it may
+    name a person and is kept out of `repr`."""
 
     code: str
     context: str = field(default="", repr=False)
@@ -66,7 +68,7 @@ def read_response(body: etree._Element, kind: str = "") -> RegistryResponse:
     holder = body
     if "status" not in body.attrib:
         holder = next(body.iter(f"{_RS}RegistryResponse"), body)
-    status = (holder.get("status") or "").strip().rpartition(":")[2]
+    status = peer_code(holder.get("status") or "")
     errors = read_errors(holder)
     if status == "Success" and not all(e.is_warning for e in errors):
         status = "PartialSuccess"  # IHE: a success lists warnings only
@@ -86,8 +88,8 @@ def read_errors(element: etree._Element) -> tuple[RegistryError, ...]:
     """Every RegistryError below an element: of an answer, or of a Fault's Detail."""
     return tuple(
         RegistryError(
-            code=_code(e.get("errorCode")),
-            context=(e.get("codeContext") or e.text or "").strip(),
+            code=peer_code(e.get("errorCode") or ""),
+            context=peer_text(e.get("errorCode") or "", (e.get("codeContext") or e.text or "").strip()),
             is_warning=(e.get("severity") or "").strip().endswith("Warning"),
             location=(e.get("location") or "").strip(),
         )
@@ -97,12 +99,6 @@ def read_errors(element: etree._Element) -> tuple[RegistryError, ...]:
 
 def _first(errors: tuple[RegistryError, ...]) -> RegistryError | None:
     return next((e for e in errors if not e.is_warning), next(iter(errors), None))
-
-
-def _code(text: str | None) -> str:
-    """`urn:…:XDSRegistryBusy` and `soap:DMPInvalidCertificate` → the code; blanks dropped, at most 80 characters."""
-    code = (text or "").strip()
-    return "".join(c for c in code.rpartition(":")[2] if c.isprintable() and not c.isspace())[:80]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,7 +329,8 @@ def refusal_told(error: DmpError) -> Refusal:
 
 def refused(code: str, text: str) -> DmpError:
     """The error for a refusal in an administrative answer."""
-    return error_of(Refusal(code=_code(code), text=text, ruling=ruling(_code(code), text)), "the DMP refused the call")
+    known, text = peer_code(code), peer_text(code, text)
+    return error_of(Refusal(code=known, text=text, ruling=ruling(known, text)), "the DMP refused the call")
 
 
 REFUSED = "DMP_REFUSED"

@@ -9,6 +9,7 @@ from typing import Final
 from lxml import etree
 
 from .._core.errors import DmpError
+from .._core.redaction import peer_code, peer_text
 from ..model import Ins
 from ..transport import soap
 from .hl7v3 import H as _H
@@ -74,9 +75,10 @@ def decode(answer: etree._Element, asked: Ins) -> Existence:
         detail = next(answer.iter(f"{_H}acknowledgementDetail"), None)
         text = "".join(detail.itertext()).strip() if detail is not None else ""
         coded = detail.find(f"{_H}code") if detail is not None else None
+        remote = (coded.get("code", "") if coded is not None else "") or code or ack
         raise DmpError(
             "the DMP refused the query about its existence", code="DMP_TD02", path="acknowledgement",
-            remote_code=(coded.get("code", "") if coded is not None else "") or code or ack, remote_message=text,
+            remote_code=peer_code(remote), remote_message=peer_text(remote, text),
             hint="see .remote_code",
         )  # fmt: skip
     patient = next(answer.iter(f"{_H}patient"), None)

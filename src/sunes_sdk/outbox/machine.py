@@ -16,6 +16,7 @@ from .._core.errors import (
     TransportError,
     ValidationError,
 )
+from .._core.redaction import UNREADABLE, mask_matricules
 from .._core.retry import RetryAdvice, RetryKind
 from ..model import ChannelKind, EventType, Outcome, ReasonClass, Receipt
 from .entry import CONFIG, INTERNAL, TERMINAL, UNCERTAIN, OutboxPolicy, State
@@ -82,7 +83,7 @@ _WORDS = {
 
 def safe_code(text: str) -> str:
     """A peer's code as it is, unless it is no code: free text may name the patient and is not kept."""
-    return text if not text or _CODE.fullmatch(text) else "UNREADABLE"
+    return text if not text or (_CODE.fullmatch(text) and mask_matricules(text) == text) else UNREADABLE
 
 
 def after_send(

@@ -11,6 +11,7 @@ from typing import Final
 from lxml import etree
 
 from .._core.errors import SoapFault, TransportError, XmlSecurityError
+from .._core.redaction import peer_code, peer_text
 from .._core.retry import RetryAdvice
 from .._core.xml import escape_attribute, escape_text
 from .._core.xml import parse as parse_xml
@@ -138,12 +139,13 @@ def _fault(fault: etree._Element, namespace: str, relates_to: str) -> SoapFault:
         code, subcode = fault.findtext("faultcode") or "", ""
         reason = fault.findtext("faultstring") or ""
         detail = fault.find("detail")
-    code, subcode = _local(code), _local(subcode)
+    reason = peer_text(subcode or code, reason.strip())
+    code, subcode = peer_code(code), peer_code(subcode)
     sender = code in ("Sender", "Client")
     error = SoapFault(
         f"the service answered a SOAP Fault ({code or 'no code'})",
         remote_code=subcode or code,
-        remote_message=reason.strip(),
+        remote_message=reason,
         request_id=relates_to,
         # A Receiver fault may come after the service acted; only its own code can tell more.
         retry=RetryAdvice.never() if sender else RetryAdvice.reconcile_first(),
@@ -153,11 +155,6 @@ def _fault(fault: etree._Element, namespace: str, relates_to: str) -> SoapFault:
     if detail is not None:
         error.detail = etree.tostring(detail, with_tail=False)
     return error
-
-
-def _local(qname: str) -> str:
-    """`soap:DMPInvalidCertificate` → `DMPInvalidCertificate`; at most 80 characters, printable."""
-    return "".join(c for c in qname.strip().rpartition(":")[2] if c.isprintable())[:80]
 
 
 def names_another(relates_to: str, message_id: str) -> bool:
