@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import itertools
+import random
 import socket
 import ssl
 import struct
@@ -20,6 +21,7 @@ from functools import cache, partial
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from sunes_sdk._core.clock import SystemClock
 from sunes_sdk.cda import CdaDocument
@@ -698,6 +700,45 @@ def test_every_exchange_meets_every_hostile_answer(
         error = raised(run, unknown=unknown)
         if isinstance(answer, TransportError) and not lost_before:
             assert code_of(error) == answer.code, how
+
+
+ODD_VALUES = ("", "x" * 300, "urn:oid:1.2", "\u00e9 '<&", "-1", "279035121518989", "20269999")
+RIGHTLY_OTHERS = {"DMP_STATUS", "DMP_UNCHANGED", "ENVIRONMENT_IDENTITY", "XOP_MISSING", "XOP_BASE64"}
+"""Codes of errors that are no TransportError nor RemoteError, to which the DMP may rightly lead."""
+
+
+def spoiled(answer: HttpResponse, draw: random.Random) -> HttpResponse:
+    """The answer with one value of its envelope changed to an odd one."""
+    start, end = answer.body.index(b"<soap:Envelope"), answer.body.index(b"</soap:Envelope>") + 16
+    root = etree.fromstring(answer.body[start:end])
+    elements = list(root.iter(etree.Element))
+    places = [(e, name) for e in elements for name in e.attrib] + [(e, "") for e in elements if (e.text or "").strip()]
+    element, name = draw.choice(places)
+    value = draw.choice(ODD_VALUES)
+    if name:
+        element.set(name, value)
+    else:
+        element.text = value
+    return HttpResponse(answer.status, answer.headers, answer.body[:start] + etree.tostring(root) + answer.body[end:])
+
+
+@pytest.mark.parametrize(("name", "exchange"), EXCHANGES)
+def test_one_odd_value_of_an_answer_is_no_mistake_of_the_caller(
+    meet: Meet, known: KnownOf, name: str, exchange: int
+) -> None:
+    """What our models or the next request refuse is said of the answer, never as a wrong argument."""
+    about, draw = known(name), random.Random(f"{name}{exchange}")
+    others: set[str] = set()
+    rounds = 40 if about.answers[exchange].body else 0  # none of an answer that was lost
+    for _ in range(rounds):
+        odd = spoiled(about.answers[exchange], draw)
+        try:
+            meet(name, about, [*about.answers[:exchange], odd])
+        except (TransportError, RemoteError):
+            pass
+        except SunesError as e:
+            others.add(e.code)
+    assert others <= RIGHTLY_OTHERS
 
 
 def plain(body: str) -> HttpResponse:

@@ -20,6 +20,7 @@ from sunes_sdk.xds import (
     SubmissionSet,
     query,
 )
+from sunes_sdk.xds.ebrim import SUBMISSION_SET_NODE
 from sunes_sdk.xds.query import StoredQuery
 
 RS = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
@@ -87,7 +88,7 @@ def test_blanks_unknown_codes_and_statuses_are_read() -> None:
 def test_numbers_without_end_are_no_numbers() -> None:
     digits = "9" * 5000
     xml = f'<ExtrinsicObject id="a">{slot("size", digits)}<VersionInfo versionName="{digits}"/></ExtrinsicObject>'
-    listing = td31.decode(answer(xml * 2, attributes=f'totalResultCount="{digits}"'))
+    listing = td31.decode(answer(xml + xml.replace('"a"', '"b"'), attributes=f'totalResultCount="{digits}"'))
     assert [d.entry.size for d in listing.documents] == [None, None]
     assert listing.complete
 
@@ -121,6 +122,20 @@ def test_entries_of_another_patient_id_are_kept() -> None:
     )
     listed = td31.find_documents(lambda _: td31.decode(answer(xml)), query.get_documents(unique_ids=["1.2"]))
     assert [d.entry.patient_id[0] for d in listed] == ["0", "1", "2"]
+
+
+def test_what_is_listed_twice_comes_once_and_is_told() -> None:
+    """Whatever the case of its id; what has no id stays."""
+    one, other = '<ExtrinsicObject id="urn:uuid:A"/>', '<ExtrinsicObject id="urn:uuid:a" status="x"/>'
+    listing = td31.decode(answer(one + other + "<ExtrinsicObject/>" * 2))
+    assert [(d.entry_uuid, d.entry.status) for d in listing.documents] == [("urn:uuid:A", ""), ("", ""), ("", "")]
+    assert (listing.warnings, listing.complete) == (("DMP_TWICE",), True)
+    node = f'<Classification classificationNode="{SUBMISSION_SET_NODE}"/>'
+    sets = "".join(f'<RegistryPackage id="{i}">{node}</RegistryPackage>' for i in "abbaa")
+    listing = td31.decode(answer(sets))
+    assert [s.entry_uuid for s in listing.submission_sets] == ["a", "b"]
+    assert listing.warnings == ("DMP_TWICE",)
+    assert td31.decode(answer(one)).warnings == ()
 
 
 def test_a_total_above_what_is_given_is_not_complete() -> None:
@@ -282,3 +297,18 @@ def test_too_much_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = Registry(["s1"], [entry("a"), entry("b")], [member("s1", "a"), member("s1", "b")])
     with pytest.raises(DmpError, match="DMP_TOO_MANY"):
         found(registry)
+
+
+@pytest.mark.parametrize("odd", ["", "x" * 300])
+def test_an_id_that_cannot_be_asked_about_is_said_of_the_answer(odd: str) -> None:
+    for registry, path in (
+        (Registry([odd], [], []), "RegistryPackage/@id"),
+        (
+            Registry(["s"], [], [Association(id="l", type=HAS_MEMBER, source="s", target=odd)]),
+            "Association/@targetObject, @sourceObject",
+        ),
+    ):
+        with pytest.raises(DmpError) as caught:
+            td31.find_since(registry, "p", SINCE, statuses=(AvailabilityStatus.APPROVED,))
+        assert (caught.value.code, caught.value.path) == ("DMP_ANSWER", path)
+        assert caught.value.hint_fr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
 
 import pytest
 from lxml import etree
@@ -78,8 +79,32 @@ def test_what_is_not_the_document_is_not_given(code: str, documents: list[str], 
 
 
 def test_a_partial_success_gives_what_came() -> None:
-    got = td32.decode(answer(inline("1.1", b"x"), status=PARTIAL), [reference("1.1"), reference("1.2")])
+    got = td32.decode(answer(inline("1.1", b"<x/>"), status=PARTIAL), [reference("1.1"), reference("1.2")])
     assert (len(got), got.complete, got.warnings) == (1, False, ("DMP_INCOMPLETE", "DMP_UNVERIFIED"))
+
+
+@pytest.mark.parametrize(
+    ("said", "registered", "content", "agrees"),
+    [
+        ("text/xml", "text/xml", b"<a/>", True),
+        ("text/xml; charset=utf-8", "TEXT/XML", b"\xef\xbb\xbf\r\n<a/>", True),
+        ("text/xml", "", "<a/>".encode("utf-16"), True),
+        ("application/xslt+xml", "text/xml", b"<a/>", False),
+        ("text/xml", "text/xml", b"%PDF-1.7", False),
+        ("application/pdf", "application/pdf", b"%PDF-1.7", True),
+        ("application/pdf", "application/pdf", b"<html/>", False),
+        ("application/dicom", "application/dicom", bytes(128) + b"DICM", True),
+        ("application/dicom", "application/dicom", b"DICM", False),
+        ("image/jpeg", "image/jpeg", b"\xff\xd8", True),
+        ("", "text/xml", b"<a/>", False),
+        ("", "", b"?", True),
+    ],
+)
+def test_the_media_type_is_compared(said: str, registered: str, content: bytes, agrees: bool) -> None:
+    asked = replace(reference("1.1", content), mime_type=registered)
+    got = td32.decode(answer(inline("1.1", content).replace("text/xml", said)), [asked])
+    assert (got[0].is_of_type, got.warnings) == (agrees, () if agrees else ("DMP_MIME_TYPE",))
+    assert got[0].content == content
 
 
 def test_a_failure_is_an_error() -> None:

@@ -333,6 +333,15 @@ def refused(code: str, text: str) -> DmpError:
     return error_of(Refusal(code=known, text=text, ruling=ruling(known, text)), "the DMP refused the call")
 
 
+def not_expected(what: str, path: str) -> DmpError:
+    """The DMP answered something else than its contract says."""
+    return DmpError(
+        f"the DMP's answer is {what}", code="DMP_ANSWER", path=path, rule="WSDL and schemas of the DMP",
+        hint="record the frames (transport.recorder) and show them to the GIE SESAM-Vitale",
+        hint_fr="La réponse du DMP n'est pas celle attendue.",
+    )  # fmt: skip
+
+
 REFUSED = "DMP_REFUSED"
 """Code of the error: the DMP answered, and says no."""
 INCOMPLETE = "DMP_INCOMPLETE"

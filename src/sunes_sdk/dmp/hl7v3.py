@@ -98,7 +98,7 @@ def check_answer(answer: etree._Element, name: str, *, queried: bool) -> str:
     Raises DmpError `DMP_ANSWER` for another message, `DMP_REFUSED` for a refusal (AE, AR), with its code.
     """
     if answer.tag != f"{H}{name}":
-        raise not_expected(f"no {name}", "Body")
+        raise answers.not_expected(f"no {name}", "Body")
     acknowledgement = answer.find(f"{H}acknowledgement")
     ack = "" if acknowledgement is None else acknowledgement.get("typeCode") or code_of(acknowledgement, "typeCode")
     response = next(answer.iter(f"{H}queryResponseCode"), None)
@@ -107,19 +107,10 @@ def check_answer(answer: etree._Element, name: str, *, queried: bool) -> str:
         return code
     detail = next(answer.iter(f"{H}acknowledgementDetail"), None)
     if detail is None and ack not in ("AE", "AR") and code not in ("AE", "QE"):
-        raise not_expected("no acknowledgement that can be read", "acknowledgement")
+        raise answers.not_expected("no acknowledgement that can be read", "acknowledgement")
     text = "".join(detail.itertext()).strip() if detail is not None else ""
     remote = (code_of(detail, "code") if detail is not None else "") or code or ack
     raise answers.refused(remote, text)
-
-
-def not_expected(what: str, path: str) -> DmpError:
-    """The DMP answered something else than its contract says."""
-    return DmpError(
-        f"the DMP's answer is {what}", code="DMP_ANSWER", path=path, rule="WSDL and schemas of the DMP",
-        hint="record the frames (transport.recorder) and show them to the GIE SESAM-Vitale",
-        hint_fr="La réponse du DMP n'est pas celle attendue.",
-    )  # fmt: skip
 
 
 def code_of(element: etree._Element, name: str) -> str:

@@ -23,7 +23,7 @@ from ..transport.soap import SoapAnswer
 from ..xds import Author, AvailabilityStatus, SubmissionSet, query
 from ..xds.rules import check_confidentiality
 from . import rights, td31, td31b, td33
-from .answers import LISTING, Refusal, error_of, read_response, refusal_of
+from .answers import LISTING, Refusal, error_of, not_expected, read_response, refusal_of
 from .changes import acknowledged, delivered
 from .journal import SentDocument, SubmissionJournal, noted
 from .rights import Caller, Right, Transaction
@@ -103,6 +103,10 @@ class LifeCycle:
             held = self._kept(sent, ins_cx)
         else:
             held = self._held(unique_id, ins_cx)
+        if not check_confidentiality(held.entry.confidentiality, together=True).ok:
+            raise not_expected(
+                "an entry whose confidentiality is not of JDV_J58", "ExtrinsicObject/confidentialityCode"
+            )
         codes = td33.with_visibility(held.entry.confidentiality, add=add, remove=remove)
         if td33.visibility_of(codes) == held.visibility:
             raise MetadataError(

@@ -13,8 +13,7 @@ from lxml import etree
 from .._core.hl7time import Precision, parse_ts
 from .._core.xml import escape_text
 from ..transport import soap
-from .answers import refused
-from .hl7v3 import not_expected
+from .answers import not_expected, refused
 
 HABILITATIONS: Final = "urn:si-dmp-habilitations"
 PATIENTS: Final = "urn:si-dmp-patients"

@@ -12,6 +12,7 @@ from .._core.errors import DmpError
 from .._core.redaction import peer_code, peer_text
 from ..model import Ins
 from ..transport import soap
+from .answers import not_expected
 from .hl7v3 import H as _H
 from .hl7v3 import (
     MessageIds,
@@ -20,7 +21,6 @@ from .hl7v3 import (
     code_of,
     demographics_query,
     flag,
-    not_expected,
     observations,
     read_ids,
 )

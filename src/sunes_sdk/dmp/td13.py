@@ -90,7 +90,7 @@ def read_decode(answer: etree._Element, asked: Ins, warnings: tuple[str, ...] = 
     patient = next(answer.iter(f"{H}patient"), None)
     person = patient.find(f"{H}patientPerson") if patient is not None else None
     if patient is None or person is None:
-        raise hl7v3.not_expected("without the patient's data", "registrationEvent/subject1/patient")
+        raise answers.not_expected("without the patient's data", "registrationEvent/subject1/patient")
     ids = hl7v3.read_ids(patient)
     hl7v3.check_patient(ids, asked)
     said = dict(hl7v3.observations(patient))
@@ -279,7 +279,7 @@ def revise_decode(answer: etree._Element, asked: Ins, warnings: tuple[str, ...] 
     """Read PRPA_IN201314UV02_Response. Raises DmpError `DMP_REFUSED`, `DMP_ANSWER`, `DMP_PATIENT_MISMATCH`."""
     inner = next((e for e in answer if isinstance(e.tag, str)), None)
     if answer.tag != f"{_GDP}PRPA_IN201314UV02_Response" or inner is None:
-        raise hl7v3.not_expected("no PRPA_IN201314UV02_Response", "Body")
+        raise answers.not_expected("no PRPA_IN201314UV02_Response", "Body")
     if inner.tag == f"{H}PRPA_IN201316UV02":
         detail = next(inner.iter(f"{H}acknowledgementDetail"), None)
         text = "".join(detail.itertext()).strip() if detail is not None else ""
@@ -288,6 +288,6 @@ def revise_decode(answer: etree._Element, asked: Ins, warnings: tuple[str, ...] 
     patient = next(inner.iter(f"{H}patient"), None)
     status = hl7v3.code_of(patient, "statusCode") if patient is not None else ""
     if patient is None or status not in ("active", "terminated"):
-        raise hl7v3.not_expected("without the state of the record", "registrationEvent/subject1/patient/statusCode")
+        raise answers.not_expected("without the state of the record", "registrationEvent/subject1/patient/statusCode")
     hl7v3.check_patient(hl7v3.read_ids(patient), asked)
     return RecordState(is_open=status == "active", warnings=warnings)

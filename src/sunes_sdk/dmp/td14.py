@@ -8,7 +8,7 @@ from lxml import etree
 
 from .._core.xml import escape_attribute, escape_text
 from ..model import Ins
-from . import hl7v3, td13
+from . import answers, td13
 from .hl7v3 import MessageIds, PersonName, Sender
 from .td13 import RecordState, Registrar
 
@@ -44,5 +44,5 @@ def decode(answer: etree._Element, asked: Ins, warnings: tuple[str, ...] = ()) -
     agrees and says that the record is still open."""
     state = td13.revise_decode(answer, asked, warnings)
     if state.is_open:
-        raise hl7v3.not_expected("an agreement to close, about a record still open", "patient/statusCode")
+        raise answers.not_expected("an agreement to close, about a record still open", "patient/statusCode")
     return state

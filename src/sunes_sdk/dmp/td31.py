@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from lxml import etree
 
-from .._core.errors import DmpError
+from .._core.errors import DmpError, ModelError
 from .._core.hl7time import parse_ts
 from ..model import Code
 from ..transport import soap
@@ -28,7 +28,7 @@ from ..xds import (
     query,
 )
 from ..xds.query import StoredQuery, SubmissionSetFilter
-from .answers import INCOMPLETE, LISTING, Results, accepted, read_response
+from .answers import INCOMPLETE, LISTING, Results, accepted, not_expected, read_response
 
 ACTION: Final = "urn:ihe:iti:2007:RegistryStoredQuery"
 BATCH: Final = 20
@@ -170,8 +170,8 @@ class Listing:
 
 
 def decode(answer: etree._Element) -> Listing:
-    """Read a query:AdhocQueryResponse. Raises DmpError: `DMP_REFUSED`, `DMP_TOO_MANY` for more objects than
-    `MAX_OBJECTS`."""
+    """Read a query:AdhocQueryResponse, each object once. Raises DmpError: `DMP_REFUSED`, `DMP_TOO_MANY` for more
+    objects than `MAX_OBJECTS`."""
     warnings, complete = accepted(read_response(answer, LISTING), "the DMP refused the search")
     objects = query.decode(answer)
     kinds = (objects.entries, objects.associations, objects.object_refs, objects.other_sets)
@@ -181,7 +181,33 @@ def decode(answer: etree._Element) -> Listing:
     total = query.total_of(answer)
     if complete and total is not None and total > count:
         warnings, complete = (*warnings, INCOMPLETE), False
-    return Listing(objects=objects, warnings=warnings, complete=complete)
+    once = _each_once(objects)
+    if once != objects:
+        warnings = (*warnings, TWICE)
+    return Listing(objects=once, warnings=warnings, complete=complete)
+
+
+TWICE: Final = "DMP_TWICE"
+"""Warning of `Results`: the answer lists an object twice, whether or not with the same metadata. The first is given."""
+
+
+def _each_once(objects: Submission) -> Submission:
+    entries, sets = _by_id(objects.entries), _by_id(objects.other_sets)
+    first = objects.submission_set
+    if first is not None:
+        sets = tuple(each for each in sets if not each.id or each.id.lower() != first.id.lower())
+    return replace(objects, entries=entries, other_sets=sets)
+
+
+_Object = TypeVar("_Object", DocumentEntry, SubmissionSet)
+
+
+def _by_id(found: tuple[_Object, ...]) -> tuple[_Object, ...]:
+    """The first of each id; those without one stay."""
+    first: dict[object, _Object] = {}
+    for each in found:
+        first.setdefault(each.id.lower() or id(each), each)
+    return tuple(first.values())
 
 
 def too_many(message: str) -> DmpError:
@@ -250,14 +276,15 @@ def find_since(
     documents: submission sets, then their members, then the versions that replaced these, until no newer one is left.
 
     One `FoundDocument` for each document, in its last version, in the order of submission. A mere change of status
-    (archived, deleted) has no member: `find` with that status tells. Raises DmpError `DMP_TOO_MANY`.
+    (archived, deleted) has no member: `find` with that status tells. Raises DmpError `DMP_TOO_MANY`, `DMP_ANSWER` for
+    an id of an answer that cannot be asked about.
     """
     sets = ask(query.find_submission_sets(patient, SubmissionSetFilter(submitted_from=since)))
     listings = [sets]
     todo: list[str] = []
     submitted = sorted(sets.submission_sets, key=lambda s: s.submission_set.submission_time)
     for batch in batches([s.entry_uuid for s in submitted]):
-        listing = ask(query.get_associations(batch))
+        listing = ask(_about(query.get_associations, batch, "RegistryPackage/@id"))
         listings.append(listing)
         todo += [a.target for a in listing.objects.associations if a.type == HAS_MEMBER and a.source in batch]
     found: dict[str, FoundDocument] = {}
@@ -269,7 +296,7 @@ def find_since(
             raise too_many(f"{len(seen)} documents changed since then")
         newer: list[str] = []
         for batch in batches(todo):
-            listing = ask(query.get_documents_and_associations(entry_uuids=batch))
+            listing = ask(_about(_get_entries, batch, "Association/@targetObject, @sourceObject"))
             listings.append(listing)
             found |= {d.entry_uuid: d for d in listing.documents}
             links = [a for a in listing.objects.associations if a.type == REPLACES]
@@ -278,6 +305,18 @@ def find_since(
         todo = newer
     last = [replace(d, replaces=replaced.get(d.entry_uuid, "")) for d in _last_versions(found, replaced)]
     return _together(listings, [d for d in last if not d.is_signature and d.status in statuses])
+
+
+def _get_entries(uuids: Sequence[str]) -> StoredQuery:
+    return query.get_documents_and_associations(entry_uuids=uuids)
+
+
+def _about(asked: Callable[[Sequence[str]], StoredQuery], ids: Sequence[str], path: str) -> StoredQuery:
+    """A query about ids that an answer gave."""
+    try:
+        return asked(ids)
+    except ModelError as e:
+        raise not_expected(f"with an id that cannot be asked about ({e.message})", path) from None
 
 
 def _newer(links: Sequence[Association], known: Sequence[str]) -> list[str]:

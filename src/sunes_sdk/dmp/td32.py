@@ -22,30 +22,36 @@ BATCH_BYTES: Final = 40_000_000
 """Announced bytes asked for in one request, under what the transport takes in one answer."""
 UNVERIFIED: Final = "DMP_UNVERIFIED"
 """Warning of `Results`: no hash was known of a document: nothing proves that it is the one asked for."""
+OTHER_TYPE: Final = "DMP_MIME_TYPE"
+"""Warning of `Results`: the media type of a document is not the one that the registry gives, or its bytes are not of
+that type."""
 _X = f"{{{XDS_B}}}"
 _RULE = "the document is the one that the registry describes (hash, size)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentReference:
-    """What is needed to read a document: its uniqueId (never its entryUUID) and repository. hash (SHA-1, hex) and
-    size, from the registry, are verified when they are known."""
+    """What is needed to read a document: its uniqueId (never its entryUUID) and repository. hash (SHA-1, hex), size and
+    mime_type, from the registry, are compared with what comes when they are known."""
 
     unique_id: str
     repository_unique_id: str
     hash: str = ""
     size: int | None = None
+    mime_type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievedDocument:
-    """A document as the DMP gave it. verified: its hash is the one that the registry says."""
+    """A document as the DMP gave it. verified: its hash is the one that the registry says; mime_type: as the repository
+    says; is_of_type: that is the registry's too, and nothing in the first bytes denies it."""
 
     unique_id: str
     repository_unique_id: str
     mime_type: str
     content: bytes = field(repr=False)
     verified: bool
+    is_of_type: bool = True
 
 
 def reference_of(document: FoundDocument | DocumentReference) -> DocumentReference:
@@ -53,7 +59,11 @@ def reference_of(document: FoundDocument | DocumentReference) -> DocumentReferen
     if isinstance(document, FoundDocument):
         entry = document.entry
         document = DocumentReference(
-            unique_id=entry.unique_id, repository_unique_id=entry.repository_unique_id, hash=entry.hash, size=entry.size
+            unique_id=entry.unique_id,
+            repository_unique_id=entry.repository_unique_id,
+            hash=entry.hash,
+            size=entry.size,
+            mime_type=entry.mime_type,
         )
     if not document.unique_id or not document.repository_unique_id or document.unique_id.startswith("urn:uuid:"):
         raise _unaskable("an identifier is missing, or is an entryUUID")
@@ -138,12 +148,14 @@ def decode(answer: SoapAnswer, asked: Sequence[DocumentReference]) -> Results[Re
             mime_type=mime_type,
             content=content,
             verified=_verify(content, reference),
+            is_of_type=_is_of_type(content, mime_type, reference.mime_type),
         )
     if complete and len(found) < len(wanted):
         raise _error("DMP_ABSENT", f"{len(wanted) - len(found)} of the documents asked for are not in the answer",
                      "one DocumentResponse for each DocumentRequest")  # fmt: skip
     unverified = () if all(document.verified for document in found.values()) else (UNVERIFIED,)
-    said = (*answer.warnings, *warnings, *unverified)
+    other_type = () if all(document.is_of_type for document in found.values()) else (OTHER_TYPE,)
+    said = (*answer.warnings, *warnings, *unverified, *other_type)
     return Results((found[r] for r in asked if r in found), warnings=said, complete=complete)
 
 
@@ -153,6 +165,23 @@ def _verify(content: bytes, reference: DocumentReference) -> bool:
     if reference.hash and hashlib.sha1(content, usedforsecurity=False).hexdigest() != reference.hash.lower():
         raise _error("DMP_HASH", "the bytes of the document are not those that the registry describes", _RULE)
     return bool(reference.hash)
+
+
+_XML_STARTS: Final = (b"<", b"\xff\xfe", b"\xfe\xff")
+"""After blanks and the mark of UTF-8; in UTF-16 a mark comes first."""
+_STARTS: Final = {
+    **dict.fromkeys(("text/xml", "application/xml", "application/xslt+xml"), _XML_STARTS),
+    "application/pdf": (b"%PDF-",),
+}
+
+
+def _is_of_type(content: bytes, said: str, registered: str) -> bool:
+    said, registered = (text.partition(";")[0].strip().lower() for text in (said, registered))
+    if registered and said != registered:
+        return False
+    if said == "application/dicom":
+        return content[128:132] == b"DICM"
+    return content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_STARTS.get(said, b""))
 
 
 def _error(code: str, message: str, rule: str) -> DmpError:
