@@ -89,13 +89,15 @@ class TrustSettings(Model):
 
     anchors: PEM of roots and intermediates of IGC-Santé; crls: files (PEM or DER), none looks up no revocation;
     crl_absent, crl_expired: what a certificate becomes without a list of its issuer, or with an outdated one
-    (`refuse`, or `accept` with a warning in the client's `certificates()`).
+    (`refuse`, or `accept` with a warning in the client's `certificates()`); crl_skew_seconds: how far ahead of our
+    clock a list may have been issued (our choice: no public text says).
     """
 
     anchors: Path
     crls: tuple[Path, ...] = ()
     crl_absent: Literal["refuse", "accept"] = "refuse"
     crl_expired: Literal["refuse", "accept"] = "refuse"
+    crl_skew_seconds: float = Field(default=300.0, ge=0, le=86_400)
 
 
 class OidSettings(Model):

@@ -465,3 +465,14 @@ def test_find_entry_uuid_gives_the_entry_uuid_or_none(client: DmpClient, dmp: Fa
     assert client.find_entry_uuid(document.unique_id, samples.patient().identity) is None
     client.submit(document)
     assert client.find_entry_uuid(document.unique_id, samples.patient().identity) == dmp.documents[0].entry_uuid
+
+
+def test_a_closed_client_asks_and_sends_nothing(settings: Settings, dmp: FakeDmp) -> None:
+    with DmpClient(settings, actor=ACTOR) as client:
+        prepared = client.prepare(letter(), Dmp())
+    for call in (lambda: client.send(prepared), lambda: client.existence(borne(samples.ins()))):
+        with pytest.raises(TransportError) as caught:
+            call()
+        assert (caught.value.code, caught.value.sent) == ("CLIENT_CLOSED", "no")
+    assert client.reconcile(prepared).code == "CLIENT_CLOSED"
+    assert dmp.requests == []

@@ -435,3 +435,12 @@ def test_who_has_no_good_certificate_does_not_come_in(fake: FakeInsi, pki: TestP
         transport.close()
     assert caught.value.sent == "no"
     assert fake.calls == []
+
+
+def test_a_closed_client_asks_nothing(fake: FakeInsi, pki: TestPki) -> None:
+    waits: list[float] = []
+    with InsiClient(settings(fake, pki, attempts=3), wait=waits.append) as client:
+        pass
+    with pytest.raises(TransportError) as caught:
+        client.search(ADRUN.identity)
+    assert (caught.value.code, caught.value.sent, waits) == ("CLIENT_CLOSED", "no", [])

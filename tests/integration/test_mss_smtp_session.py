@@ -254,3 +254,12 @@ def test_fake_refuses_a_patient_with_a_professional(fake: FakeMss, pki: TestPki)
         smtp.mail(SENDER)
         assert smtp.rcpt("279035121518989@patient.mssante.fr")[0] == 250
         assert smtp.rcpt(PROFESSIONAL)[0] == 554
+
+
+def test_a_closed_way_out_sends_nothing(fake: FakeMss, submission: SmtpSubmission) -> None:
+    submission.submit(ENVELOPE, MESSAGE)
+    submission.close()
+    with pytest.raises(TransportError) as e:
+        submission.submit(ENVELOPE, MESSAGE)
+    assert (e.value.code, e.value.sent) == ("CLIENT_CLOSED", "no")
+    assert len(fake.mails) == 1

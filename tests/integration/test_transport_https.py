@@ -302,3 +302,13 @@ def test_answers_are_bounded(
     monkeypatch.setattr("sunes_sdk.transport.https.MAX_RESPONSE_BYTES", 1000)
     error = failure(transport, server.url, b"x" * 2000)
     assert (error.code, error.sent) == ("ANSWER_TOO_BIG", "maybe")
+
+
+def test_a_closed_transport_sends_nothing(server: FakeHttpServer, transport: HttpsTransport) -> None:
+    transport.post(server.url + "/", b"x", {})
+    transport.close()
+    transport.close()
+    error = failure(transport, server.url + "/")
+    assert (error.code, error.sent, error.retry.kind) == ("CLIENT_CLOSED", "no", RetryKind.NEVER)
+    assert error.hint_fr
+    assert len(handled) == 1

@@ -170,6 +170,21 @@ def test_an_outdated_list(own: TestPki, policy: Any) -> None:
         assert refusal(lambda: store.check(leaf(own), NOW)) == "CRL_EXPIRED"
 
 
+@pytest.mark.parametrize(("ahead", "ok"), [(-1, True), (290, True), (310, False)])
+def test_a_list_of_the_future(own: TestPki, ahead: int, ok: bool) -> None:
+    """But for the clocks: ours may be late. What was signed before the list was issued is looked up all the same."""
+    lists = own.crls(issued=(NOW + timedelta(seconds=ahead)).replace(microsecond=0))
+    settings = TrustSettings(anchors=own.ca_file, crls=lists, crl_expired="accept", crl_absent="accept")
+    store = trust_of(settings, clock=FixedClock(NOW))
+    assert store is not None
+    for at in (NOW, NOW - timedelta(hours=1)):
+        assert store.findings(leaf(own), at).ok is ok
+        if ok:
+            store.check(leaf(own), at)
+        else:
+            assert refusal(lambda at=at: store.check(leaf(own), at)) == "CRL_NOT_YET_VALID"
+
+
 def test_a_list_that_another_signed_does_not_count(own: TestPki, other_pki: TestPki) -> None:
     theirs = other_pki.crls()  # the same names, another key
     assert refusal(lambda: TrustStore(own.ca_file, theirs).check(leaf(own), NOW)) == "CRL_ABSENT"

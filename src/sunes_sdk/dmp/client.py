@@ -130,7 +130,7 @@ class DmpClient:
         self._clock = clock or SystemClock()
         self._ids = ids or RandomIds()
         self._purpose, self._secret = purpose, secret
-        self._trust = trust_of(self._dmp.trust)
+        self._trust = trust_of(self._dmp.trust, clock=self._clock)
         self._signer = signer or signer_of(self._dmp.signing, clock=self._clock, trust=self._trust)
         self._certificate = x509.load_der_x509_certificate(self._signer.certificate_der)
         check_certificate(self._certificate, clock=self._clock, usage=CertificateUsage.SIGNATURE, path="signer")

@@ -22,6 +22,7 @@ from .._core.retry import RetryAdvice
 from ..security.keys import check_dates, load_certificates
 from ..settings import MssSettings
 from ..transport import client_context
+from ..transport.seam import closed
 
 TLS12_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """AEAD with forward secrecy. The official list was not found (unverified); TLS 1.3 suites are all of this kind."""
@@ -77,6 +78,7 @@ class SmtpSubmission:
         self._local = threading.local()
         self._open: set[_Connection] = set()
         self._lock = threading.Lock()
+        self._closed = False
 
     def check_certificate(self) -> None:
         """Raises CertificateError `CERTIFICATE_EXPIRED` or `CERTIFICATE_NOT_YET_VALID` as of now."""
@@ -92,6 +94,8 @@ class SmtpSubmission:
         Raises TransportError: `sent="no"` when the final dot has not left (the server must then drop what it got,
         RFC 5321 §4.1.1.4), `sent="maybe"` (`SMTP_REPLY_LOST`) when it has and no reply came.
         """
+        if self._closed:
+            raise closed()
         self.check_certificate()
         kept: _Connection | None = getattr(self._local, "connection", None)
         if kept is not None and kept.usable():
@@ -110,7 +114,9 @@ class SmtpSubmission:
             raise _not_sent("the server closed the connection at MAIL") from e
 
     def close(self) -> None:
+        """Later messages are refused (`CLIENT_CLOSED`)."""
         with self._lock:
+            self._closed = True
             connections, self._open = self._open, set()
         for connection in connections:
             connection.quit()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from cryptography import x509
 
 from .._core.clock import Clock
@@ -47,13 +49,18 @@ def signer_of(settings: SigningSettings, *, clock: Clock | None = None, trust: T
     return PemSigner(settings.certificate, settings.key, settings.password, clock=clock, trust=trust)
 
 
-def trust_of(settings: TrustSettings | None) -> TrustStore | None:
+def trust_of(settings: TrustSettings | None, *, clock: Clock | None = None) -> TrustStore | None:
     """Raises ConfigurationError as `TrustStore` does."""
     if settings is None:
         return None
     return TrustStore(
-        settings.anchors, settings.crls, crl_absent=settings.crl_absent, crl_expired=settings.crl_expired
-    )  # fmt: skip
+        settings.anchors,
+        settings.crls,
+        crl_absent=settings.crl_absent,
+        crl_expired=settings.crl_expired,
+        skew=timedelta(seconds=settings.crl_skew_seconds),
+        clock=clock,
+    )
 
 
 def require_certificates(

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ from typing import Literal
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from .._core.clock import Clock, SystemClock
 from .._core.errors import CertificateError, ConfigurationError, SunesError
 from .._core.findings import Finding, Report, Severity
 from .files import WatchedFiles, read_file
@@ -43,9 +44,10 @@ class TrustStore:
     """Roots and intermediates of a PEM file, and CRLs (PEM or DER), loaded once and again when a file changes.
 
     crl_absent, crl_expired: what a certificate without a list of its issuer, or with an outdated one, becomes:
-    `refuse`, or `accept` with a warning in `findings`. Without `crls` revocation is not looked up at all. The store
-    never fetches anything. Thread-safe. While changed files cannot be read the former ones go on, and `findings` says
-    so. Raises ConfigurationError (`CERTIFICATE_UNREADABLE`, `CRL_UNREADABLE`, `CRL_UNSUPPORTED`).
+    `refuse`, or `accept` with a warning in `findings`. A list of the future is refused, but for `skew`. Without `crls`
+    revocation is not looked up at all. The store never fetches anything. Thread-safe. While changed files cannot be
+    read the former ones go on, and `findings` says so. Raises ConfigurationError (`CERTIFICATE_UNREADABLE`,
+    `CRL_UNREADABLE`, `CRL_UNSUPPORTED`).
     """
 
     def __init__(
@@ -55,8 +57,11 @@ class TrustStore:
         *,
         crl_absent: CrlPolicy = "refuse",
         crl_expired: CrlPolicy = "refuse",
+        skew: timedelta = timedelta(0),
+        clock: Clock | None = None,
     ) -> None:
         self._absent, self._expired = crl_absent, crl_expired
+        self._skew, self._clock = skew, clock or SystemClock()
         self._watched = WatchedFiles((Path(anchors), *map(Path, crls)))
         self._looks_up = len(self._watched.paths) > 1
         self._lock = threading.Lock()
@@ -73,7 +78,8 @@ class TrustStore:
         """The chain of `certificate` to a pinned root, none of whose links is revoked at that instant.
 
         others: intermediates that came with it. Raises CertificateError (`CERTIFICATE_UNTRUSTED`,
-        `CERTIFICATE_EXPIRED`, `CERTIFICATE_NOT_YET_VALID`, `CERTIFICATE_REVOKED`, `CRL_ABSENT`, `CRL_EXPIRED`).
+        `CERTIFICATE_EXPIRED`, `CERTIFICATE_NOT_YET_VALID`, `CERTIFICATE_REVOKED`, `CRL_ABSENT`, `CRL_EXPIRED`,
+        `CRL_NOT_YET_VALID`).
         """
         path = self._path(self._current(), certificate, at, tuple(others))
         if self._looks_up:
@@ -159,6 +165,13 @@ class TrustStore:
                     message_fr="Liste de révocation absente : prévenir le service informatique.",
                 )  # fmt: skip
                 continue
+            # Against the present, not `at`: what is checked may be of before the list.
+            if newest.last_update_utc > self._clock.now() + self._skew:
+                yield Finding(
+                    code="CRL_NOT_YET_VALID", message="the revocation list of the issuer is of the future", path=where,
+                    rule="RFC 5280, 5.1.2.4 (thisUpdate)", hint="set the clock of this machine; then the file",
+                    message_fr="Liste de révocation datée du futur : l'horloge de ce poste est à vérifier.",
+                )  # fmt: skip
             if newest.next_update_utc is None or newest.next_update_utc < at:
                 yield Finding(
                     code="CRL_EXPIRED", message="the revocation list of the issuer is out of date", path=where,

@@ -28,7 +28,7 @@ from ..security.files import WatchedFiles
 from ..security.keys import CertificateUsage, check_certificate_file
 from ..settings import TlsSettings
 from .mtom import WHOLE_BYTES
-from .seam import Body, HttpResponse, in_pieces
+from .seam import Body, HttpResponse, closed, in_pieces
 
 _log = logging.getLogger("sunes_sdk.transport")
 
@@ -231,6 +231,7 @@ class HttpsTransport:
         self._watched = WatchedFiles((tls.certificate, tls.key, tls.ca_file))
         self._pools = _Pools(tls, self._clock, self._timeout)
         self._lock = threading.Lock()
+        self._closed = False
 
     def _current(self) -> _Pools:
         expired = self._clock.now() > self._pools.not_after
@@ -251,6 +252,8 @@ class HttpsTransport:
 
     def post(self, url: str, body: Body, headers: Mapping[str, str]) -> HttpResponse:
         host, port, target = _split(url)
+        if self._closed:
+            raise closed()
         pool = self._current().of(host, port)
         sent = dict(headers)
         wire: bytes | Iterator[bytes]
@@ -273,6 +276,8 @@ class HttpsTransport:
             raise _failure(e, sending=_CALL.sending) from None
 
     def close(self) -> None:
+        """Calls under way in other threads end as they would; later ones are refused (`CLIENT_CLOSED`)."""
+        self._closed = True
         self._pools.close()
 
 

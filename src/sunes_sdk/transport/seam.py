@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Protocol
 
+from .._core.errors import TransportError
 from .._core.pieces import Data, pieces_of
+from .._core.retry import RetryAdvice
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,20 @@ def joined(body: Body) -> bytes:
     return body if isinstance(body, bytes) else b"".join(in_pieces(body))
 
 
+def closed() -> TransportError:
+    """The error of what is used after it was closed: of no use to try again with, while another client may."""
+    return TransportError(
+        "the client was closed: nothing was sent", sent="no", code="CLIENT_CLOSED", retry=RetryAdvice.never(),
+        hint="make a new client; close one when the workers that use it have stopped",
+        hint_fr="Le logiciel a fermé cette connexion : rien n'a été envoyé.",
+    )  # fmt: skip
+
+
 class Transport(Protocol):
     """One POST. Thread-safe.
 
-    Raises TransportError: `sent="no"` when no byte of the request can have left (name, connection, handshake),
-    `sent="maybe"` otherwise (time-out or cut after the first byte).
+    Raises TransportError: `sent="no"` when no byte of the request can have left (name, connection, handshake; `closed`
+    after `close`), `sent="maybe"` otherwise (time-out or cut after the first byte).
     """
 
     def post(self, url: str, body: Body, headers: Mapping[str, str]) -> HttpResponse: ...
