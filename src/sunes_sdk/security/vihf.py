@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final, Literal
+from operator import attrgetter
+from typing import Final, Literal, NamedTuple
 
 from cryptography import x509
 from lxml import etree
@@ -176,51 +177,27 @@ def build(
         if request.issuer_form == "rfc2253"
         else subject_of(signer.certificate_der, request.issuer_form)
     )
-    instant = _instant(issue_instant)
+    lasting = _lasting(issuer, signer.certificate_der, *_LASTING(request))
+    identifier, instant = escape_attribute(assertion_id).encode(), _instant(issue_instant)
     conditions = (
-        f'<saml2:Conditions NotBefore="{_instant(issue_instant - request.skew)}"'
-        f' NotOnOrAfter="{_instant(issue_instant + request.validity)}"></saml2:Conditions>'
+        b'<saml2:Conditions NotBefore="%b" NotOnOrAfter="%b"></saml2:Conditions>'
+        % (_instant(issue_instant - request.skew), _instant(issue_instant + request.validity))
         if request.validity
-        else ""
+        else b""
     )
-    declaration = (
-        f"<saml2:AuthnContextDecl>{escape_text(request.authn_declaration)}</saml2:AuthnContextDecl>"
-        if request.authn_declaration
-        else ""
-    )
-    roles = "".join(_coded("Role", role) for role in request.roles)
-    before = (
-        f'<saml2:Assertion xmlns:saml2="{SAML}" ID="{escape_attribute(assertion_id)}" IssueInstant="{instant}"'
-        f' Version="2.0"><saml2:Issuer Format="{ISSUER_FORMAT}">'
-        f"{escape_text(issuer)}</saml2:Issuer>"
-    ).encode()
-    after = (
-        f"<saml2:Subject><saml2:NameID>{escape_text(request.subject)}</saml2:NameID></saml2:Subject>{conditions}"
-        f'<saml2:AuthnStatement AuthnInstant="{instant}"><saml2:AuthnContext><saml2:AuthnContextClassRef>'
-        f"{escape_text(request.authn_context)}</saml2:AuthnContextClassRef>{declaration}</saml2:AuthnContext>"
-        "</saml2:AuthnStatement><saml2:AttributeStatement>"
-        + _attribute("Identifiant_Structure", request.structure_id)
-        + _attribute("Secteur_Activite", f"{request.sector.code}^{request.sector.system}")
-        + ("" if request.mode == "DIRECTE" else _attribute(SUBJECT_ID, request.subject_id))
-        + f'<saml2:Attribute Name="{ROLE}">{roles}</saml2:Attribute>'
-        + _attribute("VIHF_Version", request.version)
-        + _attribute(request.mode_attribute, request.mode)
-        + (_attribute(RESOURCE_ID, request.ins_cx) if request.ins_cx else "")
-        + _attribute("Ressource_URN", "urn:dmp")
-        + f'<saml2:Attribute Name="{PURPOSE_OF_USE}">{_coded("PurposeOfUse", request.purpose)}</saml2:Attribute>'
-        + (_attribute(CONFIDENTIALITY, request.confidentiality) if request.confidentiality else "")
-        + _attribute("LPS_ID", request.software_id)
-        + _attribute("LPS_Nom", request.software_name)
-        + _attribute("LPS_Version", request.software_version)
-        + _attribute("LPS_ID_HOMOLOGATION_DMP", request.homologation)
-        + "</saml2:AttributeStatement></saml2:Assertion>"
-    ).encode()
-    signed_info = _SIGNED_INFO[digest] % (
-        escape_attribute(assertion_id).encode(),
-        dsig.digest_value(before + after, digest).encode(),
-    )
+    before = b"".join((lasting.start, identifier, b'" IssueInstant="', instant, lasting.issuer))
+    after = b"".join((
+        lasting.subject,
+        conditions,
+        b'<saml2:AuthnStatement AuthnInstant="',
+        instant,
+        lasting.before_patient,
+        _attribute(RESOURCE_ID, request.ins_cx).encode() if request.ins_cx else b"",
+        lasting.after_patient,
+    ))  # fmt: skip
+    signed_info = _SIGNED_INFO[digest] % (identifier, dsig.digest_value(before + after, digest).encode())
     # SignedInfo is digested with its namespace declaration, and written under Signature, which declares it.
-    value = signer.sign(b'<SignedInfo xmlns="' + dsig.DS.encode() + b'">' + signed_info, digest)
+    value = signer.sign(_SIGNED_INFO_START + signed_info, digest)
     return b"".join((
         before,
         _SIGNATURE_START,
@@ -228,15 +205,75 @@ def build(
         b"<SignatureValue>",
         base64.b64encode(value),
         b"</SignatureValue><KeyInfo><X509Data><X509Certificate>",
-        base64.b64encode(signer.certificate_der),
+        lasting.certificate,
         b"</X509Certificate></X509Data></KeyInfo></Signature>",
         after,
     ))  # fmt: skip
 
 
-def _instant(at: datetime) -> str:
-    utc = at.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+class _Lasting(NamedTuple):
+    """The pieces of an assertion that are the same in every call of a user: all but its identifier, its times and the
+    patient."""
+
+    start: bytes
+    issuer: bytes
+    subject: bytes
+    before_patient: bytes
+    after_patient: bytes
+    certificate: bytes
+
+
+_LASTING = attrgetter(
+    "subject", "structure_id", "sector", "roles", "subject_id", "authn_context", "software_name", "software_version",
+    "software_id", "homologation", "purpose", "mode", "version", "mode_attribute", "authn_declaration",
+    "confidentiality",
+)  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _lasting(
+    issuer: str, certificate: bytes, subject: str, structure_id: str, sector: Code, roles: tuple[Code, ...],
+    subject_id: str, authn_context: str, software_name: str, software_version: str, software_id: str,
+    homologation: str, purpose: Code, mode: str, version: str, mode_attribute: str, authn_declaration: str | None,
+    confidentiality: str | None,
+) -> _Lasting:  # fmt: skip
+    declaration = (
+        f"<saml2:AuthnContextDecl>{escape_text(authn_declaration)}</saml2:AuthnContextDecl>"
+        if authn_declaration
+        else ""
+    )
+    before_patient = (
+        f'"><saml2:AuthnContext><saml2:AuthnContextClassRef>{escape_text(authn_context)}</saml2:AuthnContextClassRef>'
+        f"{declaration}</saml2:AuthnContext></saml2:AuthnStatement><saml2:AttributeStatement>"
+        + _attribute("Identifiant_Structure", structure_id)
+        + _attribute("Secteur_Activite", f"{sector.code}^{sector.system}")
+        + ("" if mode == "DIRECTE" else _attribute(SUBJECT_ID, subject_id))
+        + f'<saml2:Attribute Name="{ROLE}">{"".join(_coded("Role", role) for role in roles)}</saml2:Attribute>'
+        + _attribute("VIHF_Version", version)
+        + _attribute(mode_attribute, mode)
+    )
+    after_patient = (
+        _attribute("Ressource_URN", "urn:dmp")
+        + f'<saml2:Attribute Name="{PURPOSE_OF_USE}">{_coded("PurposeOfUse", purpose)}</saml2:Attribute>'
+        + (_attribute(CONFIDENTIALITY, confidentiality) if confidentiality else "")
+        + _attribute("LPS_ID", software_id)
+        + _attribute("LPS_Nom", software_name)
+        + _attribute("LPS_Version", software_version)
+        + _attribute("LPS_ID_HOMOLOGATION_DMP", homologation)
+        + "</saml2:AttributeStatement></saml2:Assertion>"
+    )
+    return _Lasting(
+        start=f'<saml2:Assertion xmlns:saml2="{SAML}" ID="'.encode(),
+        issuer=f'" Version="2.0"><saml2:Issuer Format="{ISSUER_FORMAT}">{escape_text(issuer)}</saml2:Issuer>'.encode(),
+        subject=f"<saml2:Subject><saml2:NameID>{escape_text(subject)}</saml2:NameID></saml2:Subject>".encode(),
+        before_patient=before_patient.encode(),
+        after_patient=after_patient.encode(),
+        certificate=base64.b64encode(certificate),
+    )
+
+
+def _instant(at: datetime) -> bytes:
+    return b"%bZ" % at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds").encode()
 
 
 class AssertionCache:
@@ -271,6 +308,7 @@ class AssertionCache:
 _MOST_HELD = 1024
 
 _SIGNATURE_START = f'<Signature xmlns="{dsig.DS}"><SignedInfo>'.encode()
+_SIGNED_INFO_START = f'<SignedInfo xmlns="{dsig.DS}">'.encode()
 _SIGNED_INFO: dict[DigestName, bytes] = {
     name: (
         f'<CanonicalizationMethod Algorithm="{dsig.EXCLUSIVE_C14N}"></CanonicalizationMethod>'
@@ -386,16 +424,15 @@ class _At:
 
 def _check_reference(assertion: etree._Element, signature: etree._Element) -> etree._Element:
     """Gives the assertion without signature and comments: what was digested is what is read."""
-    d = f"{{{dsig.DS}}}"
-    references = signature.findall(f"{d}SignedInfo/{d}Reference")
+    references = _REFERENCES(signature)
     identifier = assertion.get("ID", "")
     if len(references) != 1 or not identifier or references[0].get("URI") != f"#{identifier}":
         raise dsig.refused("SIGNATURE_REFERENCE", "the signature does not cover this assertion", "Reference")
-    transforms = references[0].findall(f"{d}Transforms/{d}Transform")
+    transforms = _TRANSFORMS(references[0])
     if [t.get("Algorithm") for t in transforms] != [dsig.ENVELOPED, dsig.EXCLUSIVE_C14N]:
         raise dsig.refused("SIGNATURE_ALGORITHM", "transforms must be enveloped, then exclusive C14N", "Transforms")
     unsigned = copy.deepcopy(assertion)
-    enveloped = unsigned.find(f"{d}Signature")
+    enveloped = unsigned.find(_SIGNATURE)
     assert enveloped is not None
     tail, previous = enveloped.tail or "", enveloped.getprevious()
     unsigned.remove(enveloped)
@@ -403,11 +440,23 @@ def _check_reference(assertion: etree._Element, signature: etree._Element) -> et
         previous.tail = (previous.tail or "") + tail
     etree.strip_tags(unsigned, etree.Comment)
     data = dsig.canonical(unsigned, dsig.EXCLUSIVE_C14N, dsig.inclusive_prefixes(transforms[1]))
-    name = dsig.digest_name(references[0].find(f"{d}DigestMethod"))
-    if dsig.digest(data, name) != dsig.decode_base64(references[0].find(f"{d}DigestValue"), "DigestValue"):
+    name = dsig.digest_name(references[0].find(_DIGEST_METHOD))
+    if dsig.digest(data, name) != dsig.decode_base64(references[0].find(_DIGEST_VALUE), "DigestValue"):
         raise dsig.refused("SIGNATURE_DIGEST", "the assertion was changed after it was signed", "DigestValue")
     return unsigned
 
+
+# Compiled once: a path that is read at each call costs three times as much.
+_NAMESPACES = {"d": dsig.DS, "s": SAML}
+_REFERENCES = etree.XPath("d:SignedInfo/d:Reference", namespaces=_NAMESPACES)
+_TRANSFORMS = etree.XPath("d:Transforms/d:Transform", namespaces=_NAMESPACES)
+_ATTRIBUTES = etree.XPath("s:AttributeStatement/s:Attribute", namespaces=_NAMESPACES)
+_SUBJECT = etree.XPath("s:Subject/s:NameID", namespaces=_NAMESPACES)
+_CONTEXT = etree.XPath("s:AuthnStatement/s:AuthnContext/s:AuthnContextClassRef", namespaces=_NAMESPACES)
+_SIGNATURE, _DIGEST_METHOD, _DIGEST_VALUE = (
+    f"{{{dsig.DS}}}{name}" for name in ("Signature", "DigestMethod", "DigestValue")
+)
+_VALUE = f"{_TAG}AttributeValue"
 
 _RDN = re.compile(r"(?:\\.|[^\\,])+", re.DOTALL)
 
@@ -421,26 +470,27 @@ def _rdns(name: str) -> list[str]:
 _DN_FORMS: Final[tuple[DnForm, ...]] = ("rfc2253", "rfc2253_oids")
 
 
+@lru_cache(maxsize=32)
 def _is_subject(issuer: str, certificate: x509.Certificate) -> bool:
     """The parts of the subject, in one order or the other, with keywords or OIDs: all are in the field."""
     parts = _rdns(issuer)
-    return any(parts in (wanted, wanted[::-1]) for wanted in _subjects(certificate))
+    subjects = (_rdns(distinguished_name(certificate.subject, form)) for form in _DN_FORMS)
+    return any(parts in (wanted, wanted[::-1]) for wanted in subjects)
 
 
-@lru_cache(maxsize=32)
-def _subjects(certificate: x509.Certificate) -> tuple[list[str], ...]:
-    return tuple(_rdns(distinguished_name(certificate.subject, form)) for form in _DN_FORMS)
 
 
 def _claims(assertion: etree._Element, issuer: str, certificate: x509.Certificate) -> VihfClaims:
     attributes: dict[str, str] = {}
     coded: dict[str, list[Code]] = {}
-    for attribute in assertion.iterfind(f"{_TAG}AttributeStatement/{_TAG}Attribute"):
+    for attribute in _ATTRIBUTES(assertion):
         name = attribute.get("Name", "")
         if name in attributes or name in coded:
             raise dsig.refused("VIHF_SHAPE", "an attribute comes twice", f"Attribute[@Name='{name[:80]}']")
-        for value in attribute.iterchildren(f"{_TAG}AttributeValue"):
-            codes = [c for c in value if isinstance(c.tag, str)]
+        for value in attribute:
+            if value.tag != _VALUE:
+                continue
+            codes = [c for c in value if isinstance(c.tag, str)] if len(value) else ()
             if codes:
                 coded.setdefault(name, []).extend(map(_code, codes))
             else:
@@ -448,8 +498,7 @@ def _claims(assertion: etree._Element, issuer: str, certificate: x509.Certificat
     purpose = coded.get(PURPOSE_OF_USE, [])
     if len(purpose) != 1 or not 1 <= len(coded.get(ROLE, [])) <= 2:
         raise dsig.refused("VIHF_SHAPE", "one purposeofuse and one or two roles are needed", "AttributeStatement")
-    subject = assertion.findtext(f"{_TAG}Subject/{_TAG}NameID") or ""
-    context = assertion.findtext(f"{_TAG}AuthnStatement/{_TAG}AuthnContext/{_TAG}AuthnContextClassRef") or ""
+    subject, context = (next((e.text for e in path(assertion)), None) for path in (_SUBJECT, _CONTEXT))
     if not subject or not context:
         raise dsig.refused("VIHF_SHAPE", "Subject/NameID and AuthnContextClassRef are needed", "Assertion")
     return VihfClaims(
