@@ -28,7 +28,7 @@ from sunes_sdk.model import Dmp, Identity, IdentityStatus, Ins, InsOid, Outcome,
 from sunes_sdk.settings import Environment, Settings
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.fake_dmp import FakeDmp
-from sunes_sdk.testing.pki import TestPki
+from sunes_sdk.testing.pki import STRUCTURE, TestPki
 
 ACTOR = samples.physician().at(samples.hospital())
 
@@ -402,6 +402,22 @@ def test_an_unknown_structure_is_a_matter_of_rights(pki: TestPki) -> None:
             with pytest.raises(SoapFault):
                 client.existence(samples.patient().identity)
     assert (receipt.outcome, receipt.reason) == (Outcome.REJECTED, ReasonClass.AUTH)
+
+
+@pytest.mark.parametrize("of_one_entity", [True, False])
+def test_a_legal_entity_speaks_for_its_geographic_structures(pki: TestPki, of_one_entity: bool) -> None:
+    """Their certificates may be its own: Identifiant_Structure is a setting of its own. The DMP has the last word."""
+    other = samples.hospital(finess_geo="750000001", finess_ej=None)
+    acts_for = {STRUCTURE: frozenset({"1750000001"})} if of_one_entity else None
+    with FakeDmp(pki, structures=frozenset({STRUCTURE, "1750000001"}), acts_for=acts_for) as fake:
+        fake.open_dmp(samples.ins())
+        section = fake.settings().model_copy(update={"structure_id": "1750000001"})
+        with DmpClient(samples.settings(dmp=section), actor=samples.physician().at(other)) as client:
+            receipt = client.submit(letter(custodian=other))
+    if of_one_entity:
+        assert receipt.outcome is Outcome.ACCEPTED
+    else:
+        assert (receipt.reason, receipt.code) == (ReasonClass.AUTH, "DMPAccessDeniedByRightsService")
 
 
 def test_a_rogue_client_is_refused_at_the_handshake(settings: Settings, pki: TestPki, dmp: FakeDmp) -> None:

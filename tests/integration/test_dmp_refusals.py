@@ -20,7 +20,7 @@ from sunes_sdk.security.keys import load_certificates
 from sunes_sdk.security.vihf import VihfRequest
 from sunes_sdk.testing import samples
 from sunes_sdk.testing.fake_dmp import FakeDmp
-from sunes_sdk.testing.pki import PASSWORD, TestPki
+from sunes_sdk.testing.pki import PASSWORD, STRUCTURE, TestPki
 from sunes_sdk.transport import HttpResponse, HttpsTransport
 
 ACTOR = samples.physician().at(samples.hospital())
@@ -359,6 +359,13 @@ def test_a_vihf_that_was_signed_so(
     monkeypatch.setattr(vihf.dsig, "digest_value", lambda data, name: digest_value(changed(data), name))
     scene.wire.body = changed
     scene.refused(scene.prepare(), "InvalidSecurity", text)
+
+
+def test_a_vihf_in_the_name_of_another_structure(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that the DMP knows, and for which the holder of the certificate does not speak."""
+    monkeypatch.setattr(scene.dmp, "_structures", frozenset({STRUCTURE, "1750000001"}))
+    monkeypatch.setattr(client_module, "vihf", Otherwise({"structure_id": "1750000001"}))
+    scene.refused(scene.prepare(), "DMPAccessDeniedByRightsService", "authentification de la personne morale")
 
 
 class Otherwise:

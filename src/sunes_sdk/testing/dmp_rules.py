@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -167,15 +167,19 @@ def check_addressing(header: etree._Element | None, actions: Sequence[str]) -> t
     actions: those of the service.
     """
     missing = "A required header representing a Message Addressing Property is not present"
-    found = {name: [] if header is None else header.findall(f"{_W}{name}") for name in _ADDRESSING}
-    for name, elements in found.items():
-        need(len(elements) == 1, "MessageAddressingHeaderRequired", f"{missing}: {name}", as_fault=True)
+    found: dict[str, list[etree._Element]] = {name: [] for name in _ADDRESSING}
+    for block in () if header is None else header:
+        name = _ADDRESSING_TAGS.get(block.tag)
+        if name is not None:
+            found[name].append(block)
+    for name, blocks in found.items():
+        need(len(blocks) == 1, "MessageAddressingHeaderRequired", f"{missing}: {name}", as_fault=True)
     reply = found["ReplyTo"][0].findtext(f"{_W}Address") or ""
     need(reply == f"{WSA}/anonymous", "InvalidAddressingHeader", "ReplyTo/Address is not anonymous", as_fault=True)
     given = found["Action"][0]
     action = (given.text or "").strip()
     need(action in actions, "ActionMismatch", f"Action must be {' or '.join(actions)}", as_fault=True)
-    must = given.get(f"{_S}mustUnderstand") or given.get("mustUnderstand")
+    must = given.get(_MUST_UNDERSTAND) or given.get("mustUnderstand")
     need(must in ("true", "1"), "InvalidAddressingHeader", "Action lacks mustUnderstand", as_fault=True)
     message_id = (found["MessageID"][0].text or "").strip()
     need(_URN_UUID.fullmatch(message_id), "InvalidAddressingHeader", "MessageID is not urn:uuid:", as_fault=True)
@@ -183,6 +187,8 @@ def check_addressing(header: etree._Element | None, actions: Sequence[str]) -> t
 
 
 _ADDRESSING = ("MessageID", "To", "ReplyTo", "Action")
+_ADDRESSING_TAGS: dict[object, str] = {f"{_W}{name}": name for name in _ADDRESSING}
+_MUST_UNDERSTAND = f"{_S}mustUnderstand"
 
 
 def check_client(client: x509.Certificate | None) -> str:
@@ -220,6 +226,7 @@ def check_vihf(
     client: x509.Certificate | None,
     client_structure: str,
     structures: Iterable[str],
+    acts_for: Mapping[str, Collection[str]],
     version: str,
     trusted: Trust,
     at: datetime,
@@ -227,7 +234,8 @@ def check_vihf(
 ) -> Caller:
     """The Security header holds one valid VIHF, whose mode, signer and TLS client go together.
 
-    client_structure: as `check_client` gave it; about_patient: whether the call needs resource-id.
+    client_structure: as `check_client` gave it; structures: those that are known; acts_for: for which others a
+    structure speaks; about_patient: whether the call needs resource-id.
     """
     holders = header.findall(f"{{{WSSE}}}Security")
     need(len(holders) == 1, "InvalidSecurity", "one wsse:Security header is needed", as_fault=True)
@@ -262,6 +270,13 @@ def check_vihf(
         claims.structure_id in structures,
         "DMPAccessDeniedByRightsService",
         "Structure introuvable ou Inactive",
+        as_fault=True,
+    )
+    fits = mode == "DIRECTE" or claims.structure_id in (client_structure, *acts_for.get(client_structure, ()))
+    need(
+        fits,
+        "DMPAccessDeniedByRightsService",
+        "Erreur d'authentification de la personne morale: Identifiant_Structure is not of the certificate's holder",
         as_fault=True,
     )
     secret = given.get(vihf.CONFIDENTIALITY, "")
@@ -547,20 +562,22 @@ def _read_class(
     *,
     tolerant: bool,
 ) -> None:
-    if not child.get("id") or not _belongs(child.get("classifiedObject"), o.id, tolerant):
+    given = child.attrib
+    if not given.get("id") or not _belongs(given.get("classifiedObject"), o.id, tolerant):
         raise bad(f"{o.id}: a Classification lacks id, or its classifiedObject is another object")
-    if child.get("classificationNode"):
+    if given.get("classificationNode"):
         return
-    scheme = child.get("classificationScheme", "")
+    scheme = given.get("classificationScheme", "")
     if scheme not in classes:
         raise bad(f"{o.id}: unknown classificationScheme {scheme}")
     attribute, _, _, coded = classes[scheme]
     counts[attribute] = counts.get(attribute, 0) + 1
-    slots = slots_of(child)
+    parts = list(child)
+    slots = slots_of(parts)
     if not coded:
         o.authors.append(slots)
         return
-    code, label = child.get("nodeRepresentation", ""), _label(child)
+    code, label = given.get("nodeRepresentation", ""), _label(parts)
     if not code or not slots.get("codingScheme") or label is None:
         raise bad(f"{o.id}: {attribute} needs nodeRepresentation, codingScheme and Name")
     try:

@@ -127,11 +127,14 @@ class _Planned:
 class FakeDmp:
     """A DMP in a test: `with FakeDmp(pki) as dmp: dmp.open_dmp(ins); DmpClient(settings(dmp=dmp.settings()))`.
 
-    structures: Struct_IdNat that the server knows, by default that of the certificates; vihf_version: the one that it
-    takes, as sources disagree (`dmp.vihf_version` of the settings); multipart: answers of the
-    repository come as MTOM packages, Faults included, where the official answer to a feed is plain; inline: documents
-    come back as base64 in the body rather than as attachments; keep_bytes: False for a long run, whose documents would
-    not fit in memory (nothing can then be read back); store: a SQLite file in which what the fake holds survives it.
+    structures: Struct_IdNat that the server knows, by default that of the certificates; acts_for: by the structure of a
+    certificate, the others that it may name as Identifiant_Structure, beside itself (a legal entity and its geographic
+    structures: that the two must fit is known from a vendor's support pages, how the DMP ties them is unverified);
+    vihf_version: the one that it takes, as sources disagree (`dmp.vihf_version` of the settings); multipart: answers of
+    the repository come as MTOM packages, Faults included, where the official answer to a feed is plain; inline:
+    documents come back as base64 in the body rather than as attachments; keep_bytes: False for a long run, whose
+    documents would not fit in memory (nothing can then be read back); store: a SQLite file in which what the fake holds
+    survives it.
 
     A patient has no DMP until `open_dmp`, and nobody reads it before an authorisation (TD0.3, or `authorize`).
     Thread-safe. A request outside the services it knows, or a fault of its own, fails at `close`.
@@ -142,6 +145,7 @@ class FakeDmp:
         pki: TestPki,
         *,
         structures: frozenset[str] = frozenset({STRUCTURE}),
+        acts_for: Mapping[str, frozenset[str]] | None = None,
         vihf_version: str = "3.0",
         multipart: bool = False,
         inline: bool = False,
@@ -155,6 +159,7 @@ class FakeDmp:
         self._keep_bytes = keep_bytes
         self._clock = clock or SystemClock()
         self._structures = structures
+        self._acts_for = acts_for or {}
         self._vihf_version = vihf_version
         self._trusted = TrustStore(pki.ca_file)
         self._lock = threading.Lock()
@@ -558,6 +563,7 @@ class FakeDmp:
             client=request.client,
             client_structure=rules.check_client(request.client),
             structures=self._structures,
+            acts_for=self._acts_for,
             version=self._vihf_version,
             trusted=self._trusted,
             at=self._clock.now(),
