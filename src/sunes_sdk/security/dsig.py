@@ -54,8 +54,12 @@ def digest_name(method: etree._Element | None) -> DigestName:
 
 
 def decode_base64(element: etree._Element | None, path: str) -> bytes:
+    return _from_base64((element.text or "") if element is not None else "", path)
+
+
+def _from_base64(text: str, path: str) -> bytes:
     try:
-        return base64.b64decode("".join((element.text or "").split()) if element is not None else "", validate=True)
+        return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
         raise refused("SIGNATURE_MALFORMED", "not base64", path) from None
 
@@ -93,21 +97,26 @@ def _alone(element: etree._Element) -> etree._Element:
 
 def signer_certificate(signature: etree._Element) -> x509.Certificate:
     """KeyInfo's X509Certificate (the first). Raises SignatureVerificationError `SIGNATURE_CERTIFICATE`."""
-    found = signature.find(f"{{{DS}}}KeyInfo/{{{DS}}}X509Data/{{{DS}}}X509Certificate")
-    der = decode_base64(found, "KeyInfo")
+    found = _CERTIFICATES(signature)
+    text = (found[0].text or "") if found else ""
     try:
-        return _certificate(der) if len(der) <= _KEPT_BYTES else x509.load_der_x509_certificate(der)
+        return _certificate(text) if len(text) <= _KEPT_CHARACTERS else _load(text)
     except ValueError:
         raise refused("SIGNATURE_CERTIFICATE", "KeyInfo has no readable X509Certificate", "KeyInfo") from None
 
 
-_KEPT_BYTES: Final = 16_384
+_CERTIFICATES = etree.XPath("d:KeyInfo/d:X509Data/d:X509Certificate", namespaces={"d": DS})
+_KEPT_CHARACTERS: Final = 16_384
 
 
 @lru_cache(maxsize=32)
-def _certificate(der: bytes) -> x509.Certificate:
-    """One object for the same bytes: what it parses on demand is parsed once."""
-    return x509.load_der_x509_certificate(der)
+def _certificate(text: str) -> x509.Certificate:
+    """One object for the same text: what it parses on demand is parsed once."""
+    return _load(text)
+
+
+def _load(text: str) -> x509.Certificate:
+    return x509.load_der_x509_certificate(_from_base64(text, "KeyInfo"))
 
 
 def check_signed_info(signature: etree._Element, certificate: x509.Certificate) -> DigestName:
@@ -115,9 +124,9 @@ def check_signed_info(signature: etree._Element, certificate: x509.Certificate) 
 
     Raises SignatureVerificationError `SIGNATURE_MALFORMED`, `SIGNATURE_ALGORITHM`, `SIGNATURE_VALUE`.
     """
-    info = signature.find(f"{{{DS}}}SignedInfo")
-    c14n_method = info.find(f"{{{DS}}}CanonicalizationMethod") if info is not None else None
-    method = info.find(f"{{{DS}}}SignatureMethod") if info is not None else None
+    info = signature.find(_SIGNED_INFO)
+    c14n_method = info.find(_CANONICALIZATION) if info is not None else None
+    method = info.find(_SIGNATURE_METHOD) if info is not None else None
     if info is None or c14n_method is None or method is None:
         raise refused("SIGNATURE_MALFORMED", "SignedInfo is missing or incomplete", "SignedInfo")
     name = _SIGNATURES.get(method.get("Algorithm", ""))
@@ -125,14 +134,22 @@ def check_signed_info(signature: etree._Element, certificate: x509.Certificate) 
     if name is None or not isinstance(key, rsa.RSAPublicKey):
         raise refused("SIGNATURE_ALGORITHM", "only RSA with SHA-1 or SHA-256 is accepted", "SignatureMethod")
     signed = canonical(info, c14n_method.get("Algorithm", ""), inclusive_prefixes(c14n_method))
-    value = decode_base64(signature.find(f"{{{DS}}}SignatureValue"), "SignatureValue")
+    value = decode_base64(signature.find(_SIGNATURE_VALUE), "SignatureValue")
     try:
-        key.verify(value, signed, padding.PKCS1v15(), _HASHES[name])
+        key.verify(value, signed, _PADDING, _HASHES[name])
     except InvalidSignature:
         raise refused("SIGNATURE_VALUE", "SignatureValue does not verify over SignedInfo", "SignatureValue") from None
     return name
 
 
+_PADDING = padding.PKCS1v15()
+_SIGNED_INFO, _CANONICALIZATION, _SIGNATURE_METHOD, _SIGNATURE_VALUE = (
+    f"{{{DS}}}{name}" for name in ("SignedInfo", "CanonicalizationMethod", "SignatureMethod", "SignatureValue")
+)
+
+
 def inclusive_prefixes(method: etree._Element) -> str:
+    if not len(method):
+        return ""
     found = method.find(f"{{{EXCLUSIVE_C14N}}}InclusiveNamespaces")
     return found.get("PrefixList", "") if found is not None else ""

@@ -128,12 +128,17 @@ class VihfRequest:
             raise _invalid(
                 "VIHF_CONFIDENTIALITY", f"the only value known is {HIDDEN_FROM_GUARDIANS}", "confidentiality"
             )
-        for name in ("subject", "structure_id", "subject_id", "authn_context", "software_name", "homologation"):
-            if not getattr(self, name) and not (direct and name == "subject_id"):
-                raise _invalid("VIHF_MISSING", "this part of the VIHF is required", name)
+        if not all(_REQUIRED(self)):
+            for name in _REQUIRED_NAMES:
+                if not getattr(self, name) and not (direct and name == "subject_id"):
+                    raise _invalid("VIHF_MISSING", "this part of the VIHF is required", name)
 
     def __repr__(self) -> str:
         return f"VihfRequest(structure_id={self.structure_id!r}, ins_cx={mask(self.ins_cx)!r})"
+
+
+_REQUIRED_NAMES = ("subject", "structure_id", "subject_id", "authn_context", "software_name", "homologation")
+_REQUIRED = attrgetter(*_REQUIRED_NAMES)
 
 
 def _invalid(code: str, message: str, path: str) -> ModelError:
@@ -476,8 +481,6 @@ def _is_subject(issuer: str, certificate: x509.Certificate) -> bool:
     parts = _rdns(issuer)
     subjects = (_rdns(distinguished_name(certificate.subject, form)) for form in _DN_FORMS)
     return any(parts in (wanted, wanted[::-1]) for wanted in subjects)
-
-
 
 
 def _claims(assertion: etree._Element, issuer: str, certificate: x509.Certificate) -> VihfClaims:

@@ -181,10 +181,7 @@ def verify(
         dsig.check_signed_info(signature, certificate)
     except SignatureVerificationError as e:
         findings.append(_finding(e))
-    manifest = _covered(signature, f"{dsig.DS}Manifest", f"{_D}Manifest", "XADES_MANIFEST", findings)
-    properties = _covered(
-        signature, f"{XADES}SignedProperties", f"{_X}SignedProperties", "XADES_PROPERTIES", findings
-    )  # fmt: skip
+    manifest, properties = _covered(signature, findings)
     if properties is not None:
         _check_signing_certificate(properties, certificate, findings)
     set_id, entries = _entries(manifest, findings) if manifest is not None else ("", {})
@@ -217,30 +214,56 @@ def _note(findings: list[Finding], code: str, message: str, path: str) -> None:
     findings.append(Finding(code=code, message=message, path=path, source="IHE DSG, XAdES 1.1.1"))
 
 
-_BY_ID = etree.XPath("descendant-or-self::*[@Id=$id]")
+# Compiled once: a path that is read at each call costs three times as much.
+_NAMESPACES = {"d": dsig.DS, "x": XADES}
+_WITH_ID = etree.XPath("descendant-or-self::*[@Id]")
+_REFERENCES = etree.XPath("d:SignedInfo/d:Reference", namespaces=_NAMESPACES)
+_TRANSFORMS = etree.XPath("d:Transforms/d:Transform", namespaces=_NAMESPACES)
+_CERT_DIGESTS = etree.XPath(
+    "x:SignedSignatureProperties/x:SigningCertificate/x:Cert/x:CertDigest", namespaces=_NAMESPACES
+)
+_DIGEST_METHOD, _DIGEST_VALUE = f"{_D}DigestMethod", f"{_D}DigestValue"
+_COVERED: Final = (
+    (f"{dsig.DS}Manifest", f"{_D}Manifest", "XADES_MANIFEST"),
+    (f"{XADES}SignedProperties", f"{_X}SignedProperties", "XADES_PROPERTIES"),
+)
+"""What SignedInfo must cover: Type of the reference, element, code of the finding."""
 
 
-def _covered(
-    signature: etree._Element, kind: str, tag: str, code: str, findings: list[Finding]
+def _covered(signature: etree._Element, findings: list[Finding]) -> list[etree._Element | None]:
+    """Manifest and SignedProperties, each when one reference of SignedInfo covers it with the right digest."""
+    targets: dict[str, list[etree._Element]] = {}
+    for element in _WITH_ID(signature):
+        targets.setdefault(f"#{element.get('Id')}", []).append(element)
+    references: list[etree._Element] = _REFERENCES(signature)
+    found: list[etree._Element | None] = []
+    for kind, tag, code in _COVERED:
+        of_kind = [r for r in references if r.get("Type") == kind]
+        if len(of_kind) == 1:
+            found.append(_target(of_kind[0], targets, tag, code, findings))
+        else:
+            _note(findings, code, f"SignedInfo must reference one {kind.rsplit('#', 1)[-1]}", "SignedInfo")
+            found.append(None)
+    return found
+
+
+def _target(
+    reference: etree._Element, targets: Mapping[str, list[etree._Element]], tag: str, code: str, findings: list[Finding]
 ) -> etree._Element | None:
-    """The one element that a SignedInfo reference of this Type covers, when its digest is right."""
-    references = [r for r in signature.iterfind(f"{_D}SignedInfo/{_D}Reference") if r.get("Type") == kind]
-    if len(references) != 1:
-        _note(findings, code, f"SignedInfo must reference one {kind.rsplit('#', 1)[-1]}", "SignedInfo")
-        return None
-    uri = references[0].get("URI", "")
-    targets: list[etree._Element] = _BY_ID(signature, id=uri[1:]) if uri.startswith("#") else []
-    if len(targets) != 1 or targets[0].tag != tag:
+    """The one element that a reference covers, when its digest is right."""
+    uri = reference.get("URI", "")
+    named = targets.get(uri, [])
+    if len(named) != 1 or named[0].tag != tag:
         _note(findings, code, "the reference does not name one such element", "SignedInfo/Reference")
         return None
-    transforms = references[0].findall(f"{_D}Transforms/{_D}Transform")
+    transforms = _TRANSFORMS(reference)
     method = transforms[0].get("Algorithm", "") if len(transforms) == 1 else dsig.C14N
     try:
         if len(transforms) > 1:
             raise dsig.refused("SIGNATURE_ALGORITHM", "at most one transform is accepted", "SignedInfo/Reference")
-        name = dsig.digest_name(references[0].find(f"{_D}DigestMethod"))
-        value = dsig.decode_base64(references[0].find(f"{_D}DigestValue"), "SignedInfo/Reference")
-        covered = copy.deepcopy(targets[0])
+        name = dsig.digest_name(reference.find(_DIGEST_METHOD))
+        value = dsig.decode_base64(reference.find(_DIGEST_VALUE), "SignedInfo/Reference")
+        covered = copy.deepcopy(named[0])
         covered.tail = None
         if dsig.digest(dsig.canonical(covered, method), name) != value:
             _note(findings, code, "changed after it was signed", uri)
@@ -256,14 +279,13 @@ def _covered(
 def _check_signing_certificate(
     properties: etree._Element, certificate: x509.Certificate, findings: list[Finding]
 ) -> None:
-    path = f"{_X}SignedSignatureProperties/{_X}SigningCertificate/{_X}Cert/{_X}CertDigest"
-    first = properties.find(path)
-    if first is None:
+    listed = _CERT_DIGESTS(properties)
+    if not listed:
         _note(findings, "XADES_CERTIFICATE", "SigningCertificate is missing", "SignedProperties")
         return
     try:
-        name = dsig.digest_name(_child(first, "DigestMethod"))
-        value = dsig.decode_base64(_child(first, "DigestValue"), "CertDigest")
+        name = dsig.digest_name(_child(listed[0], "DigestMethod"))
+        value = dsig.decode_base64(_child(listed[0], "DigestValue"), "CertDigest")
     except SignatureVerificationError as e:
         findings.append(_finding(e))
         return
@@ -271,6 +293,7 @@ def _check_signing_certificate(
         _note(findings, "XADES_CERTIFICATE", "the first CertDigest is not that of the signer", "SigningCertificate")
 
 
+@lru_cache(maxsize=64)
 def certificate_digest(certificate: x509.Certificate, name: DigestName) -> bytes:
     return dsig.digest(certificate.public_bytes(Encoding.DER), name)
 
@@ -289,7 +312,7 @@ def _entries(manifest: etree._Element, findings: list[Finding]) -> tuple[str, di
             _note(findings, "XADES_REFERENCE", "a manifest reference is not urn:oid:", "Manifest/Reference")
             continue
         unique_id = uri.removeprefix("urn:oid:")
-        if (reference.findtext(f"{_D}DigestValue") or "").strip() == "AA==":
+        if (reference.findtext(_DIGEST_VALUE) or "").strip() == "AA==":
             if set_id:
                 _note(findings, "XADES_REFERENCE", "two entries stand for the set", "Manifest")
             set_id = unique_id
@@ -305,7 +328,7 @@ def _entries(manifest: etree._Element, findings: list[Finding]) -> tuple[str, di
 def _digest_of(reference: etree._Element) -> bytes:
     """Its DigestValue, empty when unreadable (a finding says so where documents are compared)."""
     try:
-        return dsig.decode_base64(reference.find(f"{_D}DigestValue"), "Manifest/Reference")
+        return dsig.decode_base64(reference.find(_DIGEST_VALUE), "Manifest/Reference")
     except SignatureVerificationError:
         return b""
 
@@ -318,7 +341,7 @@ def _check_documents(
         _note(findings, "XADES_DOCUMENTS", f"a document is missing from {where}", f"urn:oid:{unique_id}")
     for unique_id in sorted(entries.keys() & documents.keys()):
         reference = entries[unique_id]
-        transforms = [t.get("Algorithm") for t in reference.iterfind(f"{_D}Transforms/{_D}Transform")]
+        transforms = [t.get("Algorithm") for t in _TRANSFORMS(reference)]
         try:
             if transforms == [dsig.C14N_WITH_COMMENTS]:
                 data = canonical_form(documents[unique_id])
