@@ -123,6 +123,20 @@ def test_a_refusal_is_told_in_french(shell: Shell) -> None:
     assert "L'identité du patient n'est pas connue du DMP : vérifier l'INS." in done.stdout
 
 
+def test_a_command_that_nothing_repeats_promises_nothing(shell: Shell) -> None:
+    """No outbox stands behind it: what the user is told to do is for the user to do."""
+    file, _ = shell.letter()
+    done = shell("submit", file, SUNES_DMP__BASE_URL="https://localhost:1/")
+    assert "rien n'a été envoyé, recommencer plus tard" in done.stderr
+    shell.fakes.dmp.fail_next("XDSRepositoryBusy")
+    done = shell("submit", file)
+    assert "recommencer dans quelques minutes" in done.stdout
+    shell.fakes.dmp.cut_after_accept()
+    shell.fakes.dmp.cut_search()
+    done = shell("submit", file)
+    assert "vérifier si le document y est avant tout nouvel envoi" in done.stderr
+
+
 def test_visibility_goes_with_the_document(shell: Shell) -> None:
     file, _ = shell.letter()
     assert shell("submit", file, "--mask").exit_code == 0

@@ -78,6 +78,7 @@ def test_every_ruling_speaks_to_both_readers() -> None:
     for code, said in answers.RULINGS.items():
         assert said.hint, code
         assert said.hint_fr, code
+        assert "automatique" not in said.hint_fr, "a direct call is repeated by nobody"
 
 
 @pytest.mark.parametrize(

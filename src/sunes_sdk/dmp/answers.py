@@ -118,7 +118,7 @@ def _rule(reason: ReasonClass, hint: str, hint_fr: str, retry: RetryAdvice = _NE
 _BUSY = _rule(
     ReasonClass.TRANSIENT,
     "wait, then send the same prepared delivery again",
-    "Le DMP est momentanément indisponible : nouvel essai automatique.",
+    "Le DMP est momentanément indisponible : recommencer dans quelques minutes.",
     RetryAdvice.after(BUSY_SECONDS),
 )
 _METADATA = _rule(

@@ -143,7 +143,7 @@ class DmpClient:
             self._dmp.tls, timeout_seconds=self._dmp.timeout_seconds, clock=self._clock
         )
         self._user = user_of(actor, self._dmp)
-        self._user_json = self._user.to_json()
+        self._user_json: dict[str, Any] = json.loads(to_json(self._user.to_json()))  # with lists, as it is read back
         self._author = author_of_actor(actor)
         self._organization = actor.organization
         self._caller = rights.caller_of(self._dmp.mode, actor)
@@ -356,10 +356,10 @@ class DmpClient:
         acted on it, CertificateError, ConfigurationError `ENVIRONMENT_PREPARED`, `DMP_PREPARED_HOLDER` (it was signed
         by another holder's certificate), `DMP_SEVERAL_VERSIONS` (of the document to replace; nothing left).
         """
-        if is_update(prepared):
-            return self._life_cycle.send(prepared)
         metadata = self._own(prepared)
-        user, ins_cx = VihfUser.from_json(metadata["user"]), metadata["ins"]
+        if is_update(metadata):
+            return self._life_cycle.send(prepared)
+        user, ins_cx = self._user_in(metadata), metadata["ins"]
         ebrim = prepared.blobs["ebrim"]
         warnings: tuple[str, ...] = tuple(metadata.get("warnings", ()))
         if metadata["replaces"]:
@@ -403,6 +403,9 @@ class DmpClient:
             )  # fmt: skip
         return metadata
 
+    def _user_in(self, metadata: dict[str, Any]) -> VihfUser:
+        return self._user if metadata["user"] == self._user_json else VihfUser.from_json(metadata["user"])
+
     def _refused(self, prepared: Prepared, refusal: Refusal, message_id: str, user: VihfUser, ins_cx: str) -> Receipt:
         if refusal.code == DUPLICATE_CODE:
             sent = self._journal.sent(prepared.unique_id) if self._journal else None
@@ -445,11 +448,11 @@ class DmpClient:
         """Ask the DMP (DMP_3.1b) what became of a delivery: ACCEPTED, with its entryUUID unless there are several;
         ABSENT; or UNKNOWN when it cannot be asked now. Of an update (delete, archive, mask …), ABSENT means that it was
         not applied, UNKNOWN that this cannot be told. Raises CertificateError, ConfigurationError as `send`."""
-        if is_update(prepared):
-            return self._life_cycle.reconcile(prepared)
         metadata = self._own(prepared)
+        if is_update(metadata):
+            return self._life_cycle.reconcile(prepared)
         try:
-            found = self._entry_uuids(prepared.unique_id, VihfUser.from_json(metadata["user"]), metadata["ins"])
+            found = self._entry_uuids(prepared.unique_id, self._user_in(metadata), metadata["ins"])
         except TransportError as e:
             return self._receipt(prepared, Outcome.UNKNOWN, code=e.code, retry=RetryAdvice.reconcile_first())
         except SoapFault as e:
@@ -688,6 +691,7 @@ class DmpClient:
             raise TransportError(
                 "the version to replace could not be looked up: nothing was submitted", sent="no", code=e.code,
                 hint="try again later",
+                hint_fr="Le DMP n'a pas répondu sur la version à remplacer : rien n'a été envoyé, recommencer.",
             ) from e  # fmt: skip
         except SoapFault as e:
             return refusal_of_fault(e)
@@ -834,5 +838,5 @@ def _unknown(prepared: Prepared, message_id: str, code: str) -> OutcomeUnknown:
     return OutcomeUnknown(
         "the DMP may have accepted the document: the answer did not arrive", prepared=prepared, remote_code=code,
         request_id=message_id, hint="call reconcile(prepared) before any other attempt",
-        hint_fr="Réponse du DMP non reçue : vérification automatique avant tout nouvel envoi.",
+        hint_fr="Réponse du DMP non reçue : vérifier si le document y est avant tout nouvel envoi.",
     )  # fmt: skip

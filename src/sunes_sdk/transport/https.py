@@ -390,7 +390,7 @@ def _error(message: str, sent: Literal["no", "maybe"], code: str) -> TransportEr
         sent=sent,
         code=code,
         hint="check the network, then retry as .retry says",
-        hint_fr="Le service ne répond pas : l'envoi sera repris."
+        hint_fr="Le service ne répond pas : rien n'a été envoyé, recommencer plus tard."
         if sent == "no"
-        else "Réponse perdue : l'état de l'envoi sera vérifié avant toute reprise.",
+        else "Réponse perdue : vérifier ce que le service a reçu avant de recommencer.",
     )
