@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -69,57 +69,104 @@ def sign_submission(
     where the environment takes it (unverified). Raises SigningError or CertificateError from the signer.
     """
     signer = current(signer)
-    identifier = escape_attribute(signature_id)
-    method = dsig.DIGEST_METHODS[digest]
-    manifest = _reference(submission_unique_id, base64.b64encode(SET_DIGEST).decode(), method, is_xml=False)
-    manifest += "".join(
-        _reference(d.unique_id, dsig.digest_value(d.data, digest), method, is_xml=d.is_xml) for d in documents
+    lasting = _lasting(signer.certificate_der, signer.chain_der, digest)
+    identifier = escape_attribute(signature_id).encode()
+    manifest = b"".join((
+        _reference(submission_unique_id, base64.b64encode(SET_DIGEST), digest, is_xml=False),
+        *(_reference(d.unique_id, _digest_value(d.data, digest), digest, is_xml=d.is_xml) for d in documents),
+    ))  # fmt: skip
+    properties = b"".join((
+        b"<SignedSignatureProperties><SigningTime>",
+        signing_time.isoformat(timespec="milliseconds").encode(),
+        lasting.after_time,
+    ))  # fmt: skip
+    signed_info = _SIGNED_INFO[digest] % (
+        _digest_value(b"".join((_MANIFEST_SIGNED, manifest, b"</Manifest>")), digest),
+        _digest_value(_PROPERTIES_SIGNED + properties, digest),
     )
-    properties = (
-        f"<SignedSignatureProperties><SigningTime>{signing_time.isoformat(timespec='milliseconds')}</SigningTime>"
-        f"{_certificates(signer.chain_der, digest)}<SignaturePolicyIdentifier><SignaturePolicyImplied>"
-        "</SignaturePolicyImplied></SignaturePolicyIdentifier></SignedSignatureProperties>"
-        "<SignedDataObjectProperties></SignedDataObjectProperties></SignedProperties>"
-    )
-    manifest_digest = dsig.digest_value(f"{_MANIFEST_SIGNED}{manifest}</Manifest>".encode(), digest)
-    properties_digest = dsig.digest_value(f"{_PROPERTIES_SIGNED}{properties}".encode(), digest)
-    signed_info = (
+    value = signer.sign(_SIGNED_INFO_SIGNED + signed_info, digest)
+    return b"".join((
+        _SIGNATURE_START,
+        identifier,
+        b'"><SignedInfo>',
+        signed_info,
+        b"<SignatureValue>",
+        base64.b64encode(value),
+        lasting.certificate,
+        manifest,
+        _AFTER_MANIFEST,
+        identifier,
+        _AFTER_TARGET,
+        identifier,
+        _BEFORE_PROPERTIES,
+        properties,
+        b"</QualifyingProperties></Object></Signature>",
+    ))  # fmt: skip
+
+
+_MANIFEST_SIGNED = f'<Manifest xmlns="{dsig.DS}" Id="{MANIFEST_ID}">'.encode()
+_PROPERTIES_SIGNED = f'<SignedProperties xmlns="{XADES}" Id="{PROPERTIES_ID}">'.encode()
+_SIGNED_INFO_SIGNED = f'<SignedInfo xmlns="{dsig.DS}">'.encode()
+_SIGNATURE_START = f'<Signature xmlns="{dsig.DS}" Id="'.encode()
+_AFTER_MANIFEST = (
+    b"</Manifest></Object><Object><SignatureProperties>"
+    b'<SignatureProperty Id="purposeOfSignature" Target="#'
+)  # fmt: skip
+_AFTER_TARGET = (
+    f'">{PURPOSE_SOURCE}</SignatureProperty></SignatureProperties></Object>'
+    f'<Object><QualifyingProperties xmlns="{XADES}" Target="#'
+).encode()
+_BEFORE_PROPERTIES = f'"><SignedProperties Id="{PROPERTIES_ID}">'.encode()
+_SIGNED_INFO: dict[DigestName, bytes] = {
+    name: (
         f'<CanonicalizationMethod Algorithm="{dsig.C14N_WITH_COMMENTS}"></CanonicalizationMethod>'
-        f'<SignatureMethod Algorithm="{dsig.SIGNATURE_METHODS[digest]}"></SignatureMethod>'
+        f'<SignatureMethod Algorithm="{dsig.SIGNATURE_METHODS[name]}"></SignatureMethod>'
         f'<Reference Type="{dsig.DS}Manifest" URI="#{MANIFEST_ID}"><DigestMethod Algorithm="{method}"></DigestMethod>'
-        f"<DigestValue>{manifest_digest}</DigestValue></Reference>"
+        f"<DigestValue>%b</DigestValue></Reference>"
         f'<Reference Type="{XADES}SignedProperties" URI="#{PROPERTIES_ID}"><DigestMethod Algorithm="{method}">'
-        f"</DigestMethod><DigestValue>{properties_digest}</DigestValue></Reference></SignedInfo>"
-    )
-    value = signer.sign(f'<SignedInfo xmlns="{dsig.DS}">{signed_info}'.encode(), digest)
-    return (
-        f'<Signature xmlns="{dsig.DS}" Id="{identifier}"><SignedInfo>{signed_info}'
-        f"<SignatureValue>{base64.b64encode(value).decode()}</SignatureValue><KeyInfo><X509Data><X509Certificate>"
-        f"{base64.b64encode(signer.certificate_der).decode()}</X509Certificate></X509Data></KeyInfo>"
-        f'<Object><Manifest Id="{MANIFEST_ID}">{manifest}</Manifest></Object>'
-        f'<Object><SignatureProperties><SignatureProperty Id="purposeOfSignature" Target="#{identifier}">'
-        f"{PURPOSE_SOURCE}</SignatureProperty></SignatureProperties></Object>"
-        f'<Object><QualifyingProperties xmlns="{XADES}" Target="#{identifier}">'
-        f'<SignedProperties Id="{PROPERTIES_ID}">{properties}</QualifyingProperties></Object></Signature>'
+        f"</DigestMethod><DigestValue>%b</DigestValue></Reference></SignedInfo>"
     ).encode()
+    for name, method in dsig.DIGEST_METHODS.items()
+}
+_TRANSFORM = f'<Transforms><Transform Algorithm="{dsig.C14N_WITH_COMMENTS}"></Transform></Transforms>'.encode()
+_METHOD: dict[DigestName, bytes] = {
+    name: f'<DigestMethod Algorithm="{method}"></DigestMethod><DigestValue>'.encode()
+    for name, method in dsig.DIGEST_METHODS.items()
+}
 
 
-_MANIFEST_SIGNED = f'<Manifest xmlns="{dsig.DS}" Id="{MANIFEST_ID}">'
-_PROPERTIES_SIGNED = f'<SignedProperties xmlns="{XADES}" Id="{PROPERTIES_ID}">'
-_TRANSFORM = f'<Transforms><Transform Algorithm="{dsig.C14N_WITH_COMMENTS}"></Transform></Transforms>'
+def _digest_value(data: bytes | memoryview, digest: DigestName) -> bytes:
+    return base64.b64encode(dsig.digest(data, digest))
 
 
-def _reference(unique_id: str, value: str, method: str, *, is_xml: bool) -> str:
-    return (
-        f'<Reference URI="urn:oid:{escape_attribute(unique_id)}">{_TRANSFORM if is_xml else ""}'
-        f'<DigestMethod Algorithm="{method}"></DigestMethod><DigestValue>{value}</DigestValue></Reference>'
-    )
+def _reference(unique_id: str, value: bytes, digest: DigestName, *, is_xml: bool) -> bytes:
+    return b'<Reference URI="urn:oid:%b">%b%b%b</DigestValue></Reference>' % (
+        escape_attribute(unique_id).encode(), _TRANSFORM if is_xml else b"", _METHOD[digest], value,
+    )  # fmt: skip
+
+
+class _Lasting(NamedTuple):
+    """The pieces that are the same in every signature of a signer. after_time: from the end of SigningTime to that of
+    SignedProperties; certificate: from the end of SignatureValue to the start of the manifest."""
+
+    after_time: bytes
+    certificate: bytes
 
 
 @lru_cache(maxsize=32)
-def _certificates(chain: tuple[bytes, ...], digest: DigestName) -> str:
-    """SigningCertificate: leaf, intermediates, root. The same for every signature of a signer."""
-    return "<SigningCertificate>" + "".join(_certificate(der, digest) for der in chain) + "</SigningCertificate>"
+def _lasting(leaf: bytes, chain: tuple[bytes, ...], digest: DigestName) -> _Lasting:
+    # SigningCertificate: leaf, intermediates, root.
+    after_time = (
+        f"</SigningTime><SigningCertificate>{''.join(_certificate(der, digest) for der in chain)}</SigningCertificate>"
+        "<SignaturePolicyIdentifier><SignaturePolicyImplied></SignaturePolicyImplied></SignaturePolicyIdentifier>"
+        "</SignedSignatureProperties><SignedDataObjectProperties></SignedDataObjectProperties></SignedProperties>"
+    )
+    certificate = (
+        "</SignatureValue><KeyInfo><X509Data><X509Certificate>"
+        f"{base64.b64encode(leaf).decode()}</X509Certificate></X509Data></KeyInfo>"
+        f'<Object><Manifest Id="{MANIFEST_ID}">'
+    )
+    return _Lasting(after_time.encode(), certificate.encode())
 
 
 def _certificate(der: bytes, digest: DigestName) -> str:
