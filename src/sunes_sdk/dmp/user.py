@@ -65,12 +65,12 @@ class VihfUser:
         secret: bool = False,
     ) -> VihfRequest:
         """The content of a VIHF about this patient. secret: the secret connection of a minor."""
-        code, system, label = self.sector
+        sector, *roles = _codes(self.sector, self.roles)
         return VihfRequest(
             subject=self.subject,
             structure_id=self.structure_id,
-            sector=_code(code, system, label, ""),
-            roles=tuple(_code(*role) for role in self.roles),
+            sector=sector,
+            roles=tuple(roles),
             subject_id=self.subject_id,
             authn_context=settings.authn_context,
             software_name=software.name,
@@ -97,8 +97,11 @@ def _seconds(seconds: float) -> timedelta:
 
 
 @lru_cache(maxsize=256)
-def _code(code: str, system: str, display: str, system_name: str) -> Code:
-    return Code(code=code, system=system, display=display, system_name=system_name)
+def _codes(sector: tuple[str, str, str], roles: tuple[tuple[str, str, str, str], ...]) -> tuple[Code, ...]:
+    return tuple(
+        Code(code=code, system=system, display=display, system_name=system_name)
+        for code, system, display, system_name in ((*sector, ""), *roles)
+    )
 
 
 def professional_of_pro_sante_connect(user_info: Mapping[str, Any], *, practice: int | None = None) -> Professional:
