@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from sunes_sdk.dmp import INVISIBLE, MASKED, life_cycle, td33
 from sunes_sdk.dmp.rights import Transaction
 from sunes_sdk.dmp.td33 import INVISIBLE_TO_REPRESENTATIVES, Held, Update
 from sunes_sdk.errors import DmpError, MetadataError
-from sunes_sdk.model import ChannelKind, Code, Outcome, Prepared
+from sunes_sdk.model import Code, Outcome
 from sunes_sdk.xds import AvailabilityStatus, DocumentEntry, Submission, SubmissionSet
 
 S = AvailabilityStatus
@@ -176,5 +177,4 @@ def test_an_update_survives_storage(update: Update) -> None:
 
 @pytest.mark.parametrize(("metadata", "expected"), [('{"update":{}}', True), ('{"ins":"x"}', False), ("{}", False)])
 def test_updates_are_told_from_feeds(metadata: str, expected: bool) -> None:
-    prepared = Prepared(channel="dmp", kind=ChannelKind.DMP, key="k", unique_id="1.2.9", metadata=metadata)
-    assert life_cycle.is_update(prepared) is expected
+    assert life_cycle.is_update(json.loads(metadata)) is expected
