@@ -4,7 +4,7 @@ is frozen before it leaves; when its answer is lost the DMP is asked what became
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -323,9 +323,9 @@ def _note(journal: SubmissionJournal, update: Update) -> None:
         journal.accepted(replace(sent, visibility=update.visibility, version=version, logical_id=lid))
 
 
-def is_update(prepared: Prepared) -> bool:
-    """Whether `LifeCycle` made it, rather than a feed."""
-    return "update" in json.loads(prepared.metadata)
+def is_update(metadata: Mapping[str, object]) -> bool:
+    """Whether `LifeCycle` made a delivery, rather than a feed."""
+    return "update" in metadata
 
 
 def seen(update: Update, held: Held | None) -> tuple[Outcome, str]:
