@@ -1,16 +1,21 @@
-"""No change of a model reaches a rule that says `held`: what a document of ours is not asked could not be found."""
+"""No change of a model reaches a rule that says `held`: what a document of ours is not asked could not be found.
+
+What a rule's `held` concludes from the header data and the bytes is tried on header data that no model would give, too.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -19,10 +24,15 @@ from pydantic import BaseModel
 
 from cda_headers import device, full_header, full_patient, issuer, snr
 from cda_strategies import DOCUMENTS
-from sunes_sdk.cda import CdaDocument, check, rules
+from sunes_sdk._core.findings import Report
+from sunes_sdk._core.ids import SeededIds
+from sunes_sdk.cda import Allergy, CdaDocument, CdaHeader, check, rules
+from sunes_sdk.cda.datatypes import CIM_10
 from sunes_sdk.cda.documents._base import ClinicalDocument
+from sunes_sdk.cda.header import II, HeaderName, HeaderRelative
+from sunes_sdk.cda.header_writer import document_xml
 from sunes_sdk.errors import SunesError
-from sunes_sdk.model import Code, InsOid, Telecom
+from sunes_sdk.model import Address, Code, InsOid, Telecom
 from sunes_sdk.testing import sample_letters, sample_reports, samples
 
 EXAMPLES = int(os.environ.get("SUNES_CHANGES", "150"))
@@ -73,6 +83,7 @@ FULL = st.sampled_from(
 )
 
 Path = tuple[str | int, ...]
+T = TypeVar("T")
 
 
 @cache
@@ -135,14 +146,19 @@ def _other(value: Any, seen: list[Any], said: tuple[Any, ...], draw: random.Rand
     return draw.choice(found)
 
 
+def _shaken(value: T, draw: random.Random) -> T:
+    """The value with one to three of those inside changed at random. Raises what their constructors raise."""
+    for _ in range(draw.choice((1, 1, 2, 3))):
+        places = list(_places(value))
+        path, old, said = draw.choice(places[1:])
+        value = _changed(value, path, _other(old, [v for _, v, _ in places], said, draw))
+    return value
+
+
 def changed(document: ClinicalDocument, draw: random.Random) -> CdaDocument | None:
-    """The document rendered with one to three values changed at random, None when the models refuse it."""
+    """The document rendered with values changed at random, None when the models refuse it."""
     try:
-        for _ in range(draw.choice((1, 1, 2, 3))):
-            places = list(_places(document))
-            path, value, said = draw.choice(places[1:])
-            document = _changed(document, path, _other(value, [v for _, v, _ in places], said, draw))
-        return document.render(issuer())
+        return _shaken(document, draw).render(issuer())
     except SunesError:
         return None
     except (AttributeError, TypeError):
@@ -160,9 +176,126 @@ def test_no_change_of_a_model_reaches_a_held_rule(document: ClinicalDocument, dr
         assert {str(f) for f in check(rendered.content)} == {str(f) for f in rendered.check()}
 
 
+def written(document: CdaDocument, header: CdaHeader) -> CdaDocument:
+    """The document as `render` would have written it with other header data."""
+    text = document.content.decode()
+    body = text[text.index("<component>") + len("<component>") : text.rindex("</component>")]
+    content = document_xml(header, body, ("lab", "pharm", "ps3-20", "sdtc")).encode()
+    assert document.written
+    return replace(document, content=content, header=header, written=replace(document.written, content=content,
+                                                                             header=header))  # fmt: skip
+
+
+CONCLUDED = frozenset(rule.code for rule in rules.RULES if not isinstance(rule.held, bool))
+"""The rules whose `held` looks at the header data or the bytes."""
+
+
+def concluded(report: Report) -> set[str]:
+    return {str(f) for f in report if f.code in CONCLUDED or not f.code.startswith("CDA_")}
+
+
+@given(st.one_of(FULL, *DOCUMENTS.values()), DRAWS)
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_nor_does_header_data_that_no_model_gives(document: ClinicalDocument, draw: random.Random) -> None:
+    rendered = document.render(issuer())
+    try:
+        ours = written(rendered, _shaken(rendered.header, draw))
+    except (SunesError, AttributeError, TypeError, ValueError):
+        return  # cannot be written
+    assert ours.is_ours
+    assert concluded(check(ours.content)) == concluded(ours.check())
+
+
+def _patient(**changes: Any) -> Callable[[CdaHeader], CdaHeader]:
+    return lambda header: replace(header, patient=replace(header.patient, **changes))
+
+
+def _author(**changes: Any) -> Callable[[CdaHeader], CdaHeader]:
+    return lambda header: replace(header, authors=(replace(header.authors[0], **changes),))
+
+
+INS = II("1.2.250.1.213.1.4.8", "279035121518989")
+NOT_NATIONAL = II("1.2.250.1.71.4.2.1", "9")
+TEL = Telecom(value="tel:+33123456789")
+BREAKS: list[tuple[str, Callable[[CdaHeader], CdaHeader]]] = [
+    ("CDA_H07", lambda header: replace(header, title="\u2003")),
+    ("CDA_H46", lambda header: replace(header, title="x" * 129)),
+    ("CDA_H08", lambda header: replace(header, effective_time="20261345")),
+    ("CDA_H13", lambda header: replace(header, patient=replace(header.patient, ids=header.patient.ids * 2))),
+    ("CDA_H13", _patient(ids=())),
+    ("CDA_H13", _patient(ids=(II("1.2.3"),))),
+    ("CDA_H14", _patient(birth_family="")),
+    ("CDA_H14", _patient(first_given="")),
+    ("CDA_H14", _patient(birth_time="")),
+    ("CDA_H14", _patient(birth_place="")),
+    ("CDA_H18", _patient(birth_time="0000")),
+    ("CDA_H19", _patient(birth_place="9")),
+    ("CDA_H20", _patient(ids=(II(INS.root, "2790351215189"),))),
+    ("CDA_H20", _patient(ids=(II(INS.root, "279035121518988"),))),
+    ("CDA_H59", _patient(ids=(INS,))),
+    ("CDA_H68", _patient(used_family="\u2003")),
+    ("CDA_H68", _patient(used_given="\u2003")),
+    ("CDA_H68", _patient(birth_givens="\u2003")),
+    ("CDA_H34", lambda header: replace(header, version_number=2, replaces=II(""))),
+    ("CDA_H53", lambda header: replace(header, replaces=II("1.2.3"))),
+    ("CDA_H53", lambda header: replace(header, transforms=header.id)),
+    ("CDA_H75", lambda header: replace(header, encounter=replace(header.encounter, facility_category=header.code))),
+    ("CDA_H42", lambda header: replace(header, id=II("1.02"))),
+    ("CDA_H42", lambda header: replace(header, set_id=II("1.2", "3"))),
+    ("CDA_H50", _author(ids=(NOT_NATIONAL,))),
+    ("CDA_H50", _author(ids=(II("1.2.3", "4"),))),
+    ("CDA_H50", lambda header: replace(header, recipients=(replace(header.authors[0], ids=(NOT_NATIONAL,)),))),
+    ("CDA_H60", _author(ids=(INS,))),
+    ("CDA_H60", _author(device_model="x", device_software="x", code=None)),
+    ("CDA_L13", lambda header: replace(header, title="Autre titre")),
+    ("CDA_S06", _author(telecoms=(TEL, TEL))),
+    ("CDA_S06", _author(addresses=(Address(city="Lyon"), Address(city="Lyon")))),
+    ("CDA_S06", lambda header: replace(header, code_translations=(header.code, header.code))),
+    ("CDA_S06", lambda header: replace(header, custodian=replace(header.custodian, telecoms=(TEL, TEL)))),
+    ("CDA_S06", lambda header: replace(header, encounter=replace(header.encounter, ids=header.encounter.ids * 2))),
+    ("CDA_S06", _patient(telecoms=(TEL, TEL))),
+    ("CDA_S06", _patient(guardians=(HeaderRelative(name=HeaderName(family="X"), telecoms=(TEL, TEL)),))),
+]
+
+
+@pytest.mark.parametrize(("code", "change"), BREAKS)
+def test_what_the_header_data_break_is_found(code: str, change: Callable[[CdaHeader], CdaHeader]) -> None:
+    rendered = sample_letters.discharge_letter().render(issuer())
+    assert not concluded(rendered.check())
+    ours = written(rendered, change(rendered.header))
+    assert code in {f.code for f in ours.check()}
+    assert concluded(check(ours.content)) == concluded(ours.check())
+
+
+class OneId(SeededIds):
+    """Draws the same UUID again and again."""
+
+    def uuid(self) -> UUID:
+        return UUID(int=1, version=4)
+
+
+def test_what_the_body_breaks_is_found() -> None:
+    drawn = replace(issuer(), ids=OneId())
+    assert "CDA_ENTRY_ID_DUPLICATE" in {f.code for f in samples.discharge_letter().render(drawn).check()}
+    coded = {"CDA_C14": Code(code="x", system=CIM_10), "CDA_C13": Code(code="1", system="1.2.250.1.213.2.3.2")}
+    for code, said in coded.items():
+        letter = sample_letters.discharge_letter(allergies=(Allergy(substance="x", substance_code=said),))
+        assert code in {f.code for f in letter.render(issuer()).check()}
+
+
+def test_bytes_of_ours_that_are_not_xml_are_found() -> None:
+    rendered = samples.discharge_letter().render(issuer())
+    assert not rendered.check().findings
+    cut = rendered.content[:-30]
+    assert rendered.written
+    ours = replace(rendered, content=cut, written=replace(rendered.written, content=cut))
+    assert ours.is_ours
+    assert [f.code for f in ours.check()] == ["XML_MALFORMED"]
+
+
 def test_the_search_would_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
     letter = sample_letters.discharge_letter()
-    monkeypatch.setattr(rules, "_OF_OURS", ())
+    monkeypatch.setattr(rules, "_may_be_broken", lambda _: ())
     rendered = _changed(letter, ("title",), "Autre titre").render(issuer())
     assert [f.code for f in check(rendered.content)] == ["CDA_L13"]
     assert not rendered.check().findings

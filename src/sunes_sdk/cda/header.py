@@ -207,22 +207,46 @@ class CdaHeader:
     encounter: HeaderEncounter
     body_media_type: str = ""
 
+    def parties(self) -> list[HeaderParty]:
+        """Everyone who is an entity of the header (`assignedAuthor`, `assignedEntity` …): all but the patient and those
+        around."""
+        encounter = self.encounter
+        return [
+            *self.authors,
+            *[p for p in (self.data_enterer, encounter.responsible, self.legal_authenticator) if p is not None],
+            *[i for i in self.informants if isinstance(i, HeaderParty)],
+            *self.recipients,
+            *self.authenticators,
+            *[p.party for p in (*self.participants, *encounter.participants)],
+            *[e.performer for e in self.service_events if e.performer is not None],
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What `render` wrote: the bytes, the header that they say, whether the body or an entry is a file."""
+
+    content: bytes
+    header: CdaHeader
+    has_files: bool
+
 
 @dataclass(frozen=True, kw_only=True)
 class CdaDocument(Document):
     """A CDA R2 document: its exact bytes and its header as data.
 
-    written: the bytes that `render` wrote, None for a document that was read.
+    written: what `render` wrote, None for a document that was read.
     """
 
     header: CdaHeader
-    written: bytes | None = field(default=None, repr=False, compare=False)
+    written: Written | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_ours(self) -> bool:
-        """The bytes are those that `render` wrote: canonical but for the declaration and the last line end, and of the
-        form that CDA and its templates ask for."""
-        return self.written is self.content
+        """The bytes are those that `render` wrote, from this header: canonical but for the declaration and the last
+        line end, and of the form that CDA and its templates ask for."""
+        written = self.written
+        return written is not None and written.content is self.content and written.header is self.header
 
     def check(self) -> Report:
         """The findings of the native rules (`sunes_sdk.cda.check`). Made once: the bytes never change."""

@@ -70,6 +70,10 @@ class Draft:
         self._blobs.append(data)
         return f"{_BLOB_MARK}{len(self._blobs) - 1}{_BLOB_MARK}"
 
+    @property
+    def has_files(self) -> bool:
+        return bool(self._blobs)
+
     def assemble(self, text: str) -> bytes:
         """The final bytes, UTF-8, written into a buffer of their exact size: nothing big is held twice."""
         if not self._blobs:

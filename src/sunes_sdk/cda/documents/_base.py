@@ -15,7 +15,7 @@ from ...model._base import invalid
 from ...model.code import Oid
 from ...terminology import code as terminology_code
 from ...terminology import format_code
-from ..header import II, CdaDocument, CdaHeader, HeaderEncounter, HeaderOrder, HeaderOrganization
+from ..header import II, CdaDocument, CdaHeader, HeaderEncounter, HeaderOrder, HeaderOrganization, Written
 from ..header_writer import (
     CI_SIS,
     CONFIDENTIALITY,
@@ -250,7 +250,7 @@ class ClinicalDocument(Model, ABC):
             stay=self.stay.visit,
             unit=self.stay.unit,
             header=header,
-            written=written,
+            written=Written(written, header, draft.has_files),
         )
 
     def _header(self, draft: Draft, written_at: datetime, issuer: Issuer) -> CdaHeader:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..._core.findings import Severity
 from ..datatypes_reader import find, findall, text_of
 from .clinical import missing_sections, repeated_sections
-from .engine import Problem, RuleSet, View
+from .engine import Problem, RuleSet, View, is_not_of
 
 LDL_EES = "CI-SIS volet LDL-EES 2022.01"
 ADMISSION_LETTER = RuleSet(LDL_EES, held=True)
@@ -26,6 +26,9 @@ _SECTIONS = {
     _ALLERGIES: "allergies et hypersensibilités",
     "1.3.6.1.4.1.19376.1.4.1.2.16": "autres informations (commentaire)",
 }
+
+
+_is_another = is_not_of(_TEMPLATE)
 
 
 def _applies(view: View) -> bool:
@@ -91,7 +94,7 @@ def _treatments(view: View) -> Iterator[Problem]:
     severity=Severity.WARNING,
     source=f"{LDL_EES}, official example",
     kit_is_silent=True,
-    held=False,
+    held=lambda document: document.header.title == _TITLE or _is_another(document),
 )
 def _title(view: View) -> Iterator[Problem]:
     if _applies(view):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lxml import etree
@@ -9,9 +10,10 @@ from lxml import etree
 from ..._core.findings import Severity
 from ...terminology import unit_is_listed
 from ..datatypes_reader import find, text_of
+from ..header import CdaDocument
 from ..pdf_body import PdfFacts
 from ..reader import V3
-from .engine import SMDS, Problem, RuleSet, View
+from .engine import SMDS, Problem, RuleSet, View, has_no_file
 
 BODY = RuleSet(SMDS)
 rule = BODY.rule
@@ -27,6 +29,7 @@ _DICOM_STUDY = "1.2.840.10008.9.16"
     hint="give PDF/A-1, or text, RTF, JPEG, TIFF",
     fr="Le fichier du document est absent, illisible ou d'un type non admis.",
     kit_is_silent=True,
+    held=has_no_file,
 )
 def _file(view: View) -> Iterator[Problem]:
     for body in view.all("nonXMLBody"):
@@ -69,6 +72,7 @@ def _pdfs(view: View) -> Iterator[tuple[etree._Element, PdfFacts]]:
     "an embedded PDF is whole and opens without a password",
     hint="export it again as PDF/A-1, without protection",
     fr="Le fichier PDF est illisible, incomplet ou protégé.",
+    held=has_no_file,
 )
 def _pdf(view: View) -> Iterator[Problem]:
     for element, facts in _pdfs(view):
@@ -81,6 +85,7 @@ def _pdf(view: View) -> Iterator[Problem]:
     "an embedded PDF says that it is PDF/A-1",
     hint="export it as PDF/A-1; the claim itself is not verified here",
     severity=Severity.WARNING,
+    held=has_no_file,
 )
 def _pdf_a(view: View) -> Iterator[Problem]:
     for element, facts in _pdfs(view):
@@ -92,6 +97,7 @@ def _pdf_a(view: View) -> Iterator[Problem]:
     "CDA_PDF_ACTIVE",
     "an embedded PDF holds neither JavaScript nor actions that launch programs",
     hint="export it without active content",
+    held=has_no_file,
 )
 def _pdf_active(view: View) -> Iterator[Problem]:
     for element, facts in _pdfs(view):
@@ -99,7 +105,12 @@ def _pdf_active(view: View) -> Iterator[Problem]:
             yield element, "active content found"
 
 
-@rule("CDA_MEDIA_BASE64", "an embedded image or file is base64", hint="encode the file's bytes in base64")
+@rule(
+    "CDA_MEDIA_BASE64",
+    "an embedded image or file is base64",
+    hint="encode the file's bytes in base64",
+    held=has_no_file,
+)
 def _media(view: View) -> Iterator[Problem]:
     for file in view.files:
         if not file.is_body and file.facts is None:
@@ -146,11 +157,21 @@ _ENTRY_TAGS = frozenset(
 )
 
 
+_ID = re.compile(rb"<id ([^>]*)")
+
+
+def _ids_differ(document: CdaDocument) -> bool:
+    """Whether no `id` element of the body is written twice."""
+    ids = _ID.findall(document.content, document.content.index(b"<component>"))
+    return len(set(ids)) == len(ids)
+
+
 @rule(
     "CDA_ENTRY_ID_DUPLICATE",
     "the identifiers of sections and entries differ",
     hint="draw a UUID for each",
     source="CDA R2; the official validator does not look",
+    held=_ids_differ,
 )
 def _unique_entries(view: View) -> Iterator[Problem]:
     drawn = _DRAWN(view.root)

@@ -11,6 +11,7 @@ from ..._core.findings import Severity
 from ...terminology import lookup
 from ..datatypes import CCAM, CIM_10
 from ..datatypes_reader import find, findall
+from ..header import CdaDocument
 from ..reader import V3
 from .engine import Problem, RuleSet, View, per_document
 
@@ -251,6 +252,16 @@ _MEDICATION = "1.3.6.1.4.1.19376.1.5.3.1.4"
 _DOSING_MODES = frozenset(f"{_MEDICATION}.{n}" for n in ("7.1", "8", "9", "10", "11"))
 
 
+def _codes_have_form(document: CdaDocument) -> bool:
+    """Whether each code system whose codes have a form stands, in a document of ours, behind a code of that form."""
+    content = document.content
+    for system in _WRITTEN_SYSTEMS.finditer(content):
+        end = system.start()
+        if not _WRITTEN_FORMS[system[1]].fullmatch(content, content.rfind(b" ", 0, end), end):
+            return False
+    return True
+
+
 @rule(
     "CDA_C13",
     "a CIS code has 8 digits, a CIP code 7 or 13",
@@ -258,7 +269,7 @@ _DOSING_MODES = frozenset(f"{_MEDICATION}.{n}" for n in ("7.1", "8", "9", "10", 
     fr="Un code CIS ou CIP de médicament n'a pas la bonne longueur.",
     source="BDPM; the code itself is not looked up",
     kit_is_silent=True,
-    held=False,
+    held=_codes_have_form,
 )
 def _medicine_code(view: View) -> Iterator[Problem]:
     for element, system, code in _coded(view):
@@ -299,7 +310,7 @@ _PRODUCT = "1.3.6.1.4.1.19376.1.5.3.1.4.7.2"
     hint="copy the code from its nomenclature: B97.7, J07BM, HHFA001",
     fr="Un code CIM-10, ATC ou CCAM n'a pas la forme attendue.",
     source="CIM-10, ATC and CCAM as published; the code itself is not looked up",
-    held=False,
+    held=_codes_have_form,
 )
 def _form_of_codes(view: View) -> Iterator[Problem]:
     for element, system, code in _coded(view):
@@ -314,3 +325,10 @@ _FORMS = {
     CCAM: re.compile(r"[A-Z]{4}[0-9]{3}[0-9A-Z-]*"),
 }
 """Code system → form. CCAM: its codes of 7 characters, with activity and phase when the sender adds them."""
+_DIGITS = {system: "|".join(f"[0-9]{{{n}}}" for n in lengths) for system, lengths in _MEDICINE_CODES.items()}
+_WRITTEN_FORMS = {
+    system.encode(): re.compile(f' code="(?:{form})"'.encode())
+    for system, form in (*_DIGITS.items(), *((system, form.pattern) for system, form in _FORMS.items()))
+}
+"""The same, as a document of ours writes a code before its system."""
+_WRITTEN_SYSTEMS = re.compile(f' codeSystem="({"|".join(map(re.escape, (*_DIGITS, *_FORMS)))})"'.encode())

@@ -11,7 +11,7 @@ from ...terminology import lookup
 from ..datatypes_reader import find, findall, text_of
 from ..reader import V3
 from .clinical import missing_sections, repeated_sections, roots
-from .engine import LDL_SES, Problem, RuleSet, View, per_document
+from .engine import LDL_SES, Problem, RuleSet, View, is_not_of, per_document
 
 DISCHARGE_LETTER = RuleSet(LDL_SES, held=True)
 rule = DISCHARGE_LETTER.rule
@@ -51,6 +51,9 @@ _SECTIONS = {
     "1.3.6.1.4.1.19376.1.7.3.1.1.13.7": "synthèse médicale du séjour",
     "1.3.6.1.4.1.19376.1.5.3.1.3.22": "traitements à la sortie",
 }
+
+
+_is_another = is_not_of(_TEMPLATE)
 
 
 def _applies(view: View) -> bool:
@@ -206,7 +209,7 @@ def _act(view: View) -> Iterator[Problem]:
     hint="leave the title out",
     severity=Severity.WARNING,
     kit_is_silent=True,
-    held=False,
+    held=lambda document: document.header.title == _TITLE or _is_another(document),
 )
 def _title(view: View) -> Iterator[Problem]:
     if _applies(view):

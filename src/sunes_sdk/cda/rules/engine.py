@@ -13,11 +13,14 @@ from lxml import etree
 
 from ..._core.findings import Finding, Severity
 from ..datatypes_reader import base64_pieces, find, path_of
+from ..header import CdaDocument
 from ..pdf_body import FileFacts, PdfFacts, file_facts, pdf_facts
 from ..reader import V3
 
 Problem = tuple[etree._Element | str, str]
 """Where (an element, or a path already written) and what was seen, without any personal datum."""
+Held = bool | Callable[[CdaDocument], bool]
+"""Whether no document of ours breaks a rule; or what tells from its header and bytes that this one does not."""
 
 SMDS = "CI-SIS Structuration minimale de documents de santé (SMDS)"
 LDL_SES = "CI-SIS volet LDL-SES 2022.01"
@@ -182,8 +185,8 @@ class Rule:
     """code: of its findings; text: what must hold; source; hint / message_fr: what to do; run: what it saw wrong.
 
     kit_is_silent: the official text says it and the official validator does not look; a relaxed check only warns.
-    held: the models and `render` leave no way to break it, so that a document of ours is not asked; a test that changes
-    models at random looks for such a way.
+    held: the models and `render` leave no way to break it, or none with what this document says, so that a document of
+    ours is not asked; a test that changes models at random looks for such a way.
     """
 
     code: str
@@ -194,7 +197,7 @@ class Rule:
     severity: Severity
     run: Callable[[View], Iterable[Problem]]
     kit_is_silent: bool = False
-    held: bool = False
+    held: Held = False
 
     def finding(self, view: View, where: etree._Element | str, seen: str, *, relaxed: bool = False) -> Finding:
         return Finding(
@@ -208,6 +211,16 @@ class Rule:
             message_fr=self.message_fr,
             line=(_nearest(view.root, where) if isinstance(where, str) else where).sourceline or 0,
         )
+
+
+def has_no_file(document: CdaDocument) -> bool:
+    """Whether neither the body nor an entry of a document of ours is a file."""
+    return document.written is not None and not document.written.has_files
+
+
+def is_not_of(template: str) -> Callable[[CdaDocument], bool]:
+    """Of documents of ours: whether the header has not this templateId."""
+    return lambda document: all(t.root != template for t in document.header.template_ids)
 
 
 class RuleSet:
@@ -228,7 +241,7 @@ class RuleSet:
         severity: Severity = Severity.ERROR,
         source: str = "",
         kit_is_silent: bool = False,
-        held: bool | None = None,
+        held: Held | None = None,
     ) -> Callable[[Callable[[View], Iterable[Problem]]], Callable[[View], Iterable[Problem]]]:
         """Register the decorated generator of problems under a code."""
 

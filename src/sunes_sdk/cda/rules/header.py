@@ -19,6 +19,7 @@ from ...model import InsOid, expected_key
 from ...terminology import lookup
 from ..datatypes import PS_ROOT, STRUCTURE_ROOT
 from ..datatypes_reader import find, findall, text_of
+from ..header import CdaDocument
 from ..reader import PS3_20, V3
 from .engine import SMDS, Problem, RuleSet, View, per_document
 
@@ -116,6 +117,7 @@ def _unique(view: View) -> Iterator[Problem]:
     "code is in JDV_J07, with displayName and codeSystem",
     hint="take the type of document from JDV_J07",
     fr="Le type de document n'appartient pas à la liste nationale.",
+    held=True,
 )
 def _type(view: View) -> Iterator[Problem]:
     for element in view.children("code"):
@@ -125,11 +127,17 @@ def _type(view: View) -> Iterator[Problem]:
             yield element, "displayName is missing"
 
 
+def _has_title(document: CdaDocument) -> bool:
+    title = document.header.title
+    return len(title) <= 128 and bool(title.strip())
+
+
 @rule(
     "CDA_H07",
     "the title is not empty",
     hint="give the document a title",
     fr="Le titre est vide.",
+    held=_has_title,
 )
 def _title(view: View) -> Iterator[Problem]:
     for element in view.children("title"):
@@ -143,6 +151,7 @@ def _title(view: View) -> Iterator[Problem]:
     hint="shorten the title",
     fr="Le titre dépasse 128 caractères.",
     kit_is_silent=True,
+    held=_has_title,
 )
 def _title_length(view: View) -> Iterator[Problem]:
     for element in view.children("title"):
@@ -159,7 +168,12 @@ def _time(text: str) -> TimeStamp | None:
         return None
 
 
-@rule("CDA_H08", "effectiveTime is a real instant", hint="write 20260115103000+0100")
+@rule(
+    "CDA_H08",
+    "effectiveTime is a real instant",
+    hint="write 20260115103000+0100",
+    held=lambda document: _time(document.header.effective_time) is not None,
+)
 def _effective_time(view: View) -> Iterator[Problem]:
     for element in view.children("effectiveTime"):
         if _time(element.get("value") or "") is None:
@@ -263,14 +277,45 @@ def _patients(view: View) -> list[_Patient]:
     return [_Patient(role) for target in view.children("recordTarget") for role in findall(target, "patientRole")]
 
 
-@rule("CDA_H12", "there is exactly one patient", hint="write one recordTarget with one patientRole")
+@rule("CDA_H12", "there is exactly one patient", hint="write one recordTarget with one patientRole", held=True)
 def _record_target(view: View) -> Iterator[Problem]:
     yield from _many(view, "recordTarget", 1, 1)
     if view.children("recordTarget") and len(_patients(view)) != 1:
         yield "recordTarget", f"{len(_patients(view))} patientRole found where 1 belongs"
 
 
-@rule("CDA_H13", "patient identifiers have root and extension, and differ", hint="give the INS and the IPP once each")
+def _ids_are_whole(document: CdaDocument) -> bool:
+    ids = document.header.patient.ids
+    return bool(ids) and len(set(ids)) == len(ids) and all(i.root and i.extension for i in ids)
+
+
+def _is_whole(document: CdaDocument) -> bool:
+    """Whether the header data hold all that a patient with an INS is known by, and no blank name."""
+    patient = document.header.patient
+    return (
+        patient.sex in ("F", "M", "UN")
+        and _COG.fullmatch(patient.birth_place) is not None
+        and bool(patient.birth_time)
+        and all(name and name.strip() for name in (patient.birth_family, patient.birth_givens, patient.first_given))
+        and all(not name or name.strip() for name in (patient.used_family, patient.used_given))
+    )
+
+
+def _numbers_are_right(document: CdaDocument) -> bool:
+    """Whether each INS of the header data has its form and its key, and is no test number under a real root."""
+    return all(
+        i.root not in _INS_ROOTS
+        or (not _number_problem(i.extension or "") and (i.extension not in _TEST_NUMBERS or InsOid(i.root).is_test))
+        for i in document.header.patient.ids
+    )
+
+
+@rule(
+    "CDA_H13",
+    "patient identifiers have root and extension, and differ",
+    hint="give the INS and the IPP once each",
+    held=_ids_are_whole,
+)
 def _patient_ids(view: View) -> Iterator[Problem]:
     for patient in _patients(view):
         seen = set()
@@ -292,6 +337,7 @@ def _patient_ids(view: View) -> Iterator[Problem]:
     "with an INS, the strict traits are all there",
     hint="give birth name, birth given names, first given name, birth date, sex and birth place",
     fr="Un document portant l'INS doit porter tous les traits stricts du patient.",
+    held=_is_whole,
 )
 def _traits(view: View) -> Iterator[Problem]:
     for patient in _patients(view):
@@ -312,7 +358,7 @@ def _traits(view: View) -> Iterator[Problem]:
                 yield patient.place, f"{what} is missing"
 
 
-@rule("CDA_H15", "a patient's family name is BR (birth) or CL (used)", hint="qualify the name")
+@rule("CDA_H15", "a patient's family name is BR (birth) or CL (used)", hint="qualify the name", held=True)
 def _family(view: View) -> Iterator[Problem]:
     for patient in _patients(view):
         for element in patient.families:
@@ -320,7 +366,12 @@ def _family(view: View) -> Iterator[Problem]:
                 yield element, "the qualifier is neither BR nor CL"
 
 
-@rule("CDA_H16", "a patient's given name is unqualified (the list), BR or CL", hint="qualify the name or leave it bare")
+@rule(
+    "CDA_H16",
+    "a patient's given name is unqualified (the list), BR or CL",
+    hint="qualify the name or leave it bare",
+    held=True,
+)
 def _given(view: View) -> Iterator[Problem]:
     for patient in _patients(view):
         for element in patient.givens:
@@ -328,7 +379,7 @@ def _given(view: View) -> Iterator[Problem]:
                 yield element, "the qualifier is neither BR nor CL"
 
 
-@rule("CDA_H17", "the sex is given once, as F, M or UN", hint="take it from JDV_J143")
+@rule("CDA_H17", "the sex is given once, as F, M or UN", hint="take it from JDV_J143", held=_is_whole)
 def _gender(view: View) -> Iterator[Problem]:
     for patient in _patients(view):
         found = patient.genders
@@ -340,6 +391,7 @@ def _gender(view: View) -> Iterator[Problem]:
     "CDA_H18",
     "the birth time is there and is a real date; what is not known is cut (1979, 197903)",
     hint="write 19790328, 197903 or 1979",
+    held=lambda document: _time(document.header.patient.birth_time) is not None,
 )
 def _birth(view: View) -> Iterator[Problem]:
     for patient in _patients(view):
@@ -354,12 +406,20 @@ def _birth(view: View) -> Iterator[Problem]:
     hint="give the INSEE code of the commune, or 99 and the country",
     fr="Le lieu de naissance doit être un code INSEE de 5 caractères.",
     kit_is_silent=True,
+    held=_is_whole,
 )
 def _county(view: View) -> Iterator[Problem]:
     for patient in _patients(view):
         county = patient.county
         if county is not None and patient.matricules and not _COG.fullmatch(text_of(county)):
             yield county, "not a COG code"
+
+
+def _number_problem(value: str) -> str:
+    """What is wrong with a matricule."""
+    if not _MATRICULE.fullmatch(value):
+        return "not the 15 characters of an INS"
+    return "" if value[13:] == expected_key(value[:13]) else "the key is wrong"
 
 
 @rule(
@@ -369,14 +429,14 @@ def _county(view: View) -> Iterator[Problem]:
     fr="Le matricule INS est faux : vérifiez l'identité par INSi.",
     source="RNIV; SMDS patientRole/id",
     kit_is_silent=True,
+    held=_numbers_are_right,
 )
 def _ins(view: View) -> Iterator[Problem]:
     for patient in _patients(view):
         for element, _, value in patient.matricules:
-            if not _MATRICULE.fullmatch(value):
-                yield element, "not the 15 characters of an INS"
-            elif value[13:] != expected_key(value[:13]):
-                yield element, "the key is wrong"
+            problem = _number_problem(value)
+            if problem:
+                yield element, problem
 
 
 @rule(
@@ -639,11 +699,16 @@ def _performer(view: View) -> Iterator[Problem]:
             yield performer, "standardIndustryClassCode is not in JDV_J04"
 
 
+def _is_unrelated(document: CdaDocument) -> bool:
+    return document.header.replaces is None and document.header.transforms is None
+
+
 @rule(
     "CDA_H34",
     "a replacement names the one document it replaces",
     hint="use revise() of the document",
     fr="Le document remplaçant doit désigner le document remplacé.",
+    held=_is_unrelated,
 )
 def _related(view: View) -> Iterator[Problem]:
     for element in view.children("relatedDocument"):
@@ -658,6 +723,7 @@ def _related(view: View) -> Iterator[Problem]:
     hint="use revise() of the document, or transforms",
     fr="Le lien vers un autre document n'est ni un remplacement ni une transformation, ou se contredit.",
     kit_is_silent=True,
+    held=_is_unrelated,
 )
 def _related_kind(view: View) -> Iterator[Problem]:
     found = view.children("relatedDocument")
@@ -731,6 +797,7 @@ def _facility_system(view: View) -> Iterator[Problem]:
     source="SMDS healthCareFacility; the table was read from a copy, hence a warning (terminology, JDV_J368)",
     severity=Severity.WARNING,
     kit_is_silent=True,
+    held=lambda document: document.header.encounter.facility_category is None,
 )
 def _facility_category(view: View) -> Iterator[Problem]:
     code = find(_encounter(view), "location", "healthCareFacility", "code")
@@ -925,12 +992,17 @@ def _offsets(view: View) -> Iterator[Problem]:
             yield element, "the UTC offset is missing"
 
 
+def _ids_are_oids(document: CdaDocument) -> bool:
+    return all(is_oid(i.root) and not i.extension for i in (document.header.id, document.header.set_id))
+
+
 @rule(
     "CDA_H42",
     "id and setId are OIDs of at most 64 characters; id has no extension (the DMP does not take one)",
     hint="draw document identifiers under the establishment's own arc",
     source="SMDS 3.5.5.4",
     kit_is_silent=True,
+    held=_ids_are_oids,
 )
 def _document_ids(view: View) -> Iterator[Problem]:
     for name in ("id", "setId"):
@@ -1014,6 +1086,7 @@ def _forbidden_nulls(view: View) -> Iterator[Problem]:
     fr="Un identifiant, un nom ou un prénom du patient est vide ou déclaré absent.",
     source="SMDS table 3",
     kit_is_silent=True,
+    held=_is_whole,
 )
 def _null_traits(view: View) -> Iterator[Problem]:
     for patient in _patients(view):
@@ -1064,6 +1137,18 @@ def of_header(view: View) -> OfHeader:
     return OfHeader(view.root)
 
 
+def _all_are_national(document: CdaDocument) -> bool:
+    """Whether the first identifier of everyone in the header data, and any other of that root, is a national one."""
+    for party in document.header.parties():
+        for place, i in enumerate(party.ids):
+            if i.root == PS_ROOT:
+                if not _PERSON_ID.fullmatch(i.extension or ""):
+                    return False
+            elif place == 0:
+                return False
+    return True
+
+
 @rule(
     "CDA_H50",
     "a professional is known by PS_IdNat (8 and RPPS, 0 and ADELI, or structure/internal id), the patient by the INS",
@@ -1071,6 +1156,7 @@ def of_header(view: View) -> OfHeader:
     fr="L'identifiant d'un professionnel n'a pas la forme nationale.",
     source="SMDS PS_IdNat; annexe Sources des données personnes et structures (its other prefixes are unverified)",
     kit_is_silent=True,
+    held=_all_are_national,
 )
 def _professional_ids(view: View) -> Iterator[Problem]:
     of_patient = {(root, extension) for patient in _patients(view) for _, root, extension in patient.ids}
@@ -1137,12 +1223,17 @@ def _labels(view: View) -> Iterator[Problem]:
             yield element, f"the label differs from that of {value_set}"
 
 
+def _authors_are_professionals(document: CdaDocument) -> bool:
+    return all(a.ids and a.ids[0].root == PS_ROOT and not a.device_software for a in document.header.authors)
+
+
 @rule(
     "CDA_H60",
     "the patient writes without code nor structure; a device has a code and, but for an SNR, a structure",
     hint="complete the author, or take out what does not belong",
     source="SMDS author: professional, patient, system",
     kit_is_silent=True,
+    held=_authors_are_professionals,
 )
 def _other_authors(view: View) -> Iterator[Problem]:
     for author in view.children("author"):
@@ -1271,6 +1362,7 @@ def _guardian(view: View) -> Iterator[Problem]:
     fr="Un matricule de test porte l'OID d'un INS réel.",
     source="ANS test identities; only the numbers published in the official examples are known here",
     kit_is_silent=True,
+    held=_numbers_are_right,
 )
 def _test_numbers(view: View) -> Iterator[Problem]:
     for patient in _patients(view):

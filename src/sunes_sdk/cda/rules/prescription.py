@@ -11,7 +11,7 @@ from ..._core.findings import Severity
 from ..datatypes_reader import find, findall, text_of
 from ..documents.measures import VITAL_SIGN_UNITS
 from ..reader import V3
-from .engine import EP_MED_DM, Problem, RuleSet, View
+from .engine import EP_MED_DM, Problem, RuleSet, View, is_not_of
 
 PRESCRIPTION = RuleSet(EP_MED_DM, held=True)
 rule = PRESCRIPTION.rule
@@ -104,7 +104,7 @@ def _validity(view: View) -> Iterator[Problem]:
     severity=Severity.WARNING,
     source=f"{EP_MED_DM} section FR-Code-a-barres 1..1; its example says 0..1, the official validator does not look",
     kit_is_silent=True,
-    held=False,
+    held=is_not_of(_TEMPLATE),
 )
 def _barcode(view: View) -> Iterator[Problem]:
     if _applies(view) and _version(view) not in _WITHOUT_PDF_COPY and not view.sections("1.2.250.1.213.1.1.2.223"):
@@ -225,7 +225,9 @@ def _line(view: View) -> Iterator[Problem]:
             yield line, "repeatNumber is not a number"
 
 
-@rule("CDA_E11", "the author has an organisation with id and name", hint="complete the author", held=False)
+@rule(
+    "CDA_E11", "the author has an organisation with id and name", hint="complete the author", held=is_not_of(_TEMPLATE)
+)
 def _author(view: View) -> Iterator[Problem]:
     if _applies(view):
         for author in view.children("author"):

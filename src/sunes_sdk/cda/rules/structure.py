@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from lxml import etree
 
 from ..datatypes_reader import local
+from ..header import CdaDocument, HeaderOrganization, HeaderParty, HeaderPatient, HeaderRelative
 from ..reader import V3
 from .content_model import TYPES, XSI, Container, Type
 from .engine import Problem, RuleSet, View, per_document
@@ -228,13 +229,38 @@ def _blank(view: View) -> Iterator[Problem]:
 _DISTINCT_ANYWHERE = ("templateId", "entry", "entryRelationship")
 
 
+def _nothing_is_repeated(document: CdaDocument) -> bool:
+    """Whether the header data say nothing twice that makes elements side by side; it may be said when addresses are
+    many."""
+    header = document.header
+    patient, encounter = header.patient, header.encounter
+    parties = header.parties()
+    relatives = [*patient.guardians, *[i for i in header.informants if isinstance(i, HeaderRelative)]]
+    organizations = [p.organization for p in parties if p.organization is not None]
+    contacts: list[HeaderPatient | HeaderParty | HeaderRelative | HeaderOrganization]
+    contacts = [patient, *parties, *relatives, header.custodian, *organizations]
+    for contact in contacts:
+        if len(contact.addresses) > 1 or not _differ([t.value for t in contact.telecoms]):
+            return False
+    return (
+        all(_differ(ids) for ids in (patient.ids, encounter.ids, *[p.ids for p in parties]))
+        and all(_differ(e.ids) and _differ([c.code for c in e.translations]) for e in header.service_events)
+        and _differ([c.code for c in header.code_translations])
+        and not any(o.other_ids for o in organizations)
+    )
+
+
+def _differ(values: Sequence[object]) -> bool:
+    return len(values) < 2 or len(set(values)) == len(values)
+
+
 @rule(
     "CDA_S06",
     "in the header, the identifiers, addresses, telecoms and translations of one element differ",
     hint="write each once",
     fr="Une même donnée est répétée.",
     source="CI-SIS Structuration minimale, data types",
-    held=False,
+    held=_nothing_is_repeated,
 )
 def _repeated(view: View) -> Iterator[Problem]:
     for element in of_header(view).distinct:

@@ -8,7 +8,7 @@ from ..._core.findings import Severity
 from ..datatypes import CCAM
 from ..datatypes_reader import find
 from ..pdf_body import file_problem
-from .engine import SMDS, Problem, RuleSet, View
+from .engine import SMDS, Problem, RuleSet, View, has_no_file
 
 UNSTRUCTURED = RuleSet(SMDS)
 rule = UNSTRUCTURED.rule
@@ -23,6 +23,7 @@ _REPORT = "34874-8"
     fr="Le fichier du document est incomplet, ou d'un autre type que celui annoncé.",
     source=f"{SMDS} nonXMLBody; the official validator does not look",
     kit_is_silent=True,
+    held=has_no_file,
 )
 def _whole(view: View) -> Iterator[Problem]:
     for file in view.files:
@@ -39,6 +40,7 @@ def _whole(view: View) -> Iterator[Problem]:
     severity=Severity.WARNING,
     source="ISO 19005-1; the official validator does not look",
     kit_is_silent=True,
+    held=has_no_file,
 )
 def _pdf_a_1(view: View) -> Iterator[Problem]:
     for file in view.files:
@@ -54,6 +56,7 @@ def _pdf_a_1(view: View) -> Iterator[Problem]:
     severity=Severity.WARNING,
     source=f"{SMDS}: no structured model of {_REPORT}; the official validator does not look",
     kit_is_silent=True,
+    held=lambda document: document.header.code.code != _REPORT,
 )
 def _operative_report(view: View) -> Iterator[Problem]:
     if view.type_code != _REPORT or view.is_structured:
