@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from lxml import etree
 
@@ -92,15 +93,26 @@ XDM = Profile(
 class _Ids:
     """Ids of the parts of one message: unique, and the same for the same message."""
 
-    def __init__(self, profile: Profile, seed: str) -> None:
-        self._uuid = profile.uuid_parts
+    def __init__(self, seed: str | None = None, *, classes: int = 0) -> None:
+        """seed: of UUIDs; without one ids are symbolic. classes: how many classifications there are already."""
         self._seed = seed
-        self._counts = {"cla": 0, "ei": 0}
+        self.classes = classes
+        self._identifiers = 0
 
-    def next(self, kind: str) -> str:
-        self._counts[kind] += 1
-        name = f"{kind}{self._counts[kind]}"
-        return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, f'{self._seed}/{name}')}" if self._uuid else name
+    @property
+    def are_symbolic(self) -> bool:
+        return self._seed is None
+
+    def next_class(self) -> str:
+        self.classes += 1
+        return self._named(f"cla{self.classes}")
+
+    def next_identifier(self) -> str:
+        self._identifiers += 1
+        return self._named(f"ei{self._identifiers}")
+
+    def _named(self, name: str) -> str:
+        return name if self.are_symbolic else f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, f'{self._seed}/{name}')}"
 
 
 def _checked(value: str, name: str) -> str:
@@ -128,11 +140,26 @@ def _label(tag: str, text: str) -> str:
     )
 
 
+def _classes(write: Callable[..., str], ids: _Ids, *given: Any) -> str:
+    """What `write` gives for an object's authors and codes: those of one kind of document, by one professional, are
+    the same in message after message but for their UUIDs, where they have some."""
+    if not ids.are_symbolic:
+        return write(ids, *given)
+    text, ids.classes = _kept_classes(write, ids.classes, *given)
+    return text
+
+
+@lru_cache(maxsize=512)
+def _kept_classes(write: Callable[..., str], before: int, *given: Any) -> tuple[str, int]:
+    ids = _Ids(classes=before)
+    return write(ids, *given), ids.classes
+
+
 def _class(scheme: str, code: Code | None, of: str, ids: _Ids) -> str:
     if code is None:
         return ""
     return (
-        f'<rim:Classification id="{ids.next("cla")}" classificationScheme="{SCHEMES[scheme]}" classifiedObject="{of}"'
+        f'<rim:Classification id="{ids.next_class()}" classificationScheme="{SCHEMES[scheme]}" classifiedObject="{of}"'
         f"{_coded(scheme, code.code, code.system, code.display)}</rim:Classification>"
     )
 
@@ -161,15 +188,16 @@ def _author_slots(author: Author) -> str:
 
 def _author(scheme: str, author: Author, of: str, ids: _Ids) -> str:
     return (
-        f'<rim:Classification id="{ids.next("cla")}" classificationScheme="{SCHEMES[scheme]}" classifiedObject="{of}"'
+        f'<rim:Classification id="{ids.next_class()}" classificationScheme="{SCHEMES[scheme]}" classifiedObject="{of}"'
         f' nodeRepresentation="">{_author_slots(author)}</rim:Classification>'
     )
 
 
 def _identifier(scheme: str, value: str, of: str, ids: _Ids) -> str:
     return (
-        f'<rim:ExternalIdentifier id="{ids.next("ei")}" identificationScheme="{SCHEMES[scheme]}" registryObject="{of}"'
-        f' value="{escape_attribute(_checked(value, scheme))}">{_IDENTIFIER_LABELS[scheme]}</rim:ExternalIdentifier>'
+        f'<rim:ExternalIdentifier id="{ids.next_identifier()}" identificationScheme="{SCHEMES[scheme]}"'
+        f' registryObject="{of}" value="{escape_attribute(_checked(value, scheme))}">'
+        f"{_IDENTIFIER_LABELS[scheme]}</rim:ExternalIdentifier>"
     )
 
 
@@ -189,18 +217,21 @@ def _set(s: SubmissionSet, profile: Profile, ids: _Ids) -> str:
     if s.title:
         parts.append(_label("Name", s.title))
     parts.append(_description(s.comments, profile))
-    if s.author is not None:
-        parts.append(_author("SubmissionSet.author", s.author, of, ids))
-    parts.append(_class("SubmissionSet.contentTypeCode", s.content_type, of, ids))
-    parts.append(
-        f'<rim:Classification id="{ids.next("cla")}" classificationNode="{SUBMISSION_SET_NODE}"'
-        f' classifiedObject="{of}" nodeRepresentation=""/>'
-    )
+    parts.append(_classes(_set_classes, ids, of, s.author, s.content_type))
     parts.append(_identifier("SubmissionSet.patientId", s.patient_id, of, ids))
     parts.append(_identifier("SubmissionSet.sourceId", s.source_id, of, ids))
     parts.append(_identifier("SubmissionSet.uniqueId", s.unique_id, of, ids))
     parts.append("</rim:RegistryPackage>")
     return "".join(parts)
+
+
+def _set_classes(ids: _Ids, of: str, author: Author | None, content_type: Code | None) -> str:
+    return (
+        f"{_author('SubmissionSet.author', author, of, ids) if author is not None else ''}"
+        f"{_class('SubmissionSet.contentTypeCode', content_type, of, ids)}"
+        f'<rim:Classification id="{ids.next_class()}" classificationNode="{SUBMISSION_SET_NODE}"'
+        f' classifiedObject="{of}" nodeRepresentation=""/>'
+    )
 
 
 def _entry_slots(e: DocumentEntry, profile: Profile) -> Iterable[tuple[str, tuple[str, ...]]]:
@@ -238,18 +269,34 @@ def _entry(e: DocumentEntry, profile: Profile, ids: _Ids) -> str:
     if e.title:
         parts.append(_label("Name", e.title))
     parts.append(_description(e.comments, profile))
-    parts += [_author("DocumentEntry.author", author, of, ids) for author in e.authors]
-    parts.append(_class("DocumentEntry.classCode", e.class_code, of, ids))
-    parts.append(_class("DocumentEntry.typeCode", e.type_code, of, ids))
-    parts += [_class("DocumentEntry.confidentialityCode", code, of, ids) for code in e.confidentiality]
-    parts.append(_class("DocumentEntry.formatCode", e.format_code, of, ids))
-    parts.append(_class("DocumentEntry.healthcareFacilityTypeCode", e.facility_type, of, ids))
-    parts.append(_class("DocumentEntry.practiceSettingCode", e.practice_setting, of, ids))
-    parts += [_class("DocumentEntry.eventCodeList", code, of, ids) for code in e.event_codes]
+    parts.append(
+        _classes(
+            _entry_classes, ids, of, e.authors, e.class_code, e.type_code, e.confidentiality, e.format_code,
+            e.facility_type, e.practice_setting, e.event_codes,
+        )
+    )  # fmt: skip
     parts.append(_identifier("DocumentEntry.patientId", e.patient_id, of, ids))
     parts.append(_identifier("DocumentEntry.uniqueId", e.unique_id, of, ids))
     parts.append("</rim:ExtrinsicObject>")
     return "".join(parts)
+
+
+def _entry_classes(
+    ids: _Ids, of: str, authors: tuple[Author, ...], class_code: Code | None, type_code: Code | None,
+    confidentiality: tuple[Code, ...], format_code: Code | None, facility_type: Code | None,
+    practice_setting: Code | None, event_codes: tuple[Code, ...],
+) -> str:  # fmt: skip
+    codes = (
+        ("classCode", class_code),
+        ("typeCode", type_code),
+        *(("confidentialityCode", code) for code in confidentiality),
+        ("formatCode", format_code),
+        ("healthcareFacilityTypeCode", facility_type),
+        ("practiceSettingCode", practice_setting),
+        *(("eventCodeList", code) for code in event_codes),
+    )
+    written = [_author("DocumentEntry.author", author, of, ids) for author in authors]
+    return "".join(written + [_class(f"DocumentEntry.{name}", code, of, ids) for name, code in codes])
 
 
 def _folder(f: Folder, profile: Profile, ids: _Ids) -> str:
@@ -259,7 +306,7 @@ def _folder(f: Folder, profile: Profile, ids: _Ids) -> str:
         _label("Name", f.title) if f.title else "",
         _description(f.comments, profile),
         *(_class("Folder.codeList", code, of, ids) for code in f.codes),
-        f'<rim:Classification id="{ids.next("cla")}" classificationNode="{FOLDER_NODE}" classifiedObject="{of}"'
+        f'<rim:Classification id="{ids.next_class()}" classificationNode="{FOLDER_NODE}" classifiedObject="{of}"'
         ' nodeRepresentation=""/>',
         _identifier("Folder.patientId", f.patient_id, of, ids),
         _identifier("Folder.uniqueId", f.unique_id, of, ids),
@@ -269,7 +316,13 @@ def _folder(f: Folder, profile: Profile, ids: _Ids) -> str:
 
 def association(a: Association, profile: Profile = DMP) -> str:
     """One Association element (prefix `rim`)."""
-    object_type = f' objectType="{ASSOCIATION_OBJECT}"' if profile.object_types else ""
+    return _association(a, profile.object_types)
+
+
+@lru_cache(maxsize=64)
+def _association(a: Association, object_types: bool) -> str:
+    """The memberships of a set of one document are always the same."""
+    object_type = f' objectType="{ASSOCIATION_OBJECT}"' if object_types else ""
     return (
         f'<rim:Association id="{escape_attribute(a.id)}"{object_type} associationType="{escape_attribute(a.type)}"'
         f' sourceObject="{escape_attribute(a.source)}" targetObject="{escape_attribute(a.target)}">'
@@ -318,7 +371,7 @@ def _new_version(v: NewVersion, ids: _Ids) -> str:
     entry[where:where] = list(codes)
     for part in parts:
         is_class = _local(part) == "Classification"
-        part.set("id", ids.next("cla" if is_class else "ei"))
+        part.set("id", ids.next_class() if is_class else ids.next_identifier())
         part.set("classifiedObject" if is_class else "registryObject", v.id)
         part.attrib.pop("lid", None)
     etree.cleanup_namespaces(entry, keep_ns_prefixes=["xsi", "xs", "xsd"])
@@ -335,7 +388,7 @@ def encode(submission: Submission, profile: Profile, new_versions: Sequence[NewV
     if s is None:
         raise MetadataError("a submission needs a submission set", code="XDS_NO_SET", path="submission_set",
                             rule="IHE ITI-41: exactly one RegistryPackage", hint="give submission_set")  # fmt: skip
-    ids = _Ids(profile, s.id)
+    ids = _Ids(s.id if profile.uuid_parts else None)
     parts = [
         f'<lcm:SubmitObjectsRequest xmlns:lcm="{LCM}" xmlns:rim="{RIM}"><rim:RegistryObjectList>',
         _set(s, profile, ids),
