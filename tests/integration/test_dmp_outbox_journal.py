@@ -16,7 +16,7 @@ from sunes_sdk.cda import CdaDocument
 from sunes_sdk.dmp import INVISIBLE, MASKED, AvailabilityStatus, DmpClient, SentDocument
 from sunes_sdk.errors import DmpError, MetadataError, SoapFault
 from sunes_sdk.flows import OutboxJournal
-from sunes_sdk.model import Dmp, Event, EventType, Identity, Outcome, Receipt
+from sunes_sdk.model import Dmp, Event, EventType, Identity, Outcome, Prepared, Receipt
 from sunes_sdk.outbox import Outbox
 from sunes_sdk.settings import Environment, Settings
 from sunes_sdk.testing import dmp_rights, samples
@@ -304,6 +304,94 @@ def test_a_deletion_is_told_to_the_ledger_once(dmp: FakeDmp, settings: Settings,
         assert receipts[0].outcome is Outcome.ACCEPTED
         assert (after.num, after.den) == (0, 1)
         assert [(b.stage.name, b.count) for b in after.blockers] == [("WITHDRAWN", 1)]
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class DyingAfter(OutboxJournal):
+    """One whose process is killed when it would write that a deletion was made."""
+
+    def changed(self, unique_id: str, status: AvailabilityStatus) -> None:
+        raise Killed
+
+
+class DyingBefore(OutboxJournal):
+    """One whose process is killed when a deletion is about to leave."""
+
+    def intends(self, deletion: Prepared) -> None:
+        super().intends(deletion)
+        raise Killed
+
+
+def killed(file: Path, settings: Settings, kind: type[OutboxJournal], unique_id: str) -> None:
+    with (
+        Outbox.open(f"sqlite:///{file}", {}) as outbox,
+        DmpClient(settings, actor=ACTOR, journal=kind(outbox)) as client,
+        pytest.raises(Killed),
+    ):
+        client.delete(unique_id, WHO)
+
+
+def told_of(file: Path) -> list[EventType]:
+    told: list[Event] = []
+    with Outbox.open(f"sqlite:///{file}", {}) as outbox:
+        outbox.forward(told.extend)
+    return [e.type for e in told]
+
+
+@pytest.mark.parametrize("asked_again", [True, False])
+def test_a_crash_after_the_yes_leaves_a_deletion_to_settle(
+    dmp: FakeDmp, settings: Settings, file: Path, asked_again: bool
+) -> None:
+    document = letter()
+    deliver(file, settings, document)
+    killed(file, settings, DyingAfter, document.unique_id)
+    assert present(dmp, document)[0] == "Deleted"
+    assert EventType.DMP_WITHDRAWN not in told_of(file)
+    with process(file, settings) as (client, journal):
+        if asked_again:
+            assert client.delete(document.unique_id, WHO).outcome is Outcome.ACCEPTED
+        else:
+            assert [r.outcome for r in journal.settle(client)] == [Outcome.ACCEPTED]
+        sent = journal.sent(document.unique_id)
+        assert sent is not None
+        assert sent.status is AvailabilityStatus.DELETED
+        assert (journal.settle(client), journal.intended(document.unique_id)) == ((), None)
+    assert told_of(file) == [EventType.DMP_WITHDRAWN]
+
+
+@pytest.mark.parametrize("asked_again", [True, False])
+def test_a_deletion_that_did_not_leave_is_settled_too(
+    dmp: FakeDmp, settings: Settings, file: Path, asked_again: bool
+) -> None:
+    document = letter()
+    deliver(file, settings, document)
+    killed(file, settings, DyingBefore, document.unique_id)
+    with process(file, settings) as (client, journal):
+        if not asked_again:
+            dmp.cut_search()
+            assert [r.outcome for r in journal.settle(client)] == [Outcome.UNKNOWN]
+            assert [r.outcome for r in journal.settle(client)] == [Outcome.ABSENT]
+            assert journal.settle(client) == ()
+        assert EventType.DMP_WITHDRAWN not in told_of(file)
+        assert client.delete(document.unique_id, WHO).outcome is Outcome.ACCEPTED
+        assert journal.settle(client) == ()
+    assert told_of(file) == [EventType.DMP_WITHDRAWN]
+
+
+def test_a_refused_deletion_leaves_nothing_to_settle(dmp: FakeDmp, settings: Settings, file: Path) -> None:
+    document = letter()
+    deliver(file, settings, document)
+    dmp.fail_next("XDSRegistryError", call="ITI-57")
+    with process(file, settings) as (client, journal):
+        with pytest.raises(DmpError):
+            client.delete(document.unique_id, WHO)
+        assert journal.intended(document.unique_id) is None
+        sent = journal.sent(document.unique_id)
+        assert sent is not None
+        assert sent.status is AvailabilityStatus.APPROVED
 
 
 def test_what_the_ledger_was_not_told_of_is_not_withdrawn(dmp: FakeDmp, settings: Settings, file: Path) -> None:

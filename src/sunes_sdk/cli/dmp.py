@@ -315,13 +315,12 @@ def _client(
     def opened(stack: ExitStack) -> DmpClient:
         settings = Settings.load(config)
         values = {"organization": settings.organization} | object_in(actor)
-        client = DmpClient(
-            settings,
-            actor=Actor(**values),
-            transport=_transport(settings, frames, masked),
-            journal=_journal(journal, stack),
-        )
-        return stack.enter_context(client)
+        kept = _journal(journal, stack)
+        transport = _transport(settings, frames, masked)
+        client = stack.enter_context(DmpClient(settings, actor=Actor(**values), transport=transport, journal=kept))
+        if kept is not None:
+            kept.settle(client)  # what an earlier command that was killed left open
+        return client
 
     with ExitStack() as stack:
         try:

@@ -4,7 +4,7 @@ from ..xds import AvailabilityStatus
 from ..xds.query import DocumentFilter, SubmissionSetFilter
 from .answers import RegistryError, RegistryResponse, Results, Ruling, ruling
 from .client import DmpClient
-from .journal import SentDocument, SubmissionJournal, document_of
+from .journal import IntentJournal, SentDocument, SubmissionJournal, document_of
 from .td02 import Existence
 from .td03 import AuthorizationAction, AuthorizationAnswer
 from .td04 import AuthorizedPatient, Since
@@ -32,6 +32,7 @@ __all__ = [
     "FoundDocument",
     "FoundPatient",
     "FoundSubmissionSet",
+    "IntentJournal",
     "PatientAuthorization",
     "PatientCriteria",
     "RecordState",

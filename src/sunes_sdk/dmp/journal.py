@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, runtime_checkable
 
 from lxml import etree
 
@@ -65,6 +65,24 @@ class SubmissionJournal(Protocol):
 
     def changed(self, unique_id: str, status: AvailabilityStatus) -> None:
         """The DMP accepted a change of status, or a replacement (DEPRECATED)."""
+        ...
+
+
+@runtime_checkable
+class IntentJournal(SubmissionJournal, Protocol):
+    """A journal that knows before the DMP what is about to be deleted, so that a crash between the DMP's yes and
+    `changed` leaves a deletion to be settled, not one that nobody knows of."""
+
+    def intends(self, deletion: Prepared) -> None:
+        """A deletion is about to be sent. `changed` to DELETED ends it."""
+        ...
+
+    def intended(self, unique_id: str) -> Prepared | None:
+        """The deletion that was about to be sent, and of which nothing was said since."""
+        ...
+
+    def dropped(self, unique_id: str) -> None:
+        """It was not made."""
         ...
 
 

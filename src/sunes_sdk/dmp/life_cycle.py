@@ -25,7 +25,7 @@ from ..xds.rules import check_confidentiality
 from . import rights, td31, td31b, td33
 from .answers import LISTING, Refusal, error_of, not_expected, read_response, refusal_of
 from .changes import acknowledged, delivered
-from .journal import SentDocument, SubmissionJournal, noted
+from .journal import IntentJournal, SentDocument, SubmissionJournal, noted
 from .rights import Caller, Right, Transaction
 from .td33 import Held, Update
 from .user import VihfUser
@@ -73,6 +73,9 @@ class LifeCycle:
         sent = self.journal.sent(unique_id) if self.journal else None
         if transaction is Transaction.DELETE:
             warnings += self._own(sent)
+            begun = self._intents.intended(unique_id) if self._intents else None
+            if begun is not None and (found := self.reconcile(begun)).outcome is Outcome.ACCEPTED:
+                return found  # by a process that could not say so
         title, content_type = (sent.title, sent.content_type) if sent else ("", None)
         if present is None and self._may_read(otherwise=sent is None):
             held = self._held(unique_id, ins_cx)
@@ -138,12 +141,15 @@ class LifeCycle:
         update = Update.from_json(stored["update"])
         message_id = f"urn:uuid:{self.ids.uuid()}"
         encode = partial(td33.encode, prepared.blobs["ebrim"].decode())
+        if self._intents and update.new == AvailabilityStatus.DELETED:
+            noted(partial(self._intents.intends, prepared))
         told = acknowledged(
             partial(self.update, encode, message_id, VihfUser.from_json(stored["user"]), stored["ins"]),
             partial(_unknown, prepared, message_id),
         )
         if isinstance(told, Refusal):
             if told.code != _DUPLICATE:
+                self._drop(update)
                 raise _refused(told, update, message_id)
             # The uniqueId of the set was drawn for this update: only an earlier attempt of it can have brought it.
             return self._done(update, Outcome.DUPLICATE, (), message_id, code=told.code)
@@ -173,6 +179,8 @@ class LifeCycle:
             return self._receipt(update, Outcome.UNKNOWN, code=e.remote_code or e.code, retry=e.retry)
         if outcome is Outcome.ACCEPTED:
             return self._done(update, outcome, tuple(stored["warnings"]), "")
+        if outcome is Outcome.ABSENT:
+            self._drop(update)
         retry = RetryAdvice.safe() if outcome is Outcome.ABSENT else RetryAdvice.never()
         return self._receipt(update, outcome, code=code, retry=retry)
 
@@ -197,6 +205,14 @@ class LifeCycle:
     @property
     def _dmp(self) -> DmpSettings:
         return self.settings.require_dmp()
+
+    @property
+    def _intents(self) -> IntentJournal | None:
+        return self.journal if isinstance(self.journal, IntentJournal) else None
+
+    def _drop(self, update: Update) -> None:
+        if self._intents and update.new == AvailabilityStatus.DELETED:
+            noted(partial(self._intents.dropped, update.unique_id))
 
     def _rights(self, transaction: Transaction) -> tuple[str, ...]:
         return rights.enforce(self.caller, transaction, self._dmp.rights)

@@ -418,18 +418,27 @@ class Outbox:
         for, inside the `with`."""
         return self._store.stored(entry.id)
 
-    def remember(self, name: str, text: str, *, withdrawn: Entry | None = None) -> None:
+    def remember(self, name: str, text: str, *, withdrawn: Entry | None = None, forget: str = "") -> None:
         """Keep a text under a name, in place of the one there: a purge leaves it. withdrawn: an entry whose document
-        the DMP deleted; the event DMP_WITHDRAWN is then written in the same transaction, once."""
+        the DMP deleted; the event DMP_WITHDRAWN is then written in the same transaction, once. forget: a name whose
+        text goes in the same transaction."""
         events = []
         if withdrawn is not None:
             facts = self._store.facts(withdrawn.id)
             events.append(chronicle.withdrawal(facts, withdrawn.delivery, withdrawn.attempts, self._clock.now()))
-        self._store.remember(name, text, events)
+        self._store.remember(name, text, events, forget=forget)
 
     def recall(self, name: str) -> str | None:
         """The text kept under a name, None when there is none."""
         return self._store.recall(name)
+
+    def recall_all(self, start: str) -> list[str]:
+        """The texts kept under names that start so."""
+        return self._store.recall_all(start)
+
+    def forget(self, name: str) -> None:
+        """Keep the text under this name no longer."""
+        self._store.forget(name)
 
     # -- what it tells
 

@@ -159,8 +159,10 @@ class Store(Protocol):
     def purge(self, before: datetime) -> int: ...
     def facts(self, entry_id: int) -> Facts: ...
     def stored(self, entry_id: int) -> AbstractContextManager[Prepared | None]: ...
-    def remember(self, name: str, body: str, events: Sequence[StoredEvent]) -> None: ...
+    def remember(self, name: str, body: str, events: Sequence[StoredEvent], *, forget: str = "") -> None: ...
     def recall(self, name: str) -> str | None: ...
+    def recall_all(self, start: str) -> list[str]: ...
+    def forget(self, name: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -633,21 +635,37 @@ class SqlStore:
         facts: Facts = row[-1]
         return facts
 
-    def remember(self, name: str, body: str, events: Sequence[StoredEvent]) -> None:
-        """Keep a note under a name, in place of the one there, with events of the same transaction."""
+    def remember(self, name: str, body: str, events: Sequence[StoredEvent], *, forget: str = "") -> None:
+        """Keep a note under a name, in place of the one there, with events of the same transaction; forget: the name of
+        a note that it makes void."""
         note = insert_or_not(NOTE).values(name=name, body=body)
         with self._transaction() as driver:
             self._writer.execute(note.on_conflict_do_update(index_elements=[NOTE.c.name], set_={"body": body}))
+            if forget:
+                self._writer.execute(sa.delete(NOTE).where(NOTE.c.name == forget))
             self._tell(driver, events)
 
     def recall(self, name: str) -> str | None:
         with _clear_errors(), self._engine.connect() as connection:
             return connection.execute(sa.select(NOTE.c.body).where(NOTE.c.name == name)).scalar()
 
+    def recall_all(self, start: str) -> list[str]:
+        """The notes whose names start so, by name."""
+        found = sa.select(NOTE.c.body).where(NOTE.c.name.between(start, start + _LAST)).order_by(NOTE.c.name)
+        with _clear_errors(), self._engine.connect() as connection:
+            return list(connection.execute(found).scalars())
+
+    def forget(self, name: str) -> None:
+        with self._transaction():
+            self._writer.execute(sa.delete(NOTE).where(NOTE.c.name == name))
+
     def close(self) -> None:
         with self._lock:
             self._writer.close()
             self._engine.dispose()
+
+
+_LAST = "\U0010ffff"
 
 
 class _StoredDelivery:
