@@ -146,12 +146,19 @@ def _other(value: Any, seen: list[Any], said: tuple[Any, ...], draw: random.Rand
     return draw.choice(found)
 
 
-def _shaken(value: T, draw: random.Random) -> T:
-    """The value with one to three of those inside changed at random. Raises what their constructors raise."""
+def _alike(new: Any, old: Any) -> bool:
+    """Of the same type; of a tuple, those inside too."""
+    return type(new) is type(old) and (not isinstance(new, tuple) or {*map(type, new)} <= {*map(type, old)})
+
+
+def _shaken(value: T, draw: random.Random, *, alike: bool = False) -> T:
+    """The value with one to three of those inside changed at random, into `alike` ones: where no constructor asks.
+    Raises what their constructors raise."""
     for _ in range(draw.choice((1, 1, 2, 3))):
         places = list(_places(value))
         path, old, said = draw.choice(places[1:])
-        value = _changed(value, path, _other(old, [v for _, v, _ in places], said, draw))
+        other = _other(old, [v for _, v, _ in places], said, draw)
+        value = _changed(value, path, other if not alike or _alike(other, old) else old)
     return value
 
 
@@ -199,8 +206,8 @@ def concluded(report: Report) -> set[str]:
 def test_nor_does_header_data_that_no_model_gives(document: ClinicalDocument, draw: random.Random) -> None:
     rendered = document.render(issuer())
     try:
-        ours = written(rendered, _shaken(rendered.header, draw))
-    except (SunesError, AttributeError, TypeError, ValueError):
+        ours = written(rendered, _shaken(rendered.header, draw, alike=True))
+    except (SunesError, ValueError):
         return  # cannot be written
     assert ours.is_ours
     assert concluded(check(ours.content)) == concluded(ours.check())

@@ -29,7 +29,7 @@ from sunes_sdk._core.errors import ModelError
 from sunes_sdk._core.ids import SeededIds
 from sunes_sdk._core.xml import canonical_document, parse
 from sunes_sdk.cda import CdaDocument, Issuer, check, read_header
-from sunes_sdk.cda.header import HeaderRelative
+from sunes_sdk.cda.header import II, HeaderRelative
 from sunes_sdk.cda.header_writer import (
     Authenticator,
     EncounterParticipant,
@@ -200,6 +200,7 @@ def test_what_the_header_cannot_say_is_refused_when_the_document_is_made(
     [
         (lambda: ServiceEvent(start=samples.DISCHARGED, stop=samples.ADMITTED), "CDA_INTERVAL"),
         (lambda: ServiceEvent(start=samples.ADMITTED, stop=samples.ADMITTED), "CDA_INTERVAL"),
+        (lambda: ServiceEvent(ids=(II("L:", "7"),)), "CDA_ACT_ID"),
         (lambda: Participant(type_code="CON", actor=PRACTITIONER, low=samples.ADMITTED, high=samples.ADMITTED),
          "CDA_INTERVAL"),
         (lambda: EncounterParticipant(type_code="ADM", actor=PRACTITIONER, low=samples.DISCHARGED,

@@ -108,7 +108,7 @@ class ServiceEvent:
     """documentationOf/serviceEvent. The first one is the principal act: it needs `start` and `performer`.
 
     lab_status: `lab:statusCode` of CR-BIO (`completed`, `active`); class_code: e.g. `INFO` for prescription flags.
-    Raises ModelError (`CDA_INTERVAL`, `CDA_LAB_STATUS`, `CDA_ACT_CLASS`).
+    Raises ModelError (`CDA_INTERVAL`, `CDA_LAB_STATUS`, `CDA_ACT_ID`, `CDA_ACT_CLASS`).
     """
 
     ids: tuple[II, ...] = ()
@@ -128,6 +128,13 @@ class ServiceEvent:
         if self.lab_status not in ("", "active", "completed"):
             raise ModelError("not a status of an act of biology", code="CDA_LAB_STATUS", path="ServiceEvent.lab_status",
                              rule="CI-SIS volet CR-BIO, lab:statusCode", hint="give completed or active")  # fmt: skip
+        if self.ids:
+            from .rules.content_model import VALUES
+
+            if any(i.root not in VALUES["uid"] for i in self.ids):
+                raise ModelError("the root of an identifier is neither an OID nor a UUID", code="CDA_ACT_ID",
+                                 path="ServiceEvent.ids", rule="HL7 II; CDA_S02", hint="give the OID of who gave it",
+                                 hint_fr="L'identifiant de l'acte n'a pas une racine valide (OID).")  # fmt: skip
         if self.class_code:
             from .rules.content_model import VALUES
 
