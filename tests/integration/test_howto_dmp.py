@@ -54,6 +54,7 @@ def test_the_tutorial(tmp_path: Path) -> None:
     assert [line.partition("  ")[0] for line in shown if line.startswith("fakes/letter.xml")] == [
         "fakes/letter.xml : accepté", "fakes/letter.xml : déjà dans le DMP",
     ]  # fmt: skip
+    assert shown.count("avertissement : DMP_BYTES_UNVERIFIED") == 1
     assert sum(line.startswith("dans le DMP  urn:uuid:") for line in shown) == 1
     assert shown[-2].startswith("ACCEPTED ")
     assert shown[-1].startswith("entryUUID urn:uuid:")

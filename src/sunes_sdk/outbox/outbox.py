@@ -77,6 +77,7 @@ class Outbox:
 
         channels: by the name that `Destination.channel` gives (`dmp`, `mss`). A process works only on entries of the
         channels it was given. Nothing needs doing after a crash: leases end, and what they held is checked.
+        One file for each establishment: what another's certificate signed is parked (CONFIG), not sent.
 
         Raises ConfigurationError (`EXTRA_MISSING`, `OUTBOX_URL`) and OutboxError (`OUTBOX_STORE`, `OUTBOX_SCHEMA`, …).
         """
