@@ -129,6 +129,12 @@ def _slot_start(name: str) -> str:
     return f'<rim:Slot name="{escape_attribute(name)}"><rim:ValueList>'
 
 
+def _one_value(name: str, value: str) -> str:
+    if len(value) > LONG_NAME_MAX:
+        _checked(value, name)
+    return f"{_slot_start(name)}<rim:Value>{escape_text(value)}</rim:Value></rim:ValueList></rim:Slot>"
+
+
 def _slot(name: str, values: Iterable[str]) -> str:
     inner = "".join([f"<rim:Value>{escape_text(_checked(value, name))}</rim:Value>" for value in values])
     return f"{_slot_start(name)}{inner}</rim:ValueList></rim:Slot>"
@@ -211,7 +217,7 @@ def _description(text: str, profile: Profile) -> str:
 def _set(s: SubmissionSet, profile: Profile, ids: _Ids) -> str:
     of = escape_attribute(s.id)
     parts = [f'<rim:RegistryPackage id="{of}"', f' status="{APPROVED}">' if profile.status else ">"]
-    parts.append(_slot("submissionTime", (s.submission_time,)))
+    parts.append(_one_value("submissionTime", s.submission_time))
     if s.intended_recipients:
         parts.append(_slot("intendedRecipient", s.intended_recipients))
     if s.title:
@@ -234,29 +240,28 @@ def _set_classes(ids: _Ids, of: str, author: Author | None, content_type: Code |
     )
 
 
-def _entry_slots(e: DocumentEntry, profile: Profile) -> Iterable[tuple[str, tuple[str, ...]]]:
-    if profile.action and e.action:
-        yield ACTION, (e.action,)
-    if e.hash:
-        yield "hash", (e.hash.upper() if profile.upper_hash else e.hash.lower(),)
-    if e.size is not None:
-        yield "size", (str(e.size),)
-    if profile.uri and e.uri:
-        yield "URI", (e.uri,)
-    for name, value in (
-        ("creationTime", e.creation_time),
-        ("languageCode", e.language),
-        ("legalAuthenticator", e.legal_authenticator),
-        ("serviceStartTime", e.service_start),
-        ("serviceStopTime", e.service_stop),
-        ("sourcePatientId", e.source_patient_id),
-    ):
-        if value:
-            yield name, (value,)
+def _entry_slots(e: DocumentEntry, profile: Profile) -> list[str]:
+    slots = [
+        _one_value(name, value)
+        for name, value in (
+            (ACTION, e.action if profile.action else ""),
+            ("hash", e.hash.upper() if profile.upper_hash else e.hash.lower()),
+            ("size", "" if e.size is None else str(e.size)),
+            ("URI", e.uri if profile.uri else ""),
+            ("creationTime", e.creation_time),
+            ("languageCode", e.language),
+            ("legalAuthenticator", e.legal_authenticator),
+            ("serviceStartTime", e.service_start),
+            ("serviceStopTime", e.service_stop),
+            ("sourcePatientId", e.source_patient_id),
+        )
+        if value
+    ]
     if e.source_patient_info:
-        yield "sourcePatientInfo", e.source_patient_info
+        slots.append(_slot("sourcePatientInfo", e.source_patient_info))
     if profile.reference_ids and e.reference_ids:
-        yield REFERENCE_IDS, e.reference_ids
+        slots.append(_slot(REFERENCE_IDS, e.reference_ids))
+    return slots
 
 
 def _entry(e: DocumentEntry, profile: Profile, ids: _Ids) -> str:
@@ -265,7 +270,7 @@ def _entry(e: DocumentEntry, profile: Profile, ids: _Ids) -> str:
         f'<rim:ExtrinsicObject id="{of}" mimeType="{escape_attribute(e.mime_type)}" objectType="{STABLE_DOCUMENT}"',
         f' status="{APPROVED}">' if profile.status else ">",
     ]
-    parts += [_slot(name, values) for name, values in _entry_slots(e, profile)]
+    parts += _entry_slots(e, profile)
     if e.title:
         parts.append(_label("Name", e.title))
     parts.append(_description(e.comments, profile))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
 from .. import terminology
@@ -25,12 +26,14 @@ _ENTRY_TEXT = (
 )  # fmt: skip
 _ENTRY_CODES = ("type_code", "class_code", "format_code", "facility_type", "practice_setting")
 _SET_TEXT = ("patient_id", "source_id", "submission_time")
+_TEXT_OF_ENTRY, _CODES_OF_ENTRY = attrgetter(*_ENTRY_TEXT), attrgetter(*_ENTRY_CODES)
 _EXAMPLES = "ANS model of the CI-SIS metadata and its examples"
 _VISIBILITY = "1.2.250.1.213.1.1.4.13"
 _MASKED, _INVISIBLE = "MASQUE_PS", "INVISIBLE_PATIENT"
 _SIGNATURE_CLASS = "urn:oid:1.3.6.1.4.1.19376.1.2.1.1.1"
 MAX_CONFIDENTIALITY: Final = 4
 _DTM = re.compile(r"[0-9]{4}(?:[0-9]{2}){0,5}", re.ASCII)
+_TIMES = re.compile(rf"(?:{_DTM.pattern})?,(?:{_DTM.pattern})?,(?:{_DTM.pattern})?", re.ASCII)
 _SHA1 = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _HD = re.compile(r"&([0-9.]+)&ISO", re.ASCII)
 _INS = re.compile(r"[0-9]{5}[0-9AB][0-9]{9}", re.ASCII)
@@ -46,6 +49,8 @@ _DMP_SETS = (
     ("class_code", "JDV_J57"), ("type_code", "JDV_J66"), ("format_code", "JDV_J60"), ("facility_type", "JDV_J61"),
     ("practice_setting", "JDV_J62"),
 )  # fmt: skip
+_DmpCodes = tuple[Code | None, Code | None, Code | None, Code | None, Code | None, tuple[Code, ...]]
+_DMP_CODES = attrgetter(*(name for name, _ in _DMP_SETS), "confidentiality")
 
 
 def _missing(path: str) -> Finding:
@@ -212,21 +217,25 @@ def _times(entry: DocumentEntry, at: str) -> Iterator[Finding]:
         if value and not _DTM.fullmatch(value):
             yield _wrong("XDS_TIME", "not a time", f"{at}.{name}", "HL7 DTM in UTC, without zone",
                          "convert it with to_dtm_utc")  # fmt: skip
-    start, stop = entry.service_start, entry.service_stop
-    precision = min(len(start), len(stop))
-    if start[:precision] > stop[:precision]:
+    if not _in_order(entry.service_start, entry.service_stop):
         yield _wrong("XDS_TIME_ORDER", "the act ends before it begins", f"{at}.service_stop", "start <= stop",
                      "check documentationOf/serviceEvent/effectiveTime",
                      fr="La fin de l'acte est avant son début.")  # fmt: skip
 
 
+def _in_order(start: str, stop: str) -> bool:
+    precision = min(len(start), len(stop))
+    return start[:precision] <= stop[:precision]
+
+
 def _entry(entry: DocumentEntry, at: str) -> Iterator[Finding]:
-    for name in _ENTRY_TEXT:
-        if not getattr(entry, name):
-            yield _missing(f"{at}.{name}")
-    for name in _ENTRY_CODES:
-        if getattr(entry, name) is None:
-            yield _missing(f"{at}.{name}")
+    if not all(_TEXT_OF_ENTRY(entry)) or not all(_CODES_OF_ENTRY(entry)):
+        for name in _ENTRY_TEXT:
+            if not getattr(entry, name):
+                yield _missing(f"{at}.{name}")
+        for name in _ENTRY_CODES:
+            if getattr(entry, name) is None:
+                yield _missing(f"{at}.{name}")
     if not entry.confidentiality:
         yield _missing(f"{at}.confidentiality")
     if not entry.authors:
@@ -238,7 +247,9 @@ def _entry(entry: DocumentEntry, at: str) -> Iterator[Finding]:
     if entry.hash and not _SHA1.fullmatch(entry.hash):
         yield _wrong("XDS_HASH", "not a SHA-1 in hexadecimal", f"{at}.hash", "40 lower-case hex digits",
                      "hash the exact bytes")  # fmt: skip
-    yield from _times(entry, at)
+    start, stop = entry.service_start, entry.service_stop
+    if not _TIMES.fullmatch(f"{entry.creation_time},{start},{stop}") or not _in_order(start, stop):
+        yield from _times(entry, at)
     for i, author in enumerate(entry.authors):
         if not author.person:
             yield _missing(f"{at}.authors[{i}].person")
@@ -250,7 +261,8 @@ def _entry(entry: DocumentEntry, at: str) -> Iterator[Finding]:
         yield from check_patient_id(entry.patient_id, f"{at}.patient_id")
     if entry.source_patient_id and not _is_whole(entry.source_patient_id):
         yield from check_patient_id(entry.source_patient_id, f"{at}.source_patient_id")
-    yield from _patient_info(entry.source_patient_info, f"{at}.source_patient_info")
+    if entry.source_patient_info:
+        yield from _patient_info(entry.source_patient_info, f"{at}.source_patient_info")
 
 
 def _set(s: SubmissionSet) -> Iterator[Finding]:
@@ -330,6 +342,30 @@ def check_confidentiality(
     return Report.of(findings)
 
 
+def _codes_of_dmp(codes: _DmpCodes, at: str, together: bool) -> Iterator[Finding]:
+    class_code, type_code, *_, confidentiality = codes
+    for (name, set_name), code in zip(_DMP_SETS, codes[:-1], strict=True):
+        if code is not None and not _is_in(set_name, code.code, code.system):
+            yield _wrong("XDS_CODE", f"not in {set_name}", f"{at}.{name}", f"value set {set_name}",
+                         "the DMP takes a part of the CI-SIS codes: choose one of that set",
+                         fr="Le DMP ne connaît pas ce code.")  # fmt: skip
+    if type_code and class_code and _is_in("JDV_J66", type_code.code, None):
+        wanted = terminology.class_code(type_code).code
+        if class_code.code != wanted:
+            yield _wrong("XDS_CLASS", "the class does not follow from the type", f"{at}.class_code",
+                         "ASS_X04, ASS_X16", f"write {wanted}")  # fmt: skip
+    is_signature = class_code is not None and class_code.code == _SIGNATURE_CLASS
+    yield from check_confidentiality(
+        confidentiality, f"{at}.confidentiality", together=together, signature=is_signature
+    )
+
+
+@lru_cache(maxsize=1024)
+def _are_of_dmp(codes: _DmpCodes, together: bool) -> bool:
+    """Nothing to find: documents of one kind have the same codes."""
+    return next(_codes_of_dmp(codes, "", together), None) is None
+
+
 def check_dmp(submission: Submission, *, together: bool = False) -> Report:
     """What `check` finds, and what the DMP asks for more: an INS (`XDS_NO_INS`), its value sets (`XDS_CODE`), the class
     of each type (`XDS_CLASS`), visibility (see `check_confidentiality`)."""
@@ -339,24 +375,9 @@ def check_dmp(submission: Submission, *, together: bool = False) -> Report:
         findings.append(_wrong("XDS_NO_INS", "the patient of a DMP is known by the INS", "submission_set.patient_id",
                                "patientId = INS", "qualify the identity", fr="Le DMP exige un INS."))  # fmt: skip
     for i, entry in enumerate(submission.entries):
-        at = f"entries[{i}]"
-        for name, set_name in _DMP_SETS:
-            code: Code | None = getattr(entry, name)
-            if code is not None and not _is_in(set_name, code.code, code.system):
-                findings.append(
-                    _wrong("XDS_CODE", f"not in {set_name}", f"{at}.{name}", f"value set {set_name}",
-                           "the DMP takes a part of the CI-SIS codes: choose one of that set",
-                           fr="Le DMP ne connaît pas ce code.")
-                )  # fmt: skip
-        if entry.type_code and entry.class_code and _is_in("JDV_J66", entry.type_code.code, None):
-            wanted = terminology.class_code(entry.type_code).code
-            if entry.class_code.code != wanted:
-                findings.append(_wrong("XDS_CLASS", "the class does not follow from the type", f"{at}.class_code",
-                                       "ASS_X04, ASS_X16", f"write {wanted}"))  # fmt: skip
-        is_signature = entry.class_code is not None and entry.class_code.code == _SIGNATURE_CLASS
-        findings += check_confidentiality(
-            entry.confidentiality, f"{at}.confidentiality", together=together, signature=is_signature
-        )
+        codes = _DMP_CODES(entry)
+        if not _are_of_dmp(codes, together):
+            findings += _codes_of_dmp(codes, f"entries[{i}]", together)
     return Report.of(findings)
 
 
