@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from .. import xds
@@ -109,14 +110,20 @@ def sign(
         content=signature,
         sha1=sha1_hex(signature),
     )
-    associations = (
-        Association(id="assoc1", type=xds.HAS_MEMBER, source=SET_ID, target=entry.id, slots=xds.ORIGINAL),
+    return SignedSubmission(
+        submission=Submission(
+            submission_set=submission_set, entries=(entry, of_signature), associations=_links(entry.id)
+        ),
+        signature=signature,
+    )
+
+
+@lru_cache(maxsize=16)
+def _links(entry_id: str) -> tuple[Association, ...]:
+    return (
+        Association(id="assoc1", type=xds.HAS_MEMBER, source=SET_ID, target=entry_id, slots=xds.ORIGINAL),
         Association(id="assoc2", type=xds.HAS_MEMBER, source=SET_ID, target=SIGNATURE_ID, slots=xds.ORIGINAL),
         Association(id="assoc3", type=xds.SIGNS, source=SIGNATURE_ID, target=SET_ID, slots=xds.ORIGINAL),
-    )
-    return SignedSubmission(
-        submission=Submission(submission_set=submission_set, entries=(entry, of_signature), associations=associations),
-        signature=signature,
     )
 
 

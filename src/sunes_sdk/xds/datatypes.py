@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-from ..cda.header import II, HeaderOrganization, HeaderParty
+from ..cda.header import II, HeaderName, HeaderOrganization, HeaderParty
 from ..model import Code, InsOid
 
 PROFESSIONALS = "1.2.250.1.71.4.2.1"
@@ -44,6 +45,7 @@ def cx(identifier: II, kind: str) -> str:
     return f"{escape(identifier.extension)}^^^&{identifier.root}&ISO^{kind}"
 
 
+@lru_cache(maxsize=512)
 def ce(code: Code) -> str:
     """`<code>^<label>^<system>`."""
     return f"{escape(code.code)}^{escape(code.display)}^{escape(code.system)}"
@@ -55,10 +57,17 @@ def xcn(party: HeaderParty) -> str:
     Components 1, 2, 3, 9, 10, 13. XCN.2 is the family name (a device's software name), XCN.3 the given name (its
     model). XCN.13: `IDNPS` national id, `EI` id of the structure, `RI` device, `NH` patient.
     """
-    identifier = party.ids[0] if party.ids else II("", "")
+    return _xcn(party.ids[0] if party.ids else _NOBODY, party.name, party.device_software, party.device_model)
+
+
+_NOBODY = II("", "")
+
+
+@lru_cache(maxsize=1024)  # a professional writes many documents
+def _xcn(identifier: II, name: HeaderName | None, software: str, model: str) -> str:
     value, authority = identifier.extension or identifier.root, identifier.root if identifier.extension else ""
-    if party.name is not None:
-        family, given, kind = party.name.family, party.name.given, "D"
+    if name is not None:
+        family, given, kind = name.family, name.given, "D"
         if is_ins(authority):
             id_type = "NH"
         elif "/" in value:
@@ -66,7 +75,7 @@ def xcn(party: HeaderParty) -> str:
         else:
             id_type = "IDNPS"
     else:
-        family, given, kind, id_type = party.device_software, party.device_model, "U", "RI"
+        family, given, kind, id_type = software, model, "U", "RI"
     assigner = f"&{authority}&ISO" if authority else ""
     return f"{escape(value)}^{escape(family)}^{escape(given)}^^^^^^{assigner}^{kind}^^^{id_type}"
 
@@ -76,11 +85,15 @@ def xon(organization: HeaderOrganization | None) -> str:
     identifier only the name is given."""
     if organization is None or not (organization.id or organization.name):
         return ""
-    if organization.id is None:
-        return escape(organization.name)
-    identifier = organization.id
+    return _xon(organization.id, organization.name)
+
+
+@lru_cache(maxsize=1024)
+def _xon(identifier: II | None, name: str) -> str:
+    if identifier is None:
+        return escape(name)
     kind = _STRUCTURE_TYPES.get(identifier.root, "")
-    return f"{escape(organization.name)}^^^^^&{identifier.root}&ISO^{kind}^^^{escape(identifier.extension)}"
+    return f"{escape(name)}^^^^^&{identifier.root}&ISO^{kind}^^^{escape(identifier.extension)}"
 
 
 def components(value: str) -> list[str]:
