@@ -8,7 +8,8 @@ import logging
 import re
 import stat
 import threading
-from collections.abc import Mapping
+import tracemalloc
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,49 @@ def test_frames_are_exact_listed_and_private(tmp_path: Path) -> None:
     for entry in (first, second, third):
         for name, said in entry["files"].items():
             assert said["sha256"] == hashlib.sha256(content[f"{entry['folder']}/{name}"]).hexdigest()
+
+
+class Large:
+    """A document that is read where it lies."""
+
+    def __len__(self) -> int:
+        return 40_000_000
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (b"%07d\n" % n * 31_250 for n in range(160))
+
+
+class Deaf(Echo):
+    def post(self, url: str, body: Body, headers: Mapping[str, str]) -> HttpResponse:
+        return HttpResponse(200, {}, b"")
+
+
+def test_a_large_request_is_never_held_whole(tmp_path: Path) -> None:
+    named: list[bytes] = []
+
+    def naming(action: str, start: bytes) -> str:
+        named.append(start)
+        return action
+
+    envelope = b"<Action>a</Action><MessageID>m</MessageID>"
+    transport = RecordingTransport(Deaf(), tmp_path, naming=naming, clock=AT)
+    tracemalloc.start()
+    try:
+        transport.post("https://h/repository", (envelope, Large(), b"--end"), {})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 5_000_000
+    (entry,) = index(tmp_path)
+    written = tmp_path / entry["folder"] / "request.http"
+    exact = b"POST /repository HTTP/1.1\r\n\r\n" + joined((envelope, Large(), b"--end"))
+    assert written.read_bytes() == exact
+    assert entry["files"]["request.http"] == {
+        "body_bytes": len(envelope) + 40_000_005,
+        "sha256": hashlib.sha256(exact).hexdigest(),
+    }
+    assert (entry["action"], entry["message_id"]) == ("a", "m")
+    assert [(len(start), start.startswith(envelope)) for start in named] == [(1_000_000, True)]
 
 
 def test_a_transaction_is_named_by_its_action(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -17,13 +17,15 @@ from .._core.clock import Clock, SystemClock, monotonic
 from .._core.errors import ConfigurationError, SunesError, TransportError
 from . import mtom
 from .masked_frame import mask_body, mask_head
-from .seam import Body, HttpResponse, Transport, joined
+from .seam import Body, HttpResponse, Transport, in_pieces, joined
 
 MAX_EXCHANGES: Final = 2_000
 MAX_RECORDED_BYTES: Final = 1_000_000_000
 INDEX: Final = "index.json"
 _HEAD_BYTES: Final = 16_384
 """Where the addressing headers of an envelope are looked for."""
+_START_BYTES: Final = 1_000_000
+"""What of a large request may be read to name it."""
 _log = logging.getLogger("sunes_sdk.transport")
 _ACTION = re.compile(rb"<(?:[\w.-]+:)?Action\b[^>]*>\s*([^<\s]{1,200})")
 _MESSAGE_ID = re.compile(rb"<(?:[\w.-]+:)?MessageID\b[^>]*>\s*([^<\s]{1,100})")
@@ -31,7 +33,8 @@ _FOLDER = re.compile(r"([0-9]{4,})-")
 _UNNAMED = re.compile(r"[^A-Za-z0-9._-]")
 
 Naming = Callable[[str, bytes], str]
-"""Name of a transaction, from the Action and the bytes of its request (`sunes_sdk.dmp.frames.transaction_name`)."""
+"""Name of a transaction, from the Action and the bytes of its request (`sunes_sdk.dmp.frames.transaction_name`): of a
+large one the first megabyte or so, which holds the envelope."""
 
 
 def action_name(action: str, body: bytes) -> str:
@@ -88,7 +91,7 @@ class RecordingTransport:
         return self._warned
 
     def post(self, url: str, body: Body, headers: Mapping[str, str]) -> HttpResponse:
-        entry = self._opened(url, joined(body), headers)
+        entry = self._opened(url, body, headers)
         if entry is None:
             return self._inner.post(url, body, headers)
         started = monotonic()
@@ -106,9 +109,9 @@ class RecordingTransport:
     def close(self) -> None:
         self._inner.close()
 
-    def _opened(self, url: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any] | None:
+    def _opened(self, url: str, body: Body, headers: Mapping[str, str]) -> dict[str, Any] | None:
         """The entry of an exchange whose request is written; None when a limit was reached."""
-        size = len(body)
+        size = _size(body)
         with self._lock:
             if self._exchanges_left < 1 or self._bytes_left < size:
                 self._warn_once()
@@ -117,16 +120,17 @@ class RecordingTransport:
             self._bytes_left -= size
             self._number += 1
             number = self._number
+        start = _start(body)
         content_type = next((v for k, v in headers.items() if k.lower() == "content-type"), "")
-        action = mtom.parameters(content_type).get("action") or _found(_ACTION, body)
+        action = mtom.parameters(content_type).get("action") or _found(_ACTION, start)
         path = urlsplit(url).path
-        name = self._naming(action, body) or path.rpartition("/")[2]
+        name = self._naming(action, start) or path.rpartition("/")[2]
         transaction = _UNNAMED.sub("", name).strip(".")[:60] or "call"
         at = self._clock.now()
         folder = f"{number:04d}-{transaction}-{at:%Y%m%dT%H%M%SZ}"
         entry: dict[str, Any] = {
             "number": number, "transaction": transaction, "folder": folder, "at": at.isoformat(timespec="milliseconds"),
-            "masked": self._masked, "path": path, "action": action, "message_id": _found(_MESSAGE_ID, body),
+            "masked": self._masked, "path": path, "action": action, "message_id": _found(_MESSAGE_ID, start),
             "files": {},
         }  # fmt: skip
         try:
@@ -154,26 +158,26 @@ class RecordingTransport:
             _log.warning("RECORDER_FOLDER: an answer could not be recorded (%s)", type(e).__name__)
 
     def _write(
-        self, entry: dict[str, Any], name: str, first: str, headers: Mapping[str, str], body: bytes,
+        self, entry: dict[str, Any], name: str, first: str, headers: Mapping[str, str], body: Body,
         *, kept: bool = True,
     ) -> None:  # fmt: skip
-        exact = len(body)
+        exact = _size(body)
         if self._masked:
             content_type = next((v for k, v in headers.items() if k.lower() == "content-type"), "")
-            headers, body = mask_head(headers), mask_body(content_type, body) if kept else b""
+            headers, body = mask_head(headers), mask_body(content_type, joined(body)) if kept else b""
         if not kept:
             body = f"({exact} bytes not recorded: the limit of the recorder is reached)".encode()
         head = "".join(f"{k}: {v}\r\n" for k, v in headers.items())
-        content = f"{first}\r\n{head}\r\n".encode() + body
-        _write_private(self._folder / entry["folder"] / name, content)
-        entry["files"][name] = {"body_bytes": exact, "sha256": hashlib.sha256(content).hexdigest()}
+        content = (f"{first}\r\n{head}\r\n".encode(), *(body if isinstance(body, tuple) else (body,)))
+        digest = _write_private(self._folder / entry["folder"] / name, in_pieces(content))
+        entry["files"][name] = {"body_bytes": exact, "sha256": digest}
 
     def _list(self, entry: dict[str, Any]) -> None:
         """Append to a JSON array that is whole after each call."""
         line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode()
         index = self._folder / INDEX
         if not index.exists():
-            _write_private(index, b"[\n" + line + b"\n]\n")
+            _write_private(index, (b"[\n" + line + b"\n]\n",))
             return
         with index.open("r+b") as file:
             file.seek(-3, os.SEEK_END)
@@ -190,9 +194,32 @@ def _found(pattern: re.Pattern[bytes], body: bytes) -> str:
     return found[1].decode("ascii", "replace") if found else ""
 
 
-def _write_private(path: Path, content: bytes) -> None:
+def _size(body: Body) -> int:
+    return sum(map(len, body)) if isinstance(body, tuple) else len(body)
+
+
+def _start(body: Body) -> bytes:
+    """All of a small body, the pieces that make the first `_START_BYTES` of a large one."""
+    if isinstance(body, bytes):
+        return body
+    found: list[bytes] = []
+    left = _START_BYTES
+    for piece in in_pieces(body):
+        found.append(piece[:left])
+        left -= len(found[-1])
+        if left <= 0:
+            break
+    return b"".join(found)
+
+
+def _write_private(path: Path, content: Iterable[bytes]) -> str:
+    """Gives the SHA-256 of what it wrote, piece after piece."""
+    digest = hashlib.sha256()
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
+        for piece in content:
+            file.write(piece)
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _unwritable(folder: Path, error: OSError) -> ConfigurationError:
