@@ -108,6 +108,15 @@ def test_unreadable_packages_have_a_code(content_type: str, body: bytes, code: s
     assert e.value.code == code
 
 
+@pytest.mark.parametrize("end", [b"\r\n\r\n", b"\n\n"])
+def test_headers_of_a_part_end_within_their_bound(end: bytes) -> None:
+    start = b"Content-ID: <a>" + end[: len(end) // 2] + b"X: "
+    head = start + b"x" * (mtom.MAX_HEADER_BYTES - len(start))
+    assert mtom.decode(*package(b"\r\n<r/>", head + end + b"data")).parts == {"a": b"data"}
+    with pytest.raises(XmlSecurityError, match="no end of headers"):
+        mtom.decode(*package(b"\r\n<r/>", head + b"x" + end + b"data"))
+
+
 def test_parameters_first_wins_and_quotes_go() -> None:
     found = mtom.parameters('multipart/related; A="x;\\"y"; a=z; b = c')
     assert found == {"a": 'x;"y', "b": "c"}

@@ -84,7 +84,7 @@ def store_submission(
     now = to_dtm_utc(at)
     (signature,) = (e for e in received.entries if e.is_signature)
     signed = received.contents[signature.id] if keep_bytes else b""
-    uuids = {o.id: f"urn:uuid:{uuid.uuid4()}" for o in (received.submission_set, *received.entries)}
+    uuids = {o.id: store.fresh_uuid() for o in (received.submission_set, *received.entries)}
     for entry in received.entries:
         old = olds.get(entry.id)
         if old is not None:
@@ -137,7 +137,7 @@ def register_set(
         slots = (("SubmissionSetStatus", "Original"),) if kind == rules.HAS_MEMBER else ()
         store.put_association(
             StoredAssociation(
-                uuid=f"urn:uuid:{uuid.uuid4()}",
+                uuid=store.fresh_uuid(),
                 kind=kind,
                 source=uuids.get(source, source),
                 target=uuids.get(target, target),

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from .._core.ids import RandomIds, uuid_texts
+
 Status = Literal["Approved", "Deprecated", "Archived", "Deleted"]
 STATUS_URNS: Final[dict[Status, str]] = {
     "Approved": "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved",
@@ -158,6 +160,7 @@ class DmpStore:
         self.sets: dict[str, StoredSet] = {}
         self.associations: list[StoredAssociation] = []
         self.used_ids: set[str] = set()
+        self._fresh = uuid_texts(RandomIds())
         self._current: dict[str, str] = {}
         self._of_patient: dict[str, list[str]] = {}
         self._db: sqlite3.Connection | None = None
@@ -185,6 +188,10 @@ class DmpStore:
 
     def by_logical_id(self, ins: str, logical_id: str) -> list[StoredDocument]:
         return [d for d in self.of_patient(ins) if d.logical_id == logical_id]
+
+    def fresh_uuid(self) -> str:
+        """An id for a new object: `urn:uuid:…`."""
+        return f"urn:uuid:{next(self._fresh)}"
 
     # --- writing --------------------------------------------------------------------------------------------------
 

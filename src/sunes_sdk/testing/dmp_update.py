@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -86,8 +85,8 @@ def _update(
     need(len(set(touched)) == len(touched), "XDSMetadataUpdateError", "a document is updated once in a request")
     for document, status in moves:
         store.put_document(replace(document, status=status))
-    metadata = etree.tostring(body) if keep_bytes else b""
-    uuids = {o.id: f"urn:uuid:{uuid.uuid4()}" for o in (submission_set, *(u.entry for u in updates))}
+    metadata = etree.tostring(body, encoding="utf-8") if keep_bytes else b""
+    uuids = {o.id: store.fresh_uuid() for o in (submission_set, *(u.entry for u in updates))}
     for each in updates:
         store.put_document(replace(each.old, status="Deprecated"))
         store.put_document(

@@ -43,6 +43,7 @@ from .pki import STRUCTURE, Card, TestPki
 from .samples import SOURCE_ID
 from .server import Answer, FakeHttpServer, Request
 
+_ENVELOPE, _HEADER, _BODY = (f"{{{SOAP12}}}{name}" for name in ("Envelope", "Header", "Body"))
 ROOT = "/si-dmp-server/v2/services/"
 REPOSITORY, REGISTRY, PATIENTS = f"{ROOT}repository", f"{ROOT}registry", f"{ROOT}patients"
 DEVICE_OID = "1.2.250.1.213.9.4"
@@ -524,9 +525,10 @@ class FakeDmp:
         is an MTOM package."""
         content_type = request.headers.get("content-type", "")
         values = mtom.parameters(content_type)
-        plain = mtom.media_type(content_type) == "application/soap+xml"
+        media_type = mtom.media_type(content_type)
+        plain = media_type == "application/soap+xml"
         framed = (
-            mtom.is_multipart(content_type)
+            media_type == "multipart/related"
             and values.get("type") == "application/xop+xml"
             and values.get("start-info") == "application/soap+xml"
             and "start" in values
@@ -549,11 +551,11 @@ class FakeDmp:
             named = request.body[first : request.body.find(b"\r\n", first)]
             text = "the root part must start the multipart"
             need(named.endswith(b"<" + start + b">"), "Sender", text, as_fault=True)
-        need(envelope.tag == f"{{{SOAP12}}}Envelope", "VersionMismatch", "the envelope is not SOAP 1.2", as_fault=True)
-        holder = envelope.find(f"{{{SOAP12}}}Body")
+        need(envelope.tag == _ENVELOPE, "VersionMismatch", "the envelope is not SOAP 1.2", as_fault=True)
+        holder = envelope.find(_BODY)
         elements = [e for e in holder if isinstance(e.tag, str)] if holder is not None else []
         need(len(elements) == 1, "Sender", "the Body holds one element", as_fault=True)
-        return elements[0], envelope.find(f"{{{SOAP12}}}Header"), message.parts, framed
+        return elements[0], envelope.find(_HEADER), message.parts, framed
 
     def _caller(self, request: Request, header: etree._Element | None, message_id: str, name: CallName) -> Caller:
         assert header is not None  # check_addressing found its elements
@@ -584,7 +586,7 @@ class FakeDmp:
     def _provide(self, body: etree._Element, parts: Mapping[str, bytes], caller: Caller) -> Reply:
         now = self._clock.now()
         received, replaced = repository.read_provide(body, parts, caller, self._trusted, now)
-        metadata = etree.tostring(body[0]) if self._keep_bytes else b""
+        metadata = etree.tostring(body[0], encoding="utf-8") if self._keep_bytes else b""
         with self._lock:
             self._refuse_if_planned("ITI-41")
             repository.store_submission(

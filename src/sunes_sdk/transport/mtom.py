@@ -27,6 +27,8 @@ _SEED_BYTES: Final = 2_048
 ROOT_ID: Final = "root@sunes"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~/=;:@\-]+(?: [A-Za-z0-9=;.\-]+)*", re.ASCII)
 _CID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.:@\-]+", re.ASCII)
+_ESCAPED = re.compile(r"\\(.)")
+_FOLDED = re.compile(r"\n[ \t]+")
 _PARAMETER = re.compile(r';\s*([A-Za-z0-9_.\-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))')
 
 
@@ -133,7 +135,7 @@ def parameters(content_type: str) -> dict[str, str]:
     """Parameters of a Content-Type, names in lower case, quotes removed; the first of a repeated name wins."""
     found: dict[str, str] = {}
     for name, quoted, plain in _PARAMETER.findall(content_type):
-        found.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", quoted) if quoted else plain)
+        found.setdefault(name.lower(), (_ESCAPED.sub(r"\1", quoted) if "\\" in quoted else quoted) or plain)
     return found
 
 
@@ -215,14 +217,15 @@ def _part(piece: bytes) -> tuple[str, str, bytes]:
     """Content-ID, media type and decoded bytes of a part."""
     if piece.startswith((b"\r\n", b"\n")):
         return "", "", piece.partition(b"\n")[2]
-    ends = [(piece.find(mark), len(mark)) for mark in (b"\r\n\r\n", b"\n\n")]
+    # Not looked for in the whole of a large part: the mark that it lacks would be.
+    ends = [(piece.find(mark, 0, MAX_HEADER_BYTES + len(mark)), len(mark)) for mark in (b"\r\n\r\n", b"\n\n")]
     found = min((e for e in ends if e[0] >= 0), default=None)
-    if found is None or found[0] > MAX_HEADER_BYTES:
+    if found is None:
         raise XmlSecurityError("a part has no end of headers", code="MTOM_PART")
     head = piece[: found[0]].decode("latin-1").replace("\r\n", "\n")
     data = piece[sum(found) :]
     headers: dict[str, str] = {}
-    for line in re.sub(r"\n[ \t]+", " ", head).split("\n"):
+    for line in _FOLDED.sub(" ", head).split("\n"):
         name, _, value = line.partition(":")
         headers.setdefault(name.strip().lower(), value.strip())
     encoding = headers.get("content-transfer-encoding", "binary").lower()
