@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import struct
 import uuid
 from collections.abc import Iterator
 from functools import lru_cache
@@ -17,6 +18,8 @@ _DRAWN_TOGETHER = 32
 _RANDOM_BITS = int.from_bytes(bytes.fromhex("ffffffffffff0fff3fffffffffffffff") * _DRAWN_TOGETHER)
 _VERSION_4 = int.from_bytes(bytes.fromhex("00000000000040008000000000000000") * _DRAWN_TOGETHER)
 """Version and variant of RFC 9562."""
+_GROUPS = struct.Struct("8s4s4s4s12s" * _DRAWN_TOGETHER)
+_LINES = b"%b-%b-%b-%b-%b\n" * _DRAWN_TOGETHER
 
 
 def is_oid(text: str) -> bool:
@@ -77,9 +80,7 @@ def uuid_texts(ids: IdFactory) -> Iterator[str]:
     if type(ids) is RandomIds:
         while True:
             size = 16 * _DRAWN_TOGETHER
-            drawn = (int.from_bytes(os.urandom(size)) & _RANDOM_BITS | _VERSION_4).to_bytes(size).hex("-", 2)
-            for at in range(0, len(drawn), 40):  # 0123-4567-89ab-cdef-0123-4567-89ab-cdef-
-                one = drawn[at : at + 39]
-                yield f"{one[:4]}{one[5:29]}{one[30:34]}{one[35:]}"
+            drawn = (int.from_bytes(os.urandom(size)) & _RANDOM_BITS | _VERSION_4).to_bytes(size).hex()
+            yield from (_LINES % _GROUPS.unpack(drawn.encode())).decode().split()
     while True:
         yield str(ids.uuid())

@@ -191,6 +191,7 @@ def null_code(tag: str, flavor: NullFlavor, *, original: Ref | None = None, cont
     return f'<{tag} nullFlavor="{flavor}">{inner}</{tag}>'
 
 
+@lru_cache(maxsize=1024)  # a document says the time of its writing ten times
 def ts(tag: str, value: str) -> str:
     """TS from an HL7 time stamp already written (`Draft.ts`, `day`)."""
     return f'<{tag} value="{escape_attribute(value)}"></{tag}>'

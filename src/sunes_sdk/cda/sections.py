@@ -10,6 +10,7 @@ import binascii
 import io
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from .._core.hl7time import format_ts
 from .._core.ids import uuid_texts
@@ -102,6 +103,11 @@ def _lines(text: str) -> str:
     return escape_text(text.replace("\r\n", "\n")).replace("\n", "<br></br>")
 
 
+@lru_cache(maxsize=256)  # labels are few
+def _label(text: str) -> str:
+    return f'<content styleCode="Bold">{escape_text(text)}</content> : '
+
+
 class Narrative:
     """The text block of a section. Each method that adds text returns the `Ref` an entry uses to point at it."""
 
@@ -119,7 +125,7 @@ class Narrative:
 
     def _marked(self, text: str) -> tuple[Ref, str]:
         ref = self._draft.anchor()
-        return ref, f'<content ID="{ref.id}">{_lines(text)}</content>'
+        return ref, f'<content ID="{ref.id}">{text if is_plain(text) else _lines(text)}</content>'
 
     def content(self, text: str) -> Ref:
         """Running text."""
@@ -137,8 +143,7 @@ class Narrative:
     def item(self, text: str, label: str = "") -> Ref:
         """An item of a list (items that follow each other make one list); `label` comes before, in bold."""
         ref, xml = self._marked(text)
-        shown = f'<content styleCode="Bold">{escape_text(label)}</content> : ' if label else ""
-        self._items.append(f"<item>{shown}{xml}</item>")
+        self._items.append(f"<item>{_label(label) if label else ''}{xml}</item>")
         return ref
 
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> list[Ref]:
