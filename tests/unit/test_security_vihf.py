@@ -263,6 +263,24 @@ def test_issuer_must_be_the_signer(pki: TestPki, signer: Pkcs12Signer) -> None:
     assert e.value.code == "VIHF_ISSUER"
 
 
+def test_what_was_accepted_once_is_judged_again(pki: TestPki, signer: Pkcs12Signer) -> None:
+    """The name is remembered with its certificate alone, and neither dates nor authorities are remembered."""
+    xml = build(signer)
+    verify(xml, pki)
+    card = Pkcs12Signer(pki.card("801234567897").signature.pkcs12, PASSWORD)
+    verify(build(card), pki)
+    with pytest.raises(SecurityError) as e:
+        verify(build(card, issuer=signer.subject_dn), pki)
+    assert e.value.code == "VIHF_ISSUER"
+    for changes, code in (
+        ({"at": SystemClock().now() + timedelta(days=400)}, "CERTIFICATE_EXPIRED"),
+        ({"trusted_roots": ()}, "CERTIFICATE_UNTRUSTED"),
+    ):
+        with pytest.raises(SunesError) as refused:
+            verify(xml, pki, **changes)
+        assert refused.value.code == code
+
+
 def test_trust_and_dates_are_checked(pki: TestPki, signer: Pkcs12Signer) -> None:
     xml = build(signer)
     for changes, code in (

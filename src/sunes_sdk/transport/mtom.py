@@ -29,7 +29,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~/=;:@\-]+(?: [A-Za-z0-9=;.\-]+)*",
 _CID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.:@\-]+", re.ASCII)
 _ESCAPED = re.compile(r"\\(.)")
 _FOLDED = re.compile(r"\n[ \t]+")
-_PARAMETER = re.compile(r';\s*([A-Za-z0-9_.\-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))')
+_PARAMETER = re.compile(r';\s*([A-Za-z0-9_.\-]+)\s*=\s*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^\s;"]+))')
 
 
 @dataclass(frozen=True, slots=True)
