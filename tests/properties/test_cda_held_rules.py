@@ -222,6 +222,7 @@ def _author(**changes: Any) -> Callable[[CdaHeader], CdaHeader]:
 
 
 INS = II("1.2.250.1.213.1.4.8", "279035121518989")
+NATIONAL = II("1.2.250.1.71.4.2.1", "801234567897")
 NOT_NATIONAL = II("1.2.250.1.71.4.2.1", "9")
 TEL = Telecom(value="tel:+33123456789")
 BREAKS: list[tuple[str, Callable[[CdaHeader], CdaHeader]]] = [
@@ -260,6 +261,12 @@ BREAKS: list[tuple[str, Callable[[CdaHeader], CdaHeader]]] = [
     ("CDA_S06", lambda header: replace(header, code_translations=(header.code, header.code))),
     ("CDA_S06", lambda header: replace(header, custodian=replace(header.custodian, telecoms=(TEL, TEL)))),
     ("CDA_S06", lambda header: replace(header, encounter=replace(header.encounter, ids=header.encounter.ids * 2))),
+    ("CDA_S06", lambda header: replace(header, custodian=replace(header.custodian, other_ids=(NATIONAL, NATIONAL)))),
+    (
+        "CDA_S06",
+        lambda header: replace(header, service_events=(replace(header.service_events[0], ids=(NATIONAL,) * 2),)),
+    ),
+    ("CDA_S06", _author(ids=(NATIONAL, NATIONAL))),
     ("CDA_S06", _patient(telecoms=(TEL, TEL))),
     ("CDA_S06", _patient(guardians=(HeaderRelative(name=HeaderName(family="X"), telecoms=(TEL, TEL)),))),
 ]

@@ -230,15 +230,15 @@ _DISTINCT_ANYWHERE = ("templateId", "entry", "entryRelationship")
 
 
 def _nothing_is_repeated(document: CdaDocument) -> bool:
-    """Whether the header data say nothing twice that makes elements side by side; it may be said when addresses are
-    many."""
+    """Whether the header data give no element of the header two alike side by side; several addresses may be."""
     header = document.header
     patient, encounter = header.patient, header.encounter
     parties = header.parties()
     relatives = [*patient.guardians, *[i for i in header.informants if isinstance(i, HeaderRelative)]]
-    organizations = [p.organization for p in parties if p.organization is not None]
+    structures = (encounter.place, *[p.organization for p in parties], *[r.organization for r in relatives])
+    organizations = [header.custodian, *[o for o in structures if o is not None]]
     contacts: list[HeaderPatient | HeaderParty | HeaderRelative | HeaderOrganization]
-    contacts = [patient, *parties, *relatives, header.custodian, *organizations]
+    contacts = [patient, *parties, *relatives, *organizations]
     for contact in contacts:
         if len(contact.addresses) > 1 or not _differ([t.value for t in contact.telecoms]):
             return False
