@@ -107,7 +107,7 @@ class _ReadingParser(etree.XMLParser):
 
     def __init__(self, **options: Any) -> None:
         self.reading = _Reading()
-        super().__init__(target=self.reading, **options)  # type: ignore[call-arg]  # the stubs know __new__ only
+        super().__init__(target=self.reading, collect_ids=False, **options)  # type: ignore[call-arg]  # the stubs know __new__ only
 
 
 APART_BYTES = 262_144
