@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from types import TracebackType
 from typing import Any, Protocol
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as insert_or_not
 from sqlalchemy.engine import Dialect, make_url
 
@@ -178,7 +180,7 @@ def _to_datetime(at: int) -> datetime:
     return _EPOCH + timedelta(microseconds=at)
 
 
-def _execute(driver: Any, sql: str, parameters: Sequence[Any] = ()) -> Any:
+def _execute(driver: Any, sql: str, parameters: Mapping[str, Any] | tuple[()] = ()) -> Any:
     """Every statement that matters passes here, and the crash tests kill the process around each.
 
     SQLAlchemy writes them once; on the way they go to the driver itself, which costs a third.
@@ -197,11 +199,13 @@ class _Sql:
     def __init__(self, statement: Any, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
         self._text = str(compiled)
-        constants = compiled.params
-        self._slots = [(name, constants.get(name)) for name in compiled.positiontup or ()]
+        self._constants = compiled.params
 
     def __call__(self, driver: Any, **values: Any) -> Any:
-        return _execute(driver, self._text, [values.get(name, constant) for name, constant in self._slots])
+        return _execute(driver, self._text, self._constants | values)
+
+
+_NAMED = sqlite.dialect(paramstyle="named")  # the driver finds values by their names as fast as in their order
 
 
 def _P(name: str) -> Any:  # noqa: N802  a value given at each execution; None only until then
@@ -230,6 +234,77 @@ def _blocked(entry: Any) -> Any:
     )
 
 
+class _ClearErrors:
+    """Around work on the database: its failures as OutboxError, without SQL nor values."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if isinstance(error, sa.exc.DBAPIError):
+            raise _clear(error.orig) from None
+        if isinstance(error, (sqlite3.Error, OSError)):
+            raise _clear(error) from None
+
+
+_CLEAR_ERRORS = _ClearErrors()
+
+
+def _clear_errors() -> _ClearErrors:
+    return _CLEAR_ERRORS
+
+
+class _Use:
+    """The one connection of a store, for one thread at a time. A class, which is entered twice as fast as a generator:
+    each document passes four times."""
+
+    def __init__(self, lock: threading.Lock, driver: Any) -> None:
+        self._lock, self._driver = lock, driver
+
+    def __enter__(self) -> Any:
+        self._lock.acquire()
+        return self._driver
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._lock.release()
+        if error is not None:
+            _CLEAR_ERRORS.__exit__(kind, error, at)
+
+
+class _Transaction(_Use):
+    """All that is written inside, durably, or nothing."""
+
+    def __enter__(self) -> Any:
+        driver = super().__enter__()
+        try:
+            with _CLEAR_ERRORS:
+                _execute(driver, "BEGIN IMMEDIATE")
+        except BaseException:
+            self._lock.release()
+            raise
+        return driver
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            with _CLEAR_ERRORS:
+                if error is None:
+                    try:
+                        _execute(self._driver, "COMMIT")
+                    except BaseException:
+                        self._roll_back()
+                        raise
+                else:
+                    self._roll_back()
+        except BaseException:
+            self._lock.release()
+            raise
+        super().__exit__(kind, error, at)
+
+    def _roll_back(self) -> None:
+        if self._driver.in_transaction:  # a full disk has already rolled it back
+            self._driver.rollback()
+
+
 class SqlStore:
     """The outbox in SQLite: write-ahead log, `synchronous=FULL`, one writer at a time (`BEGIN IMMEDIATE`).
 
@@ -243,15 +318,30 @@ class SqlStore:
         with _clear_errors():
             self._writer = engine.connect()
             self._driver: Any = self._writer.connection.driver_connection
-            self._create()
+        self._writing, self._reading = _Transaction(self._lock, self._driver), _Use(self._lock, self._driver)
+        self._create()
         sql = self._sql
+        self._begun = sql(
+            sa.select(ENTRY.c.id)
+            .where(sa.or_(ENTRY.c.unique_id == _P("document"), ENTRY.c.chain_id == _P("chain")))
+            .limit(1)
+        )
         self._of_document = sql(sa.select(ENTRY.c.sha256, *_SHOWN).where(ENTRY.c.unique_id == _P("document")))
         self._versions = sql(
             sa.select(*(ENTRY.c[n] for n in ("id", "unique_id", "version_number", "replaces", "state", "uncertain",
                                              "delivery", "attempts", "facts")))
             .where(ENTRY.c.chain_id == _P("chain"), ENTRY.c.destination == _P("to"))
         )  # fmt: skip
-        self._insert = sql(sa.insert(ENTRY).values({c.name: _P(c.name) for c in ENTRY.c if c.name != "id"}))
+        given = (
+            "unique_id", "sha256", "chain_id", "version_number", "replaces", "channel", "kind", "destination",
+            "delivery", "facts",
+        )  # fmt: skip
+        self._insert = sql(
+            sa.insert(ENTRY).values(
+                **{name: _P(name) for name in given}, state=State.READY.value, reason="", code="", attempts=0,
+                failures=0, uncertain=0, token=0, due_at=_P("at"), created_at=_P("at"), updated_at=_P("at"),
+            )
+        )  # fmt: skip
         self._insert_payload = sql(sa.insert(PAYLOAD).values(entry_id=_P("entry_id"), prepared=_P("prepared")))
         self._new_payload = sql(
             sa.update(PAYLOAD).where(PAYLOAD.c.entry_id == _P("row")).values(prepared=_P("prepared"))
@@ -315,7 +405,7 @@ class SqlStore:
         return cls(engine)
 
     def _sql(self, statement: Any) -> _Sql:
-        return _Sql(statement, self._engine.dialect)
+        return _Sql(statement, _NAMED)
 
     def _create(self) -> None:
         with self._transaction():
@@ -331,28 +421,18 @@ class SqlStore:
                     hint="use the version of sunes_sdk that made it, or drain it there first",
                 )  # fmt: skip
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Any]:
-        with self._lock, _clear_errors():
-            driver = self._driver
-            _execute(driver, "BEGIN IMMEDIATE")
-            try:
-                yield driver
-                _execute(driver, "COMMIT")
-            except BaseException:
-                if driver.in_transaction:  # a full disk has already rolled it back
-                    driver.rollback()
-                raise
+    def _transaction(self) -> _Use:
+        return self._writing
 
-    @contextmanager
-    def _reader(self) -> Iterator[Any]:
+    def _reader(self) -> _Use:
         """For a short look: the one connection that is open costs less than one of the pool."""
-        with self._lock, _clear_errors():
-            yield self._driver
+        return self._reading
 
     def known(self, unique_id: str, sha256: bytes) -> dict[str, Entry]:
         """Entries of a document by destination. Raises OutboxError `OUTBOX_CONFLICT` when its bytes differ."""
         with self._reader() as driver:
+            if self._begun(driver, document=unique_id, chain=None).fetchone() is None:
+                return {}
             return self._known(driver, unique_id, sha256)
 
     def _known(self, driver: Any, unique_id: str, sha256: bytes) -> dict[str, Entry]:
@@ -397,12 +477,14 @@ class SqlStore:
         with self._transaction() as driver:
             entries = []
             events = list(events)
-            known = self._known(driver, deliveries[0].unique_id, deliveries[0].sha256) if deliveries else {}
+            first = deliveries[0] if deliveries else None
+            begun = first and self._begun(driver, document=first.unique_id, chain=first.chain_id).fetchone()
+            known = self._known(driver, first.unique_id, first.sha256) if first and begun else {}
             for new in deliveries:
                 if new.destination in known:
                     entries.append(known[new.destination])
                     continue
-                chain = self._chain(driver, new.chain_id, new.destination)
+                chain = self._chain(driver, new.chain_id, new.destination) if begun else []
                 if any(v.version_number > new.version_number for v, *_ in chain):
                     raise OutboxError(
                         f"version {new.version_number} comes after a later one of the same document",
@@ -422,21 +504,24 @@ class SqlStore:
         return entries
 
     def _add(self, driver: Any, new: NewDelivery, at: int) -> Entry:
-        row = {
-            "unique_id": new.unique_id, "chain_id": new.chain_id, "version_number": new.version_number,
-            "channel": new.channel, "kind": new.kind.value, "destination": new.destination, "delivery": new.delivery,
-            "state": State.READY.value, "reason": "", "code": "", "attempts": 0, "failures": 0, "uncertain": 0,
-            "due_at": at, "created_at": at, "updated_at": at, "replaces": new.replaces, "receipt": None,
-        }  # fmt: skip
-        number = self._insert(driver, **row, sha256=new.sha256, facts=new.facts, token=0).lastrowid
+        number = self._insert(
+            driver, unique_id=new.unique_id, sha256=new.sha256, chain_id=new.chain_id,
+            version_number=new.version_number, replaces=new.replaces, channel=new.channel, kind=new.kind.value,
+            destination=new.destination, delivery=new.delivery, facts=new.facts, at=at,
+        ).lastrowid  # fmt: skip
         size = sum(map(len, new.prepared))
         if size < LARGE_BYTES:
             self._insert_payload(driver, entry_id=number, prepared=b"".join(new.prepared))
         else:
             self._insert_room(driver, entry_id=number, size=size)
             self._fill(driver, number, new.prepared)
-        row["id"] = number
-        return _entry([row[c.name] for c in _SHOWN])
+        when = _to_datetime(at)
+        return Entry(
+            id=number, unique_id=new.unique_id, chain_id=new.chain_id, version_number=new.version_number,
+            channel=new.channel, kind=new.kind, destination=new.destination, delivery=new.delivery, state=State.READY,
+            reason="", code="", attempts=0, failures=0, uncertain=False, due_at=when, created_at=when, updated_at=when,
+            replaces=new.replaces, receipt=None,
+        )  # fmt: skip
 
     def _fill(self, driver: Any, row: int, prepared: Sequence[bytes]) -> None:
         """Write a large delivery into its room: a value that is bound is held twice more."""
@@ -490,12 +575,14 @@ class SqlStore:
         prepared = self._payload(driver, row=entry.id).fetchone()[0]
         return Claim(entry=entry, token=row[0], check=entry.uncertain, facts=row[1], prepared=prepared)
 
-    @contextmanager
-    def opened(self, claim: Claim) -> Iterator[Prepared]:
+    def opened(self, claim: Claim) -> AbstractContextManager[Prepared]:
         """The delivery of a claim. A large one is read by the caller's use of it, from the file as it is now."""
         if claim.prepared is not None:
-            yield Prepared.from_bytes(claim.prepared)
-            return
+            return nullcontext(Prepared.from_bytes(claim.prepared))
+        return self._opened_large(claim)
+
+    @contextmanager
+    def _opened_large(self, claim: Claim) -> Iterator[Prepared]:
         with self.stored(claim.entry.id) as prepared:
             if prepared is None:
                 raise _no_entry(claim.entry.id)
@@ -726,23 +813,21 @@ def _changes(transition: Transition, now: datetime) -> dict[str, Any]:
 
 
 def _entry(row: Sequence[Any], now: datetime | None = None) -> Entry:
-    values = dict(zip(_NAMES, row, strict=True))
-    values["kind"] = ChannelKind(values["kind"])
-    values["state"] = State(values["state"])
-    due = values["due_at"]
-    if now is not None and values["state"] is State.LEASED and due <= _to_int(now):
-        values["state"] = State.CHECK
-        values["uncertain"] = True
-    values["uncertain"] = bool(values["uncertain"])
-    values["due_at"] = None if due is None else _to_datetime(due)
-    values["created_at"] = _to_datetime(values["created_at"])
-    values["updated_at"] = _to_datetime(values["updated_at"])
-    if values["receipt"] is not None:
-        values["receipt"] = Receipt.model_validate_json(values["receipt"])
-    return Entry(**values)
-
-
-_NAMES = [c.name for c in _SHOWN]
+    """Of a row of `_SHOWN`."""
+    (
+        number, unique_id, chain_id, version_number, replaces, channel, kind, destination, delivery, state, reason,
+        code, attempts, failures, uncertain, due, created, updated, receipt,
+    ) = row  # fmt: skip
+    if now is not None and state == State.LEASED and due <= _to_int(now):
+        state, uncertain = State.CHECK, True
+    return Entry(
+        id=number, unique_id=unique_id, chain_id=chain_id, version_number=version_number, channel=channel,
+        kind=ChannelKind(kind), destination=destination, delivery=delivery, state=State(state), reason=reason,
+        code=code, attempts=attempts, failures=failures, uncertain=bool(uncertain),
+        due_at=None if due is None else _to_datetime(due), created_at=_to_datetime(created),
+        updated_at=_to_datetime(updated), replaces=replaces,
+        receipt=None if receipt is None else Receipt.model_validate_json(receipt),
+    )  # fmt: skip
 
 
 def _no_entry(entry_id: int) -> OutboxError:
@@ -771,17 +856,6 @@ _ERRORS = {
         "OUTBOX_CORRUPT", "the file is not an outbox", "check the path; keep the file if it once was one", "",
     ),
 }  # fmt: skip
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """The database's failures as OutboxError, without SQL nor values."""
-    try:
-        yield
-    except sa.exc.DBAPIError as e:
-        raise _clear(e.orig) from None
-    except (sqlite3.Error, OSError) as e:
-        raise _clear(e) from None
 
 
 def _clear(error: BaseException | None) -> OutboxError:
