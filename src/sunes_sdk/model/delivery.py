@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, ClassVar, Protocol
 
 from pydantic import AwareDatetime, StringConstraints
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from .._core.errors import ConfigurationError
 from .._core.pieces import Data, Pieces
@@ -252,7 +251,7 @@ class Prepared:
     @classmethod
     def _from(cls, stored: Stored, blobs_at: Callable[[dict[str, tuple[int, int]]], Mapping[str, bytes]]) -> Prepared:
         line = stored[:_HEAD_BYTES].index(b"\n")
-        head = json.loads(stored[:line])
+        head = from_json(stored[:line])
         start = line + 1 + head["metadata"]
         metadata = stored[line + 1 : start].decode()
         places = {}

@@ -35,7 +35,7 @@ def facts_of(document: Document) -> Facts:
         "finess_ej": document.organization.finess_ej if document.organization else None,
         "finess_geo": document.organization.finess_geo if document.organization else None,
         "unit": document.unit,
-        "stay": document.stay.model_dump() if document.stay else None,
+        "stay": document.stay,
         "document_id": document.unique_id,
         "chain_id": document.set_id,
         "type_code": document.type_code.code,
