@@ -305,3 +305,41 @@ def test_claims_never_show_in_repr(pki: TestPki, signer: Pkcs12Signer) -> None:
 def test_request_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         request().subject = "x"  # type: ignore[misc]  # frozen: that is the test
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"subject": "899999999999"},
+        {"structure_id": "10B0000000"},
+        {"sector": Code(code="SA05", system="1.2.250.1.71.4.2.4")},
+        {"roles": (DOCTOR, SPECIALTY.model_copy(update={"display": "autre"}))},
+        {"subject_id": "Autre NOM"},
+        {"authn_context": "urn:autre"},
+        {"software_name": "Autre"},
+        {"software_version": "2.0"},
+        {"software_id": "2"},
+        {"homologation": "AUTRE"},
+        {"ins_cx": None},
+        {"purpose": vihf.EMERGENCY_ACCESS},
+        {"mode": "INDIRECTE_RENFORCEE", "authn_declaration": "déclaration"},
+        {"version": "4.0"},
+        {"mode_attribute": "Authentification_mode"},
+        {"issuer": "CN=autre"},
+        {"issuer_form": "country_first"},
+        {"confidentiality": vihf.HIDDEN_FROM_GUARDIANS},
+        {"validity": timedelta(minutes=5)},
+        {"validity": timedelta(minutes=5), "skew": timedelta(minutes=1)},
+    ],
+    ids=lambda changes: "+".join(changes),
+)
+def test_what_is_kept_of_a_user_is_of_that_request(signer: Pkcs12Signer, changes: dict[str, Any]) -> None:
+    """One field changed, the assertion changes: nothing that was kept for another request is given."""
+    at = SystemClock().now()
+    xml, other = (
+        vihf.build(request(**given), signer, assertion_id="_a", issue_instant=at) for given in ({}, changes)
+    )  # fmt: skip
+    assert xml != other
+    assert vihf.build(request(), signer, assertion_id="_a", issue_instant=at) == xml
+    vihf._lasting.cache_clear()
+    assert vihf.build(request(**changes), signer, assertion_id="_a", issue_instant=at) == other

@@ -24,6 +24,7 @@ from sunes_sdk.cda.header import (
 )
 from sunes_sdk.model import Code, IdentityStatus, StayClass
 from sunes_sdk.testing import samples
+from sunes_sdk.xds import ebrim
 from sunes_sdk.xds.datatypes import escape, xcn, xon
 from sunes_sdk.xds.project import source_patient_info
 
@@ -311,6 +312,29 @@ def test_every_id_of_a_message_is_its_own() -> None:
     for profile in (xds.DMP, xds.XDM):
         ids = re.findall(r' id="([^"]+)"', xds.encode(submission(), profile))
         assert len(ids) == len(set(ids)) > 15
+
+
+def test_what_is_kept_of_a_kind_of_document_is_of_that_kind() -> None:
+    """Whatever was written before, a message is the one that a fresh process writes."""
+    good = submission()
+    first = good.entries[0]
+    other = Code(code="autre", system="1.2.3", display="Autre")
+    entries = [
+        first,
+        *(replace(first, **{name: other}) for name in ("class_code", "type_code", "format_code", "practice_setting")),
+        replace(first, facility_type=None),
+        replace(first, confidentiality=(*first.confidentiality, other)),
+        replace(first, event_codes=(*first.event_codes, other.model_copy(update={"display": "Autre libellé"}))),
+        replace(first, event_codes=(*first.event_codes, other)),
+        replace(first, authors=first.authors * 2),
+        replace(first, id="Document02"),
+    ]
+    messages = [replace(good, entries=(entry, first)) for entry in entries]
+    after_others = [xds.encode(message, xds.DMP) for message in messages]
+    for message, written in zip(messages, after_others, strict=True):
+        ebrim._kept_classes.cache_clear()
+        assert xds.encode(message, xds.DMP) == written
+    assert len(set(after_others)) == len(entries)
 
 
 def test_a_submission_without_a_set_is_not_written() -> None:
