@@ -250,10 +250,6 @@ class _ClearErrors:
 _CLEAR_ERRORS = _ClearErrors()
 
 
-def _clear_errors() -> _ClearErrors:
-    return _CLEAR_ERRORS
-
-
 class _Use:
     """The one connection of a store, for one thread at a time. A class, which is entered twice as fast as a generator:
     each document passes four times."""
@@ -315,7 +311,7 @@ class SqlStore:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        with _clear_errors():
+        with _CLEAR_ERRORS:
             self._writer = engine.connect()
             self._driver: Any = self._writer.connection.driver_connection
         self._writing, self._reading = _Transaction(self._lock, self._driver), _Use(self._lock, self._driver)
@@ -394,7 +390,7 @@ class SqlStore:
                 rule="what waits to be sent must survive a crash",
                 hint="give sqlite:///relative/path.db or sqlite:////absolute/path.db",
             )  # fmt: skip
-        with _clear_errors():
+        with _CLEAR_ERRORS:
             # The documents are in there: nobody else reads them. SQLite's own files take over these rights.
             os.close(os.open(parsed.database, os.O_CREAT | os.O_RDWR, 0o600))
         engine = sa.create_engine(
@@ -591,16 +587,16 @@ class SqlStore:
     @contextmanager
     def stored(self, entry_id: int) -> Iterator[Prepared | None]:
         """What was frozen for an entry, None once it was purged; a large one as in `opened`."""
-        with _clear_errors():
+        with _CLEAR_ERRORS:
             connection = self._engine.raw_connection()
         with closing(connection):
             driver: Any = connection.driver_connection
-            with _clear_errors():
+            with _CLEAR_ERRORS:
                 row = self._payload(driver, row=entry_id).fetchone()
             if row is None or row[0] is not None:
                 yield Prepared.from_bytes(row[0]) if row else None
                 return
-            with _clear_errors():
+            with _CLEAR_ERRORS:
                 blob = driver.blobopen(PAYLOAD.name, PAYLOAD.c.prepared.name, entry_id, readonly=True)
             with blob:
                 yield Prepared.from_store(_StoredDelivery(blob))
@@ -662,12 +658,12 @@ class SqlStore:
                 query = query.where(ENTRY.c[name] == criteria[name])
         if criteria.get("state") is not None:
             query = query.where(_shown_state(now) == criteria["state"].value)
-        with _clear_errors(), self._engine.connect() as connection:
+        with _CLEAR_ERRORS, self._engine.connect() as connection:
             return [_entry(row, now) for row in connection.execute(query)]
 
     def counts(self, now: datetime) -> dict[State, int]:
         state = _shown_state(now).label("shown")
-        with _clear_errors(), self._engine.connect() as connection:
+        with _CLEAR_ERRORS, self._engine.connect() as connection:
             found = {row[0]: row[1] for row in connection.execute(sa.select(state, sa.func.count()).group_by(state))}
         return {s: found.get(s.value, 0) for s in State}
 
@@ -733,13 +729,13 @@ class SqlStore:
             self._tell(driver, events)
 
     def recall(self, name: str) -> str | None:
-        with _clear_errors(), self._engine.connect() as connection:
+        with _CLEAR_ERRORS, self._engine.connect() as connection:
             return connection.execute(sa.select(NOTE.c.body).where(NOTE.c.name == name)).scalar()
 
     def recall_all(self, start: str) -> list[str]:
         """The notes whose names start so, by name."""
         found = sa.select(NOTE.c.body).where(NOTE.c.name.between(start, start + _LAST)).order_by(NOTE.c.name)
-        with _clear_errors(), self._engine.connect() as connection:
+        with _CLEAR_ERRORS, self._engine.connect() as connection:
             return list(connection.execute(found).scalars())
 
     def forget(self, name: str) -> None:
