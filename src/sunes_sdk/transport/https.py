@@ -1,32 +1,31 @@
 """HTTPS with mutual TLS: explicit roots, client certificate, kept-alive connections shared by threads.
 
-Over urllib3 rather than requests: the same pools, half the CPU time per call.
+Sockets, the TLS of OpenSSL, and llhttp for what is answered: no HTTP library, whose own objects cost ten times more.
 """
 
 from __future__ import annotations
 
-import http.client
+import base64
 import logging
+import re
 import socket
 import ssl
 import threading
-import zlib
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Final, NamedTuple
+from urllib.parse import quote, urlsplit
 
-import urllib3
-import urllib3.exceptions
-from urllib3.connection import HTTPSConnection
-from urllib3.connectionpool import HTTPSConnectionPool
+from pydantic import SecretStr
 
 from .._core.clock import Clock, SystemClock, monotonic
-from .._core.errors import ConfigurationError, SunesError, TransportError
+from .._core.errors import ConfigurationError, ModelError, SunesError, TransportError
 from .._core.retry import RetryAdvice
 from ..security.files import WatchedFiles
 from ..security.keys import CertificateUsage, check_certificate_file
 from ..settings import TlsSettings
+from .http_answer import HttpAnswer, transport_error
 from .mtom import WHOLE_BYTES
 from .seam import Body, HttpResponse, closed, in_pieces
 
@@ -34,9 +33,15 @@ _log = logging.getLogger("sunes_sdk.transport")
 
 MAX_RESPONSE_BYTES = 60_000_000
 """Of an answer, once it is decompressed."""
-_FRAMING_BYTES = 1_000_000
-"""What may come beside a body: headers, sizes of chunks."""
-_CHUNK = 1 << 16
+_RECEIVED_BYTES: Final = 65_536
+_SENT_BYTES: Final = 262_144
+"""What one wait to send is for."""
+_MAX_IDLE: Final = 32
+"""Connections kept to one host and port."""
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 §5.6.2
+_HEADER_VALUE = re.compile(r"[\x01-\x09\x0b\x0c\x0e-\xff]*")  # no CR, LF, NUL: RFC 9110 §5.5
+_TARGET: Final = "%/?:@!$&'()*+,;=~"
+_OUR_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "user-agent"})
 
 
 def client_context(tls: TlsSettings, *, clock: Clock | None = None) -> ssl.SSLContext:
@@ -67,148 +72,178 @@ def _no_password() -> str:
     raise ValueError("the key is encrypted")
 
 
-class _Call(threading.local):
-    """The call that a thread is making. Every byte it sends and receives passes by here, whatever parses them.
+class _Address(NamedTuple):
+    """host: in ASCII, without brackets; name: that its certificate must have; start: of each request there."""
 
-    sending: its request has begun to leave; wait: seconds of one wait; deadline: of the whole call (monotonic);
-    left: bytes that may still come.
-    """
+    host: str
+    port: int
+    name: str
+    start: str
 
-    sending = False
-    wait = 30.0
-    deadline = float("inf")
-    left: float = float("inf")
 
-    def start(self, *, wait: float, total: float) -> None:
-        self.sending = False
-        self.wait, self.deadline = wait, monotonic() + total
-        self.left = MAX_RESPONSE_BYTES + _FRAMING_BYTES
+class _Call:
+    """The bounds of one call, in seconds. wait: of one wait; connecting: of a connection, then of its handshake."""
 
-    def seconds(self) -> float:
-        """How long the next read or write may last. Raises TimeoutError."""
-        left = self.deadline - monotonic()
+    __slots__ = ("_deadline", "_wait", "connecting")
+
+    def __init__(self, *, wait: float, connecting: float, total: float) -> None:
+        self._wait, self.connecting = wait, connecting
+        self._deadline = monotonic() + total
+
+    def bound(self, sock: socket.socket, wait: float | None = None) -> None:
+        """The next operation on the socket ends in time. Raises TimeoutError."""
+        seconds = self.seconds(self._wait if wait is None else wait)
+        if sock.gettimeout() != seconds:
+            sock.settimeout(seconds)
+
+    def seconds(self, wait: float) -> float:
+        left = self._deadline - monotonic()
         if left <= 0:
             raise TimeoutError("the call lasts too long")
-        return min(left, self.wait)
-
-    def received(self, count: int) -> None:
-        self.left -= count
-        if self.left < 0:
-            raise _TooBig
+        return min(left, wait)
 
 
-class _TooBig(OSError):
-    """More bytes came than an answer may hold."""
+class _Connection:
+    """To one host and port. answered: bytes of an answer came by it."""
 
+    __slots__ = ("answered", "socket")
 
-_CALL = _Call()
+    def __init__(self, tls: ssl.SSLSocket) -> None:
+        self.socket = tls
+        self.answered = False
 
-
-class _TlsSocket(ssl.SSLSocket):
-    """Bounds each read and write, one byte a second included."""
-
-    def recv_into(self, *args: Any) -> int:
-        self.settimeout(_CALL.seconds())
-        count = super().recv_into(*args)
-        _CALL.received(count)
-        return count
-
-    def send(self, data: Any, flags: int = 0) -> int:
-        self.settimeout(_CALL.seconds())
-        return super().send(data, flags)
-
-
-class _ProxySocket(socket.socket):
-    """The same, for what a proxy says before the TLS begins."""
-
-    def recv_into(self, *args: Any) -> int:
-        self.settimeout(min(_CALL.seconds(), self.gettimeout() or _CALL.wait))
-        count = super().recv_into(*args)
-        _CALL.received(count)
-        return count
-
-
-class _Connection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        plain = super()._new_conn()
-        if self.proxy is None:
-            return plain
-        bounded = _ProxySocket(fileno=plain.detach())
-        bounded.settimeout(self.timeout)
-        return bounded
-
-    _holding = False
-    _head = b""
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        _CALL.sending = True  # urllib3 has connected and shaken hands by now
-        self._holding, self._head = False, b""
-        super().request(*args, **kwargs)
-        if self._head:
-            self.send(b"")
-
-    def endheaders(self, *args: Any, **kwargs: Any) -> None:
-        self._holding = True
-        super().endheaders(*args, **kwargs)
-        self._holding = False
-
-    def send(self, data: Any) -> None:
-        """The head leaves with the first piece of a small body: one record instead of two."""
-        if self._holding:
-            self._head = data
-            return
-        head, self._head = self._head, b""
-        if head and len(data) < WHOLE_BYTES:
-            data, head = head + data, b""
-        if head:
-            super().send(head)
-        super().send(data)
-
-    def getresponse(self) -> Any:
-        sock = self.sock
+    def is_silent(self) -> bool:
+        """Whether nothing came since the last answer: neither its end nor bytes that nobody asked for."""
+        self.socket.settimeout(0)
         try:
-            return super().getresponse()
-        except BaseException:
-            # Headers that urllib3 refuses leave a half-made answer that would keep the socket open.
-            if sock is not None and (descriptor := sock.detach()) >= 0:
-                socket.close(descriptor)
-            raise
+            socket.socket.recv(self.socket, 1, socket.MSG_PEEK)  # what the network holds, not what TLS makes of it
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
+    def exchange(self, head: bytes, body: Iterable[bytes], call: _Call) -> HttpAnswer:
+        """Raises OSError, TransportError."""
+        try:
+            self._send(head, body, call)
+            whole = True
+        except (BrokenPipeError, ConnectionResetError):
+            whole = False  # it may have said why before it closed
+        answer = HttpAnswer(limit=MAX_RESPONSE_BYTES)
+        try:
+            while not answer.complete:
+                call.bound(self.socket)
+                data = self.socket.recv(_RECEIVED_BYTES)
+                if data:
+                    self.answered = True
+                    answer.feed(data)
+                else:
+                    answer.end()
+        finally:
+            answer.close()
+        answer.reusable &= whole and not self.socket.pending()
+        return answer
 
-class _Pool(HTTPSConnectionPool):
-    ConnectionCls = _Connection
+    def _send(self, head: bytes, body: Iterable[bytes], call: _Call) -> None:
+        """The head leaves with the first piece of a small body: one record instead of two."""
+        for piece in body:
+            if head and len(piece) >= WHOLE_BYTES:
+                self._send_piece(head, call)
+                head = b""
+            self._send_piece(head + piece if head else piece, call)
+            head = b""
+        if head:
+            self._send_piece(head, call)
+
+    def _send_piece(self, piece: bytes, call: _Call) -> None:
+        if len(piece) <= _SENT_BYTES:
+            call.bound(self.socket)
+            self.socket.sendall(piece)
+            return
+        with memoryview(piece) as view:
+            for start in range(0, len(piece), _SENT_BYTES):
+                call.bound(self.socket)
+                self.socket.sendall(view[start : start + _SENT_BYTES])
+
+    def close(self) -> None:
+        self.socket.close()
 
 
 class _Pools:
-    """Kept-alive connections under one certificate."""
+    """Kept-alive connections under one certificate, the last used first."""
 
-    def __init__(self, tls: TlsSettings, clock: Clock, timeout: urllib3.Timeout) -> None:
-        context = client_context(tls, clock=clock)
-        context.sslsocket_class = _TlsSocket
-        self.context = context
-        self.certificate = check_certificate_file(tls.certificate, clock=clock)
-        self.not_after = self.certificate.not_valid_after_utc
-        options: dict[str, Any] = {
-            "num_pools": 32, "maxsize": 32, "retries": False, "timeout": timeout, "ssl_context": context
-        }  # fmt: skip
-        if tls.proxy is None:
-            self._manager = urllib3.PoolManager(**options)
-        else:
-            secret = tls.proxy_credentials
-            headers = urllib3.make_headers(proxy_basic_auth=secret.get_secret_value()) if secret else None
-            self._manager = urllib3.ProxyManager(tls.proxy, proxy_headers=headers, **options)
-        self._manager.pool_classes_by_scheme = {"https": _Pool, "http": urllib3.HTTPConnectionPool}
-        self._of: dict[tuple[str, int], urllib3.HTTPConnectionPool] = {}
+    def __init__(self, tls: TlsSettings, clock: Clock) -> None:
+        self.context = client_context(tls, clock=clock)
+        self.context.set_alpn_protocols(["http/1.1"])
+        self.not_after = check_certificate_file(tls.certificate, clock=clock).not_valid_after_utc
+        self._tls = tls
+        self._lock = threading.Lock()
+        self._idle: dict[tuple[str, int], list[_Connection]] = {}
+        self._keeps = True
+        self._close_idle = weakref.finalize(self, _close_all, self._idle)
 
-    def of(self, host: str, port: int) -> urllib3.HTTPConnectionPool:
-        pool = self._of.get((host, port))
-        if pool is None:
-            pool = self._of[host, port] = self._manager.connection_from_host(host, port, "https")
-        return pool
+    def take(self, address: _Address, call: _Call) -> _Connection:
+        """A connection for this call alone. Raises TransportError, all `sent="no"`."""
+        while True:
+            with self._lock:
+                idle = self._idle.get(address[:2])
+                if not idle:
+                    break
+                connection = idle.pop()
+            if connection.is_silent():
+                return connection
+            connection.close()
+        return self._open(address, call)
+
+    def keep(self, address: _Address, connection: _Connection) -> None:
+        with self._lock:
+            idle = self._idle.setdefault(address[:2], [])
+            if self._keeps and len(idle) < _MAX_IDLE:
+                idle.append(connection)
+                return
+        connection.close()
 
     def close(self) -> None:
-        self._of.clear()
-        self._manager.clear()
+        """Connections in use close after their call."""
+        with self._lock:
+            self._keeps = False
+            self._close_idle()
+
+    def _open(self, address: _Address, call: _Call) -> _Connection:
+        _log.debug("a connection to %s port %d", address.host, address.port)
+        try:
+            plain = self._plain(address, call)
+            try:
+                call.bound(plain, call.connecting)
+                return _Connection(self.context.wrap_socket(plain, server_hostname=address.name))
+            except BaseException:
+                plain.close()
+                raise
+        except ssl.SSLError as e:
+            raise _handshake_failed(e) from None
+        except TimeoutError:
+            raise transport_error("the connection timed out", "no", "CONNECT_TIMEOUT") from None
+        except OSError:
+            raise transport_error("the connection failed", "no", "CONNECTION") from None
+
+    def _plain(self, address: _Address, call: _Call) -> socket.socket:
+        """Raises OSError, TransportError `PROXY`."""
+        if self._tls.proxy is None:
+            return _connect(address.host, address.port, call)
+        proxy = urlsplit(self._tls.proxy)
+        try:
+            plain = _connect(proxy.hostname or "", proxy.port or 0, call)
+            try:
+                _tunnel(plain, address, self._tls.proxy_credentials, call)
+            except BaseException:
+                plain.close()
+                raise
+        except TimeoutError:
+            raise
+        except (OSError, TransportError):
+            raise transport_error("the proxy refused the connection, or cannot be reached", "no", "PROXY") from None
+        return plain
 
 
 class HttpsTransport:
@@ -227,9 +262,8 @@ class HttpsTransport:
         self._tls = tls
         self._clock = clock or SystemClock()
         self._wait = timeout_seconds
-        self._timeout = urllib3.Timeout(connect=min(tls.connect_seconds, timeout_seconds), read=timeout_seconds)
         self._watched = WatchedFiles((tls.certificate, tls.key, tls.ca_file))
-        self._pools = _Pools(tls, self._clock, self._timeout)
+        self._pools = _Pools(tls, self._clock)
         self._lock = threading.Lock()
         self._closed = False
 
@@ -240,8 +274,8 @@ class HttpsTransport:
         if (expired or stamps != self._watched.seen) and self._lock.acquire(blocking=False):
             try:
                 self._watched.seen = stamps
-                # The former connections close with the last call that uses them.
-                self._pools = _Pools(self._tls, self._clock, self._timeout)
+                former, self._pools = self._pools, _Pools(self._tls, self._clock)
+                former.close()
             except SunesError as e:
                 if expired:
                     raise
@@ -251,29 +285,28 @@ class HttpsTransport:
         return self._pools
 
     def post(self, url: str, body: Body, headers: Mapping[str, str]) -> HttpResponse:
-        host, port, target = _split(url)
+        address = _address(url)
         if self._closed:
             raise closed()
-        pool = self._current().of(host, port)
-        sent = dict(headers)
-        wire: bytes | Iterator[bytes]
-        if isinstance(body, tuple):
-            sent["Content-Length"] = str(sum(map(len, body)))
-            wire = in_pieces(body)
-        else:
-            wire = body
-        _CALL.start(wait=self._wait, total=self._tls.total_seconds)
+        pieces = body if isinstance(body, tuple) else (body,)
+        head = _head(address, headers, sum(map(len, pieces)))
+        pools = self._current()
+        call = _Call(
+            wait=self._wait, connecting=min(self._tls.connect_seconds, self._wait), total=self._tls.total_seconds
+        )
+        connection = pools.take(address, call)
         try:
-            response = pool.urlopen("POST", target, body=wire, headers=sent, redirect=False, preload_content=False)
-            try:
-                content = _read(response)
-            except BaseException:
-                response.close()  # its connection is in the middle of an answer: of no use to the next call
-                raise
-            response.release_conn()
-            return HttpResponse(response.status, {k.lower(): v for k, v in response.headers.items()}, content)
-        except (urllib3.exceptions.HTTPError, OSError) as e:
-            raise _failure(e, sending=_CALL.sending) from None
+            answer = connection.exchange(head, in_pieces(pieces), call)
+        except BaseException as e:
+            connection.close()  # in the middle of a request or of an answer: of no use to the next call
+            if isinstance(e, OSError):
+                raise _lost(e, answered=connection.answered) from None
+            raise
+        if answer.reusable:
+            pools.keep(address, connection)
+        else:
+            connection.close()
+        return HttpResponse(answer.status, answer.headers, answer.body())
 
     def close(self) -> None:
         """Calls under way in other threads end as they would; later ones are refused (`CLIENT_CLOSED`)."""
@@ -281,98 +314,105 @@ class HttpsTransport:
         self._pools.close()
 
 
-def _read(response: urllib3.BaseHTTPResponse) -> bytes:
-    """The whole body, decompressed here: a few bytes of gzip can stand for gigabytes."""
-    if _number(response.headers.get("content-length", "")) > MAX_RESPONSE_BYTES:
-        raise _TooBig
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "gzip", "x-gzip"):
-        raise _error("the answer has an encoding that was not asked for", "maybe", "ANSWER_ENCODING")
-    inflater = None if encoding == "identity" else zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    pieces: list[bytes] = []
-    left = MAX_RESPONSE_BYTES
+def _close_all(idle: Mapping[tuple[str, int], list[_Connection]]) -> None:
+    for connections in idle.values():
+        while connections:
+            connections.pop().close()
+
+
+def _connect(host: str, port: int, call: _Call) -> socket.socket:
+    """Each address of the host is tried, within `connecting`."""
+    plain = socket.create_connection((host, port), timeout=call.seconds(call.connecting))
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return plain
+
+
+def _tunnel(proxy: socket.socket, address: _Address, credentials: SecretStr | None, call: _Call) -> None:
+    """Raises OSError, TransportError."""
+    where = f"{_bracketed(address.host)}:{address.port}"
+    head = f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n"
+    if credentials is not None:
+        head += f"Proxy-Authorization: Basic {base64.b64encode(credentials.get_secret_value().encode()).decode()}\r\n"
+    call.bound(proxy, call.connecting)
+    proxy.sendall(f"{head}\r\n".encode("ascii"))
+    answer = HttpAnswer(limit=_RECEIVED_BYTES)
     try:
-        while chunk := response.read(_CHUNK, decode_content=False):
-            if inflater is not None:
-                chunk = inflater.decompress(chunk, left + 1)
-                if inflater.unused_data:
-                    raise ValueError("bytes after the end of gzip")
-            pieces.append(chunk)
-            left -= len(chunk)
-            if left < 0:
-                raise _TooBig
-            if response.length_remaining == 0:
-                break  # as long as it said: reading once more would only say so again
-    except (zlib.error, ValueError):  # http.client lets sizes of chunks below zero through
-        raise _error("the answer is malformed", "maybe", "ANSWER_MALFORMED") from None
-    if inflater is not None and not inflater.eof:
-        raise _error("the answer was cut", "maybe", "ANSWER_TRUNCATED")
-    return b"".join(pieces)
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+        while not answer.begun:
+            call.bound(proxy, call.connecting)
+            data = proxy.recv(_RECEIVED_BYTES)
+            if not data:
+                raise ConnectionError("the proxy left")
+            answer.feed(data)
+    finally:
+        answer.close()
+    if not 200 <= answer.status < 300 or answer.body():
+        raise ConnectionError("the proxy refused")
 
 
 @lru_cache(maxsize=64)
-def _split(url: str) -> tuple[str, int, str]:
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname:
+def _address(url: str) -> _Address:
+    refusal = ConfigurationError("the address holds credentials, a fragment, a blank or an impossible host or port",
+                                 code="URL_FORM", path="url",
+                                 hint="give https://host/path only: the certificate is the credential")  # fmt: skip
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 443
+        host = (parts.hostname or "").encode("idna").decode("ascii")
+    except ValueError:
+        raise refusal from None
+    if parts.scheme != "https" or not host.strip("."):
         raise ConfigurationError("only https:// addresses are used", code="TLS_REQUIRED", path="url",
                                  hint="health data never travels in clear: give an https:// address")  # fmt: skip
-    if parts.username is not None or parts.fragment or any(map(str.isspace, url)):
-        raise ConfigurationError("the address holds credentials, a fragment or a blank", code="URL_FORM", path="url",
-                                 hint="give https://host/path only: the certificate is the credential")  # fmt: skip
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return parts.hostname, parts.port or 443, target
+    if parts.username is not None or parts.fragment or any(c.isspace() or not c.isprintable() for c in url):
+        raise refusal
+    name = host.rstrip(".")
+    target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_TARGET)
+    where = _bracketed(name) if port == 443 else f"{_bracketed(name)}:{port}"
+    start = f"POST {target} HTTP/1.1\r\nHost: {where}\r\nUser-Agent: sunes-sdk\r\nAccept-Encoding: identity\r\n"
+    return _Address(host, port, name, start)
 
 
-def _failure(error: Exception, *, sending: bool) -> TransportError:
-    causes = list(_causes(error))
-    tls = next((c for c in causes if isinstance(c, ssl.SSLError)), None)
-    if tls is not None and (not sending or _is_certificate_alert(tls)):
-        return TransportError(
-            f"the TLS handshake failed ({tls.reason or type(tls).__name__})",
-            sent="no",
-            code="TLS_HANDSHAKE",
-            retry=RetryAdvice.never(),
-            hint="check the server's certificate and host name, our client certificate, and ca_file",
-            hint_fr="Connexion sécurisée refusée : certificat à vérifier avec le service informatique.",
-        )
-    if any(isinstance(c, _TooBig) for c in causes):
-        return _error(f"the answer is over {MAX_RESPONSE_BYTES} bytes", "maybe", "ANSWER_TOO_BIG")
-    # urllib3 makes NewConnectionError (refused, unknown name) a kind of time-out.
-    timed_out = any(
-        isinstance(c, urllib3.exceptions.TimeoutError | TimeoutError)
-        and not isinstance(c, urllib3.exceptions.NewConnectionError)
-        for c in causes
+def _bracketed(name: str) -> str:
+    return f"[{name}]" if ":" in name else name
+
+
+def _head(address: _Address, headers: Mapping[str, str], length: int) -> bytes:
+    """Raises ModelError `HEADER_FORM`."""
+    lines = [address.start]
+    for name, value in headers.items():
+        if (
+            name.lower() in _OUR_HEADERS
+            or _HEADER_NAME.fullmatch(name) is None
+            or _HEADER_VALUE.fullmatch(value) is None
+        ):
+            raise ModelError(
+                "a header has a name or a value that no HTTP header has, or is written by the transport",
+                code="HEADER_FORM", path="headers", rule="RFC 9110 §5.1, §5.5",
+                hint="give a token as name, and one line of Latin-1 as value",
+            )  # fmt: skip
+        lines.append(f"{name}: {value}\r\n")
+    lines.append(f"Content-Length: {length}\r\n\r\n")
+    return "".join(lines).encode("latin-1")
+
+
+def _handshake_failed(error: ssl.SSLError) -> TransportError:
+    return TransportError(
+        f"the TLS handshake failed ({error.reason or type(error).__name__})",
+        sent="no",
+        code="TLS_HANDSHAKE",
+        retry=RetryAdvice.never(),
+        hint="check the server's certificate and host name, our client certificate, and ca_file",
+        hint_fr="Connexion sécurisée refusée : certificat à vérifier avec le service informatique.",
     )
-    if not sending:
-        if timed_out:
-            return _error("the connection timed out", "no", "CONNECT_TIMEOUT")
-        if any(isinstance(c, urllib3.exceptions.ProxyError) for c in causes):
-            return _error("the proxy refused the connection, or cannot be reached", "no", "PROXY")
-        return _error("the connection failed", "no", "CONNECTION")
-    if timed_out:
-        return _error("no answer in time", "maybe", "READ_TIMEOUT")
-    if any(isinstance(c, http.client.IncompleteRead) for c in causes):
-        return _error("the answer was cut", "maybe", "ANSWER_TRUNCATED")
-    if any(isinstance(c, http.client.HTTPException) and not isinstance(c, ConnectionError) for c in causes):
-        return _error("the answer is malformed", "maybe", "ANSWER_MALFORMED")
-    return _error("the connection was lost", "maybe", "CONNECTION_LOST")
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The exceptions inside an exception: urllib3 nests them in args, reason, cause and context."""
-    seen: set[int] = set()
-    todo: list[object] = [error]
-    while todo:
-        current = todo.pop()
-        if not isinstance(current, BaseException) or id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        todo += [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]
+def _lost(error: OSError, *, answered: bool) -> TransportError:
+    """What became of a request that had begun to leave."""
+    if isinstance(error, ssl.SSLError) and not answered and _is_certificate_alert(error):
+        return _handshake_failed(error)
+    if isinstance(error, TimeoutError):
+        return transport_error("no answer in time", "maybe", "READ_TIMEOUT")
+    return transport_error("the connection was lost", "maybe", "CONNECTION_LOST")
 
 
 def _is_certificate_alert(error: ssl.SSLError) -> bool:
@@ -381,16 +421,4 @@ def _is_certificate_alert(error: ssl.SSLError) -> bool:
     reason = error.reason or ""
     return "ALERT" in reason and any(
         word in reason for word in ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
-    )
-
-
-def _error(message: str, sent: Literal["no", "maybe"], code: str) -> TransportError:
-    return TransportError(
-        message,
-        sent=sent,
-        code=code,
-        hint="check the network, then retry as .retry says",
-        hint_fr="Le service ne répond pas : rien n'a été envoyé, recommencer plus tard."
-        if sent == "no"
-        else "Réponse perdue : vérifier ce que le service a reçu avant de recommencer.",
     )
