@@ -34,6 +34,7 @@ _log = logging.getLogger("sunes_sdk.transport")
 MAX_RESPONSE_BYTES = 60_000_000
 """Of an answer, once it is decompressed."""
 _RECEIVED_BYTES: Final = 65_536
+"""More than a record of TLS holds: none is read in part."""
 _SENT_BYTES: Final = 262_144
 """What one wait to send is for."""
 _MAX_IDLE: Final = 32
@@ -142,7 +143,7 @@ class _Connection:
                     answer.end()
         finally:
             answer.close()
-        answer.reusable &= whole and not self.socket.pending()
+        answer.reusable &= whole
         return answer
 
     def _send(self, head: bytes, body: Iterable[bytes], call: _Call) -> None:
