@@ -6,6 +6,7 @@ import gzip
 import http.client
 import io
 import socket
+import tracemalloc
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import cast
@@ -138,6 +139,45 @@ def test_a_cut_answer_is_never_taken_for_a_whole_one(made: Made, at: int) -> Non
         read(part)
     assert caught.value.code == ("ANSWER_TRUNCATED" if part else "CONNECTION_LOST")
     assert caught.value.sent == "maybe"
+
+
+OVER = bytes(LIMIT + 1)
+GZIP = b"Content-Encoding: gzip\r\n"
+BEYOND = {
+    "a length": (b"Content-Length: 5001\r\n\r\n", "ANSWER_TOO_BIG"),
+    "until the end": (b"\r\n" + OVER, "ANSWER_TOO_BIG"),
+    "chunks": (b"Transfer-Encoding: chunked\r\n\r\n1389\r\n" + OVER + b"\r\n0\r\n\r\n", "ANSWER_TOO_BIG"),
+    "gzip": (GZIP + b"\r\n" + gzip.compress(OVER), "ANSWER_TOO_BIG"),
+    "gzip and more": (GZIP + b"\r\n" + gzip.compress(b"a") + b"b", "ANSWER_MALFORMED"),
+    "two of gzip": (GZIP + b"\r\n" + gzip.compress(b"a") * 2, "ANSWER_MALFORMED"),
+    "gzip that is none": (GZIP + b"\r\nabc", "ANSWER_MALFORMED"),
+    "gzip of nothing": (GZIP + b"Content-Length: 0\r\n\r\n", "ANSWER_TRUNCATED"),
+}
+
+
+@pytest.mark.parametrize("how", BEYOND)
+def test_a_body_is_bounded_once_decompressed(how: str) -> None:
+    data, code = BEYOND[how]
+    with pytest.raises(TransportError) as caught:
+        read(b"HTTP/1.1 200 OK\r\n" + data, list(range(0, len(data), 100)))
+    assert (caught.value.code, caught.value.sent) == (code, "maybe")
+
+
+def test_a_bomb_is_not_set_off() -> None:
+    data = b"HTTP/1.1 200 OK\r\n" + GZIP + b"\r\n" + gzip.compress(bytes(20_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(TransportError, match="ANSWER_TOO_BIG"):
+            read(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_a_body_may_be_as_large_as_the_bound() -> None:
+    for data in (b"\r\n" + bytes(LIMIT), GZIP + b"\r\n" + gzip.compress(bytes(LIMIT))):
+        assert read(b"HTTP/1.1 200 OK\r\n" + data).body == bytes(LIMIT)
 
 
 mutations = st.lists(

@@ -101,7 +101,7 @@ class HttpAnswer:
         parser, headers = self._parser, self.headers
         assert parser is not None
         status = parser.get_status_code()
-        if 100 <= status < 200 and status != 101:  # 101 goes to a protocol that was not asked for
+        if 100 <= status < 200:  # another answer follows, but after 101, which the parser itself refuses to pass
             headers.clear()
             return
         if status < 200 or parser.get_http_version() not in ("1.1", "1.0"):

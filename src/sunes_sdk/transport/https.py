@@ -129,7 +129,7 @@ class _Connection:
         try:
             self._send(head, body, call)
             whole = True
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             whole = False  # it may have said why before it closed
         answer = HttpAnswer(limit=MAX_RESPONSE_BYTES)
         try:
@@ -275,8 +275,8 @@ class HttpsTransport:
         if (expired or stamps != self._watched.seen) and self._lock.acquire(blocking=False):
             try:
                 self._watched.seen = stamps
-                former, self._pools = self._pools, _Pools(self._tls, self._clock)
-                former.close()
+                # The former connections close with the last call that uses them.
+                self._pools = _Pools(self._tls, self._clock)
             except SunesError as e:
                 if expired:
                     raise
