@@ -441,9 +441,23 @@ def test_idle_connections_are_bounded_and_closed(
     assert (server.connections, len(kept)) == (4, 2)
     transport.close()
     assert [c.socket.fileno() for c in kept] == [-1, -1]
-    server.script = says(THREE)
+    assert not idle
+
+
+def test_a_connection_in_use_when_its_transport_closes(pki: TestPki, server: CraftingServer) -> None:
+    """It ends with the call, which ends as it would."""
+    transport = HttpsTransport(pki.tls, timeout_seconds=5.0)
+    ends = threading.Event()
+
+    def closes(tls: ssl.SSLSocket) -> None:
+        transport.close()
+        tls.sendall(THREE)
+        if not tls.recv(1):
+            ends.set()
+
+    server.script = closes
     assert transport.post(server.url, b"x", {}).body == b"abc"
-    assert not idle, "a closed transport keeps nothing"
+    assert ends.wait(5)
 
 
 def test_a_forgotten_transport_closes_its_connections(pki: TestPki, server: CraftingServer) -> None:
