@@ -262,7 +262,7 @@ def test_no_failure_tells_who_was_asked_about(
     fake.fail_next(fault)
     with caplog.at_level(logging.DEBUG), pytest.raises((InsiError, TransportError)) as caught:
         client.search(Identity(traits=person.traits))
-    assert caplog.records  # urllib3 logs each request: what it says is looked at too
+    assert caplog.records  # a new connection is logged: what it says is looked at too
     logged = [f"{r.getMessage()} {r.args} {r.exc_text}" for r in caplog.records]
     written = "".join((*traceback.format_exception(caught.value), repr(caught.value), *logged))
     assert not [t for t in told if t in written]
