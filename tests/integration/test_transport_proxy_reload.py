@@ -213,6 +213,20 @@ def test_half_a_pair_is_never_used(
     transport.close()
 
 
+def test_files_of_another_structure_are_no_renewal(
+    pki: TestPki, server: FakeHttpServer, files: TlsSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The DMP would refuse a connection and an assertion of two holders, and each document with it."""
+    transport = HttpsTransport(files, timeout_seconds=5.0)
+    transport.post(server.url, b"", {})
+    before = serial()
+    renew(files, TestPki(tmp_path / "other", structure="1750000001").client)
+    transport.post(server.url, b"", {})
+    assert serial() == before
+    assert "CERTIFICATE_OTHER_HOLDER" in caplog.text
+    transport.close()
+
+
 def test_threads_go_on_during_a_renewal(pki: TestPki, server: FakeHttpServer, files: TlsSettings) -> None:
     transport = HttpsTransport(files, timeout_seconds=10.0)
     errors: list[Exception] = []

@@ -142,12 +142,8 @@ class FileSigner(Renewable):
                 "the certificate is malformed", code=self._unreadable, path=self.name,
                 hint="export the certificate again",
             ) from None  # fmt: skip
-        if self._contents and holder_of(pair.certificate) != holder_of(self._pair.certificate):
-            raise CertificateError(
-                "the new certificate is of another holder", code="CERTIFICATE_OTHER_HOLDER", path=self.name,
-                rule="a renewal is for the same structure or person", hint="open a new signer for another holder",
-                hint_fr="Le nouveau certificat de signature appartient à une autre structure.",
-            )  # fmt: skip
+        if self._contents:
+            check_renewal(pair.certificate, self._pair.certificate, path=self.name)
         self._contents = digest
         return pair
 
@@ -463,6 +459,16 @@ def check_holder(certificate: x509.Certificate, mode: str, *, path: str = "certi
             rule="DIRECTE: certificates of the card; INDIRECTE and INDIRECTE_RENFORCEE: ORG_SIGN and ORG_AUTH_CLI",
             hint="give the other certificate, or change the mode",
             hint_fr="Ce certificat ne convient pas au mode d'authentification choisi.",
+        )  # fmt: skip
+
+
+def check_renewal(new: x509.Certificate, former: x509.Certificate, *, path: str) -> None:
+    """Raises CertificateError `CERTIFICATE_OTHER_HOLDER`."""
+    if holder_of(new) != holder_of(former):
+        raise CertificateError(
+            "the new certificate is of another holder", code="CERTIFICATE_OTHER_HOLDER", path=path,
+            rule="a renewal is for the same structure or person", hint="make a new client for another holder",
+            hint_fr="Le nouveau certificat appartient à une autre structure.",
         )  # fmt: skip
 
 

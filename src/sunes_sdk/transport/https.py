@@ -23,7 +23,7 @@ from .._core.clock import Clock, SystemClock, monotonic
 from .._core.errors import ConfigurationError, ModelError, SunesError, TransportError
 from .._core.retry import RetryAdvice
 from ..security.files import WatchedFiles
-from ..security.keys import CertificateUsage, check_certificate_file
+from ..security.keys import CertificateUsage, check_certificate_file, check_renewal
 from ..settings import TlsSettings
 from .http_answer import HttpAnswer, transport_error
 from .mtom import WHOLE_BYTES
@@ -177,7 +177,7 @@ class _Pools:
     def __init__(self, tls: TlsSettings, clock: Clock) -> None:
         self.context = client_context(tls, clock=clock)
         self.context.set_alpn_protocols(["http/1.1"])
-        self.not_after = check_certificate_file(tls.certificate, clock=clock).not_valid_after_utc
+        self.certificate = check_certificate_file(tls.certificate, clock=clock)
         self._tls = tls
         self._lock = threading.Lock()
         self._idle: dict[tuple[str, int], list[_Connection]] = {}
@@ -255,7 +255,7 @@ class HttpsTransport:
     system's own.
 
     When the files of the certificate, of its key or of the authorities change they are loaded again, whole, before the
-    next call; while they cannot be used (half-written, of two orders, expired) the former go on.
+    next call; while they cannot be used (half-written, of two orders, expired, of another holder) the former go on.
     Raises what `client_context` raises.
     """
 
@@ -269,14 +269,15 @@ class HttpsTransport:
         self._closed = False
 
     def _current(self) -> _Pools:
-        expired = self._clock.now() > self._pools.not_after
+        expired = self._clock.now() > self._pools.certificate.not_valid_after_utc
         stamps = self._watched.stamps()
         # One thread loads; the others go on with the former pair meanwhile.
         if (expired or stamps != self._watched.seen) and self._lock.acquire(blocking=False):
             try:
                 self._watched.seen = stamps
-                # The former connections close with the last call that uses them.
-                self._pools = _Pools(self._tls, self._clock)
+                renewed = _Pools(self._tls, self._clock)
+                check_renewal(renewed.certificate, self._pools.certificate, path="tls")
+                self._pools = renewed  # the former connections close with the last call that uses them
             except SunesError as e:
                 if expired:
                     raise
